@@ -1,0 +1,61 @@
+// The catalog: what the depot knows besides chunks. SQLite (WAL, synchronous=FULL) behind this interface; no SQL elsewhere.
+// Thread-safe; several processes may have it open. A busy database is waited for (10 s).
+#pragma once
+
+#include <array>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "chunker/tag_record.h"
+#include "src/base/error.h"
+#include "src/base/seams.h"
+
+namespace stampede::cache {
+
+using KeyBytes = std::array<std::byte, 32>;  // an Ed25519 public key
+using Hash32 = std::array<std::byte, 32>;
+
+struct NodeRow {
+  KeyBytes key{};
+  UnixTime enrolled = 0;
+};
+
+struct ReceiptRow {
+  std::int64_t number = 0;  // ascending, given by the catalog
+  KeyBytes node{};
+  UnixTime received = 0;
+  std::string verdict;  // "success", "failure", "refused"
+  Bytes receipt;        // JSON, as signed
+  std::array<std::byte, 64> signature{};
+};
+
+class Catalog {
+ public:
+  static Result<std::unique_ptr<Catalog>> open(const std::filesystem::path& file, Clock& clock);
+  virtual ~Catalog() = default;
+
+  // Tags. A name:tag that is another image already: tag_taken. The same image again: fine, nothing changes (true returned
+  // if a record was added).
+  virtual Result<bool> add_tag(const chunker::TagRecord& decoded, const chunker::SignedTagRecord& record) = 0;
+  virtual Result<std::optional<chunker::SignedTagRecord>> find_tag(const chunker::ImageName& name) = 0;
+  virtual Result<std::vector<chunker::SignedTagRecord>> list_tags() = 0;
+
+  // Join tokens. redeem() in one transaction: unknown → token_invalid, past → token_expired, no use left for a new key →
+  // token_used; a key that used it before may come back at any time. The node is recorded.
+  virtual Result<> add_token(const Hash32& secret_hash, UnixTime expires, std::uint32_t uses) = 0;
+  virtual Result<> redeem(const Hash32& secret_hash, const KeyBytes& key) = 0;
+  virtual Result<bool> is_enrolled(const KeyBytes& key) = 0;
+  virtual Result<std::vector<NodeRow>> list_nodes() = 0;
+
+  virtual Result<std::int64_t> add_receipt(const ReceiptRow& row) = 0;
+  virtual Result<std::vector<ReceiptRow>> list_receipts() = 0;
+  virtual Result<std::optional<ReceiptRow>> find_receipt(std::int64_t number) = 0;
+
+  // Append-only: who did what, when.
+  virtual Result<> audit(std::string_view actor, std::string_view action, std::string_view subject) = 0;
+};
+
+}  // namespace stampede::cache

@@ -1,0 +1,63 @@
+// Packaging and unpacking: the pipelines between a raw disk image and a store.
+//
+// Import: read (holes by SEEK_HOLE, zero blocks by comparison) → cut → [workers: digest → known already? → seal] → sink,
+// in disk order. Bounded: kImportBuffers batches of kImportBatch bytes are under way at most.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+
+#include "chunker/manifest.h"
+#include "chunker/source.h"
+#include "src/base/error.h"
+
+namespace stampede::chunker {
+
+inline constexpr Size kImportBatch = 2_MiB;
+inline constexpr std::size_t kImportBuffers = 32;
+
+// What packaging found; bytes are plain unless they are called sealed.
+struct ImportReport {
+  ImageId image;
+  Root root;
+  Size disk;         // the image's size
+  Size zero;         // holes and zero blocks
+  Size data;         // the rest
+  Size new_data;     // of chunks that the store lacked
+  Size shared_data;  // of chunks that it had, or that repeat within the image
+  Size new_sealed;   // what the new chunks take in packs
+  std::uint64_t new_chunks = 0;
+  std::uint64_t shared_chunks = 0;
+};
+
+struct ImportOptions {
+  unsigned threads = 0;  // 0: as many as there are cores
+  int level = 1;
+  // Called about ten times a second from the calling thread with the disk offset reached and the image's size.
+  std::function<void(Offset done, Size total)> progress;
+};
+
+// Packages the raw image `file` into `sink`: chunks, segments, and the root record last. `table` facts (kind, partitions,
+// sector size) go into the root. Does not commit the sink. Errors: usage (unreadable), read_failed, no_space, …
+// A file that changes its size while it is read is an error.
+struct TableFacts {
+  TableKind kind = TableKind::none;
+  std::uint32_t sector_size = 512;
+  std::vector<Partition> partitions;
+};
+Result<ImportReport> import_image(const std::filesystem::path& file, const TableFacts& table, ChunkSink& sink,
+                                  const ImportOptions& options);
+
+// Reads a manifest from `source`, verifying every record against its id. Errors: not_found, content_altered, store_damaged.
+Result<Manifest> load_manifest(ChunkSource& source, const ImageId& id);
+
+struct ExportOptions {
+  unsigned threads = 0;
+  std::function<void(Offset done, Size total)> progress;
+};
+// Writes the image into `output`, a new file (refused if it exists): sparse, byte-exact, every chunk verified, flushed; a
+// failure removes it. Unspecified extents are left as holes.
+Result<> export_image(const Manifest& manifest, ChunkSource& source, const std::filesystem::path& output,
+                      const ExportOptions& options);
+
+}  // namespace stampede::chunker

@@ -1,0 +1,67 @@
+// The doors through which cache and transport meet: where sealed chunks come from, where they go, and the one inbox for
+// spans, whatever path brought them (depot, peer, multicast).
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "chunker/manifest.h"
+#include "chunker/types.h"
+#include "src/base/error.h"
+
+namespace stampede::chunker {
+
+// Gives sealed chunks by id. Thread-safe.
+class ChunkSource {
+ public:
+  virtual ~ChunkSource() = default;
+  // Errors: not_found; store_damaged, read_failed. The bytes are as stored: the caller opens and verifies them.
+  virtual Result<SealedChunk> get(const ChunkId& id) = 0;
+  virtual bool has(const ChunkId& id) = 0;
+};
+
+// Takes sealed chunks. Thread-safe. A chunk that is there already is dropped.
+class ChunkSink {
+ public:
+  virtual ~ChunkSink() = default;
+  virtual bool has(const ChunkId& id) = 0;
+  // Not durable before the sink's own commit.
+  virtual Result<> put(SealedChunk chunk) = 0;
+};
+
+// A span as it travels: the chunks' sealed bytes one after another, in the manifest's order.
+struct SealedSpan {
+  struct Part {
+    Codec codec = Codec::raw;
+    std::uint32_t sealed_size = 0;
+  };
+  SpanIndex index;
+  std::vector<Part> parts;
+  Bytes bytes;
+};
+
+// Who brought a span: a node's id, "depot", or "multicast".
+struct Origin {
+  enum class Path : std::uint8_t { depot, peer, multicast };
+  Path path = Path::depot;
+  std::string node;
+};
+
+// Where every path delivers what it received, unverified. Called from the network's thread; must not block.
+class SpanInbox {
+ public:
+  virtual ~SpanInbox() = default;
+  virtual void deliver(SealedSpan span, Origin origin) = 0;
+};
+
+// Gives sealed spans of one image to serve to others; nothing where it is not held (any more). Thread-safe.
+class SpanSource {
+ public:
+  virtual ~SpanSource() = default;
+  virtual std::shared_ptr<const SealedSpan> span(SpanIndex index) = 0;
+};
+
+}  // namespace stampede::chunker

@@ -1,0 +1,135 @@
+#include "src/base/file.h"
+
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+namespace stampede {
+
+File& File::operator=(File&& other) noexcept {
+  if (this != &other) {
+    if (fd_ >= 0) ::close(fd_);
+    fd_ = std::exchange(other.fd_, -1);
+    name_ = std::move(other.name_);
+  }
+  return *this;
+}
+
+File::~File() {
+  if (fd_ >= 0) ::close(fd_);
+}
+
+Result<File> File::open(const std::filesystem::path& path, int flags, unsigned mode) {
+  const int fd = ::open(path.c_str(), flags | O_CLOEXEC, mode);
+  if (fd < 0) return fail(Code::usage, "cannot open {}: {}", path.string(), errno_text(errno));
+  return File(fd, path.string());
+}
+
+Result<Size> File::size() const {
+  struct stat status{};
+  if (::fstat(fd_, &status) != 0) return fail(Code::read_failed, "cannot stat {}: {}", name_, errno_text(errno));
+  if (!S_ISBLK(status.st_mode)) return Size{static_cast<std::uint64_t>(status.st_size)};
+  std::uint64_t bytes = 0;
+  if (::ioctl(fd_, BLKGETSIZE64, &bytes) != 0)
+    return fail(Code::read_failed, "cannot tell the size of {}: {}", name_, errno_text(errno));
+  return Size{bytes};
+}
+
+Result<std::size_t> File::read_some_at(Offset offset, MutableBytes out) const {
+  std::size_t done = 0;
+  while (done < out.size()) {
+    const ssize_t n = ::pread(fd_, out.data() + done, out.size() - done, static_cast<off_t>(offset.bytes + done));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0)
+      return fail(Code::read_failed, "cannot read {} at byte {}: {}", name_, offset.bytes + done, errno_text(errno));
+    if (n == 0) break;
+    done += static_cast<std::size_t>(n);
+  }
+  return done;
+}
+
+Result<> File::read_at(Offset offset, MutableBytes out) const {
+  STAMPEDE_TRY(const std::size_t got, read_some_at(offset, out));
+  if (got < out.size())
+    return fail(Code::read_failed, "{} ends at byte {}, {} bytes short", name_, offset.bytes + got, out.size() - got);
+  return {};
+}
+
+Result<> File::write_at(Offset offset, ByteView bytes) const {
+  std::size_t done = 0;
+  while (done < bytes.size()) {
+    const ssize_t n = ::pwrite(fd_, bytes.data() + done, bytes.size() - done, static_cast<off_t>(offset.bytes + done));
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) {
+      const int error = n < 0 ? errno : ENOSPC;
+      return fail(error == ENOSPC ? Code::no_space : Code::write_failed, "cannot write {} at byte {}: {}", name_,
+                  offset.bytes + done, errno_text(error));
+    }
+    done += static_cast<std::size_t>(n);
+  }
+  return {};
+}
+
+Result<> File::truncate(Size size) const {
+  if (::ftruncate(fd_, static_cast<off_t>(size.bytes)) != 0)
+    return fail(errno == ENOSPC || errno == EFBIG ? Code::no_space : Code::write_failed,
+                "cannot set the size of {} to {}: {}", name_, human_size(size.bytes), errno_text(errno));
+  return {};
+}
+
+Result<> File::sync() const {
+  if (::fdatasync(fd_) != 0) return fail(Code::flush_failed, "cannot flush {}: {}", name_, errno_text(errno));
+  return {};
+}
+
+Result<Bytes> read_file(const std::filesystem::path& path, Size limit) {
+  STAMPEDE_TRY(const File file, File::open(path, O_RDONLY));
+  Bytes out;
+  while (true) {
+    const std::size_t at = out.size();
+    if (at > limit.bytes) return fail(Code::usage, "{} is larger than {}", path.string(), human_size(limit.bytes));
+    out.resize(at + 64 * 1024);
+    auto got = file.read_some_at({at}, MutableBytes(out).subspan(at));
+    if (!got) return fail(Code::usage, "cannot read {}: {}", path.string(), got.error().message);
+    out.resize(at + *got);
+    if (*got < 64UL * 1024) break;
+  }
+  if (out.size() > limit.bytes) return fail(Code::usage, "{} is larger than {}", path.string(), human_size(limit.bytes));
+  return out;
+}
+
+Result<> replace_file(const std::filesystem::path& path, ByteView bytes, unsigned mode) {
+  std::filesystem::path temporary = path;
+  temporary += ".new";
+  {
+    STAMPEDE_TRY(const File file, File::open(temporary, O_WRONLY | O_CREAT | O_TRUNC, mode));
+    STAMPEDE_CHECK(file.write_at({}, bytes));
+    STAMPEDE_CHECK(file.sync());
+  }
+  if (::rename(temporary.c_str(), path.c_str()) != 0)
+    return fail(Code::write_failed, "cannot rename {} to {}: {}", temporary.string(), path.string(), errno_text(errno));
+  return sync_folder(path.has_parent_path() ? path.parent_path() : ".");
+}
+
+Result<> sync_folder(const std::filesystem::path& folder) {
+  STAMPEDE_TRY(const File file, File::open(folder, O_RDONLY | O_DIRECTORY));
+  if (::fsync(file.fd()) != 0)
+    return fail(Code::flush_failed, "cannot flush folder {}: {}", folder.string(), errno_text(errno));
+  return {};
+}
+
+Result<> make_folders(const std::filesystem::path& folder) {
+  std::filesystem::path path;
+  for (const auto& part : folder) {
+    path /= part;
+    if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST)
+      return fail(Code::usage, "cannot make folder {}: {}", path.string(), errno_text(errno));
+  }
+  return {};
+}
+
+}  // namespace stampede

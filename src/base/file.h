@@ -1,0 +1,59 @@
+// The file seam: descriptors that close themselves, whole-file reading with a limit, and replacing a file so that a crash
+// leaves the old or the new one. Disks are written through src/disk alone; this is for everything else.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "src/base/bytes.h"
+#include "src/base/error.h"
+#include "src/base/units.h"
+
+namespace stampede {
+
+// An open file descriptor. Movable; closes at the end of its life. Positioned reads and writes are thread-safe.
+class File {
+ public:
+  File() = default;
+  explicit File(int fd, std::string name) : fd_(fd), name_(std::move(name)) {}
+  File(File&& other) noexcept : fd_(std::exchange(other.fd_, -1)), name_(std::move(other.name_)) {}
+  File& operator=(File&& other) noexcept;
+  File(const File&) = delete;
+  File& operator=(const File&) = delete;
+  ~File();
+
+  // open(2) with O_CLOEXEC; `mode` counts only with O_CREAT. Errors: usage where the path cannot be opened.
+  static Result<File> open(const std::filesystem::path& path, int flags, unsigned mode = 0600);
+
+  int fd() const { return fd_; }
+  explicit operator bool() const { return fd_ >= 0; }
+  const std::string& name() const { return name_; }
+
+  // Size of a regular file or block device.
+  Result<Size> size() const;
+  // Fills `out` wholly, or fails (read_failed): the end of the file inside the range is an error.
+  Result<> read_at(Offset offset, MutableBytes out) const;
+  // As much as there is; fewer bytes than asked mean the end of the file.
+  Result<std::size_t> read_some_at(Offset offset, MutableBytes out) const;
+  // Writes all, or fails (no_space, write_failed).
+  Result<> write_at(Offset offset, ByteView bytes) const;
+  Result<> truncate(Size size) const;
+  // fdatasync(2); errors: flush_failed.
+  Result<> sync() const;
+
+ private:
+  int fd_ = -1;
+  std::string name_;
+};
+
+Result<Bytes> read_file(const std::filesystem::path& path, Size limit);
+// Writes a temporary file beside `path`, syncs, renames over it and syncs the folder.
+Result<> replace_file(const std::filesystem::path& path, ByteView bytes, unsigned mode = 0600);
+// fsync(2) of a folder, so that names made in it survive a crash.
+Result<> sync_folder(const std::filesystem::path& folder);
+// mkdir -p with mode 0700 for what it makes.
+Result<> make_folders(const std::filesystem::path& folder);
+
+}  // namespace stampede

@@ -1,0 +1,59 @@
+// The guard: from a selector to the one open disk that may be written, or a refusal that names the disk and the rule.
+//
+// No flag removes the first four rules: a disk must be named; the selector must match exactly one; its identity (path's
+// device number, size, serial, WWN) is read again from the open descriptor; it is opened with O_EXCL (files: flock).
+// Then, each with its own code: mounted, swap, in_use (holders), read_only, own_disk, too_small, sector_size, and
+// foreign_content: what is neither blank nor an interrupted deployment of ours is overwritten only where `overwrite` is the
+// disk's GUID, serial, WWN or path. Order of checks: as listed here, so that a message names the gravest.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "src/base/file.h"
+#include "src/disk/in_progress.h"
+#include "src/disk/inventory.h"
+
+namespace stampede::disk {
+
+// "serial:…", "wwn:…", "dev:/dev/…", "file:/…" (an absolute path).
+struct Selector {
+  enum class Kind { serial, wwn, dev, file };
+  Kind kind = Kind::dev;
+  std::string value;
+  std::string text() const;
+  // Error: usage, with the list of forms.
+  static Result<Selector> parse(std::string_view text);
+};
+
+struct Needs {
+  Size size;                             // the image's
+  std::uint32_t sector_size = 512;       // the image's; files take any
+  std::optional<std::string> overwrite;  // --overwrite
+};
+
+// The disk, open and held.
+struct GuardedDisk {
+  File file;  // O_RDWR | O_DIRECT (plain O_RDWR where a file system has no O_DIRECT)
+  Disk identity;
+  bool is_file = false;
+  bool created = false;                   // a file made by this call: reads as zeros
+  std::uint32_t alignment = 4096;         // for O_DIRECT addresses, offsets and lengths: the logical sector size, or 4096
+  std::optional<InProgress> interrupted;  // found on it
+};
+
+// `disks` is what list_disks() said. A file: target is created at needs.size if missing (its folder must exist), flushed
+// with its folder; and refused where it is there, neither blank nor interrupted nor named by `overwrite`. An existing file
+// that is smaller than the image is too_small. Nothing is written to an existing disk or file.
+Result<GuardedDisk> open_guarded(const Selector& selector, const Needs& needs, const std::vector<Disk>& disks,
+                                 const SystemPaths& paths = {});
+
+// The guard's verdict on one disk if it were named, opened read-only for the look: "may be written", or the refusal.
+struct Verdict {
+  bool writable = false;
+  Code code = Code::internal;  // of the refusal
+  std::string reason;
+};
+Verdict verdict_on(const Disk& disk);
+
+}  // namespace stampede::disk

@@ -1,0 +1,34 @@
+// The in-progress record: what the blanked commit region holds while a disk is being written, so that a second run knows
+// the disk as its own. One 4 KiB block at byte kInProgressAt:
+//   0   8  magic "STMPPROG"     8   2  version = 1     10  6  zero
+//   16 32  image id            48  16  deployment id (random)
+//   64  8  started, Unix time   72  8  disk size in bytes
+//   80     zeros up to 4064     4064 32  SHA-256 of bytes 0…4063
+// Bytes 0…4095 of the disk are zero meanwhile (no MBR; a 512-byte GPT's header blank), and the rest of the commit region
+// after the record too.
+#pragma once
+
+#include <array>
+#include <optional>
+
+#include "chunker/types.h"
+#include "src/base/seams.h"
+
+namespace stampede::disk {
+
+inline constexpr Offset kInProgressAt{4096};
+inline constexpr std::size_t kInProgressSize = 4096;
+
+struct InProgress {
+  chunker::ImageId image;
+  std::array<std::byte, 16> deployment{};
+  UnixTime started = 0;
+  Size disk_size;
+  bool operator==(const InProgress&) const = default;
+};
+
+Bytes encode(const InProgress& record);
+// Nothing where the block is not a sound record.
+std::optional<InProgress> decode_in_progress(ByteView block);
+
+}  // namespace stampede::disk

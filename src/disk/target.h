@@ -1,0 +1,114 @@
+// The disk being written. io_uring, O_DIRECT, registered buffers; the writer accepts VerifiedChunk and nothing else.
+// liburing's home.
+//
+// The order (design of the commit region): begin() saves and blanks the commit region and flushes; place() and zero() write
+// everything outside it and keep what falls inside in memory; flush(); compare() reads back; first-boot edits go through
+// blocks(); commit() writes the commit region (both GPTs first, LBA 0 last and alone), flushes and reads it back. An
+// interrupted deployment has no partition table.
+//
+// The commit region is: the first MiB of the disk (the whole disk if it is smaller), the last 64 KiB of the image and the
+// last 64 KiB of the disk, where a backup GPT lies.
+//
+// Threads: slab(), place() and zero() may be called from any thread; everything else from one controlling thread. Completion
+// callbacks run on the writer's own thread and must not block. Memory: slabs × kSlab + the commit region (≤ 1.125 MiB
+// twice).
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "chunker/types.h"
+#include "src/base/error.h"
+#include "src/disk/guard.h"
+#include "src/disk/in_progress.h"
+#include "src/volume/block_access.h"
+
+namespace stampede::disk {
+
+inline constexpr Size kSlab = 1_MiB;
+inline constexpr Size kCommitHead = 1_MiB;
+inline constexpr Size kCommitTail = 64_KiB;
+
+// A registered buffer of kSlab bytes, 4096-aligned; goes back to its pool when destroyed. The credit of the whole pipeline:
+// who holds no slab asks for no span.
+class SlabPool;
+class Slab {
+ public:
+  Slab() = default;
+  Slab(SlabPool* pool, std::uint32_t index, MutableBytes bytes) : pool_(pool), index_(index), bytes_(bytes) {}
+  Slab(Slab&& other) noexcept : pool_(std::exchange(other.pool_, nullptr)), index_(other.index_), bytes_(other.bytes_) {}
+  Slab& operator=(Slab&& other) noexcept;
+  ~Slab();
+  MutableBytes bytes() const { return bytes_; }
+  std::uint32_t index() const { return index_; }
+  explicit operator bool() const { return pool_ != nullptr; }
+
+ private:
+  SlabPool* pool_ = nullptr;
+  std::uint32_t index_ = 0;
+  MutableBytes bytes_;
+};
+
+// One place of one verified chunk, whose bytes lie 4096-aligned in the slab that is handed over with it. Several placements
+// may name the same chunk (repeats).
+struct Placement {
+  chunker::VerifiedChunk chunk;
+  Offset at;
+};
+
+// What a range should read as: a chunk, or zeros.
+struct Expected {
+  Offset at;
+  Size length;
+  std::optional<chunker::ChunkId> chunk;
+};
+
+struct TargetOptions {
+  std::uint32_t slabs = 32;
+  std::uint32_t depth = 32;
+  unsigned hash_threads = 0;  // for compare(); 0: as many as there are cores
+};
+
+class Target {
+ public:
+  // Takes the disk over; `image_size` tells where the image's own end lies. Probes io_uring; an error says what to do.
+  static Result<std::unique_ptr<Target>> open(GuardedDisk disk, Size image_size, const TargetOptions& options = {});
+  virtual ~Target() = default;
+
+  virtual const Disk& identity() const = 0;
+
+  // The first write: saves the commit region (returned: what was there), blanks it, flushes, writes `record`, flushes.
+  virtual Result<Bytes> begin(const InProgress& record) = 0;
+
+  // A free slab, or an empty one if there is none now; slab_freed is called (on some thread) when one comes back.
+  virtual Slab try_slab() = 0;
+  virtual std::uint32_t free_slabs() const = 0;
+  virtual void on_slab_free(std::function<void()> slab_freed) = 0;
+  // Writes the chunks; adjacent ones as one write. `done` is called once, when all is written (not yet durable) or failed.
+  virtual void place(Slab slab, std::vector<Placement> placements, std::function<void(Result<>)> done) = 0;
+  // Makes a range read as zeros by the cheapest way that truly does; in order with place() is not promised.
+  virtual void zero(Offset at, Size length, std::function<void(Result<>)> done) = 0;
+
+  // Waits for everything placed. Then flushes the device. Errors: the first that occurred.
+  virtual Result<> flush() = 0;
+
+  // Reads the ranges (O_DIRECT; the commit region from memory while it is held back) and compares. One bool for each range,
+  // true: as expected. `progress` is called from the calling thread with the bytes compared so far.
+  virtual Result<std::vector<bool>> compare(std::span<const Expected> expected,
+                                            const std::function<void(Size done)>& progress) = 0;
+
+  // The disk as it will be after commit, for first-boot edits. Valid as long as the target.
+  virtual volume::BlockAccess& blocks() = 0;
+
+  // Bytes that a completed deployment does not come back from: everything is durable and read back when it returns.
+  virtual Result<> commit() = 0;
+
+  // Bytes written and made zero so far.
+  virtual Size written() const = 0;
+};
+
+}  // namespace stampede::disk

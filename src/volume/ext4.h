@@ -1,0 +1,45 @@
+// Edits an unmounted ext2/3/4 file system in place through libext2fs. One object per file system; not thread-safe.
+//
+// Paths are absolute within the file system and may pass through symbolic links. What is written has owner root and the
+// given mode; parents are made with 0755. Nothing is durable before close().
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "src/base/bytes.h"
+#include "src/base/error.h"
+#include "src/base/units.h"
+#include "src/volume/block_access.h"
+
+namespace stampede::volume {
+
+class Ext4 {
+ public:
+  // The file system starts at `offset` of `blocks`, which must outlive this object. Refuses one that needs journal recovery
+  // or has recorded errors (cannot_customise).
+  static Result<Ext4> open(BlockAccess& blocks, Offset offset, bool writable);
+  Ext4(Ext4&&) noexcept;
+  Ext4& operator=(Ext4&&) noexcept;
+  ~Ext4();  // without close(): nothing more is written, what was buffered may be lost
+
+  bool exists(std::string_view path) const;
+  Result<Bytes> read(std::string_view path, Size limit) const;
+  // Names in a folder, without "." and "..".
+  Result<std::vector<std::string>> list(std::string_view path) const;
+  // Makes or replaces a regular file and its missing parents.
+  Result<> write(std::string_view path, ByteView content, unsigned mode);
+  // Removes a file or symbolic link; no error if it is missing.
+  Result<> remove(std::string_view path);
+  // Writes the superblock and bitmaps, flushes the device. Errors: write_failed, no_space, flush_failed.
+  Result<> close();
+
+ private:
+  struct State;
+  explicit Ext4(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace stampede::volume

@@ -1,0 +1,65 @@
+// What is on a disk or in an image file: partition table, partitions, file systems, and what the root file system says of
+// itself. Reads only; never mounts. libblkid's and libfdisk's home. Thread-safe (no shared state).
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "src/base/error.h"
+#include "src/base/units.h"
+
+namespace stampede::volume {
+
+struct PartitionFacts {
+  unsigned number = 0;
+  Offset offset;
+  Size length;
+  std::string type;  // type GUID, lower case; "0x83" style for MBR
+  std::string guid;  // partition GUID, empty for MBR
+  std::string name;  // GPT name
+  std::uint64_t flags = 0;
+  std::string filesystem;  // libblkid's TYPE: "ext4", "vfat", "swap", …; empty if unknown
+  std::string label;
+  std::string uuid;
+};
+
+struct RootFacts {
+  unsigned partition = 0;  // 0: the file system fills the disk, no table
+  Offset offset;
+  Size length;
+  std::string filesystem;
+  std::string label;
+  std::string uuid;
+  bool clean = false;  // ext4: no journal recovery needed and no recorded errors
+};
+
+struct ImageFacts {
+  std::string table;  // "gpt", "dos", or empty
+  std::string disk_guid;
+  std::uint32_t sector_size = 512;  // that the table was written for; 512 where there is no table
+  std::vector<PartitionFacts> partitions;
+  std::optional<RootFacts> root;
+  std::optional<std::string> architecture;  // "x86_64", "aarch64", …: from the root partition's type or an ELF file in it
+  std::vector<std::string> firmware;        // of "bios", "uefi"
+  std::optional<bool> cloud_init;           // installed in the root file system
+  std::map<std::string, std::string> os_release;
+};
+
+// Inspects a disk image or a block device (opened read-only). A GPT is looked for at 512 and at 4096 bytes a sector.
+// The root partition is found by GPT type (discoverable partitions: x86-64, arm64, …), else by label ("root", "rootfs",
+// "cloudimg-rootfs"), else it is the only ext4 file system that holds /etc/os-release or /usr/lib/os-release.
+// A damaged table or file system is not an error: what cannot be told is left out. Errors: usage, read_failed.
+Result<ImageFacts> inspect(const std::filesystem::path& path);
+
+// What libblkid sees at the start of a disk that should be overwritten: nothing at all, or a name for it.
+struct Content {
+  bool blank = true;        // no signature known, and the first and last MiB are zeros
+  std::string description;  // "gpt partition table, 2 partitions", "ext4 file system 'data'", "unknown data"
+  std::string disk_guid;    // GPT or MBR id, or the whole-disk file system's UUID
+};
+Result<Content> probe_content(int fd, Size size);
+
+}  // namespace stampede::volume

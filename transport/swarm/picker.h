@@ -1,0 +1,83 @@
+// A target's side of the swarm: which span to ask from whom. Pure: fed with events and a time, returns requests.
+//
+// From the depot it asks "any": the depot knows what it has given to whom and sends spans that no active member holds, so
+// that each leaves it about once. What others hold comes from them: random among the rarest, the least busy holder first.
+// When the depot has nothing fresh and no peer holds what is lacking, it waits kDepotGrace for the swarm, then asks the
+// depot for it by name; a swarm of one never waits (no other active member). A request that takes longer than its peer's
+// usual time (at least kRequestTimeout) is asked again elsewhere; the first good answer wins. A peer that was named bad is
+// never asked again. Late duplicates are reported as such.
+//
+// Credit: at most `credit` spans may be under way; the caller sets it from its free slabs.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "src/base/seams.h"
+#include "transport/swarm/bitmap.h"
+
+namespace stampede::swarm {
+
+using PeerId = std::uint32_t;
+inline constexpr PeerId kDepot = 0;
+
+struct PickerConfig {
+  std::uint32_t span_count = 0;
+  std::uint32_t depot_window = 8;  // spans under way from the depot
+  std::uint32_t peer_window = 4;   // from one peer
+};
+
+inline constexpr Duration kDepotGrace = std::chrono::milliseconds(250);
+inline constexpr Duration kRequestTimeout = std::chrono::seconds(3);
+
+struct Ask {
+  enum class Kind { any, span } kind = Kind::span;
+  PeerId peer = kDepot;
+  std::uint32_t span = 0;   // of span
+  std::uint32_t count = 0;  // of any
+  bool operator==(const Ask&) const = default;
+};
+
+class Picker {
+ public:
+  // `have`: what the target holds already (resume). `random` must outlive the picker.
+  Picker(const PickerConfig& config, Bitmap have, Random& random);
+  ~Picker();
+  Picker(Picker&&) noexcept;
+
+  // Sources come and go. The depot is joined as kDepot, holds everything, and may be lost and come back.
+  void peer_joined(PeerId peer, Bitmap has, Instant now);
+  void peer_left(PeerId peer, Instant now);
+  void peer_has(PeerId peer, std::uint32_t span, Instant now);
+  // Active members of the swarm, ourselves counted; as the depot says.
+  void set_active(std::uint32_t active, Instant now);
+  void set_credit(std::uint32_t credit);
+
+  // A span's bytes have come from `peer`, not yet verified: it leaves the wire but keeps its credit until had() or bad().
+  // False: it was not wanted any more (a late duplicate), drop it.
+  bool received(PeerId peer, std::uint32_t span, Instant now);
+  // Verified, from any path (multicast and the local disk too).
+  void had(std::uint32_t span, Instant now);
+  // Verification failed: wanted again, from somebody else. The caller drops that peer with peer_left().
+  void bad(std::uint32_t span, Instant now);
+  void not_held(PeerId peer, std::uint32_t span, Instant now);
+  // The depot's NoneLeft: `count` of what "any" asked for will not come.
+  void none_left(std::uint32_t count, Instant now);
+
+  // What to ask now. Call after every batch of events, and at next_poll().
+  std::vector<Ask> poll(Instant now);
+  std::optional<Instant> next_poll() const;
+
+  bool complete() const;
+  const Bitmap& have() const;
+  // Spans received that were not wanted any more.
+  std::uint64_t duplicates() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace stampede::swarm

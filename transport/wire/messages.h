@@ -1,0 +1,204 @@
+// The control and unicast protocol, version 1: frames over TLS 1.3 between a target and the depot, and between targets.
+//
+// Frame:  0  4  payload length n, at most kMaxPayload     4  1  type     5  3  zero     8  n  payload
+// Integers little-endian; text and byte strings are a u32 length and that many bytes; a list is a u32 count and the items.
+// Every count and length has a limit, checked before anything is allocated. The first frame each way is Hello; the version
+// spoken is the smaller of the two max_version, and neither side goes on if that is below the other's min_version. Unknown
+// types are an error: new ones come with a new version or a feature bit.
+//
+// A connection to the depot without a node certificate may say Hello and Enrol, nothing else.
+#pragma once
+
+#include <array>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "src/base/bytes.h"
+#include "src/base/error.h"
+
+namespace stampede::wire {
+
+inline constexpr std::size_t kHeaderSize = 8;
+inline constexpr std::size_t kMaxPayload = std::size_t{17} << 20;  // an object (16 MiB) and its header; all else is far less
+inline constexpr std::uint16_t kMinVersion = 1;
+inline constexpr std::uint16_t kMaxVersion = 1;
+inline constexpr std::size_t kMaxSpans = std::size_t{1} << 24;  // bitmaps: at most 2 MiB
+inline constexpr std::size_t kMaxSpanParts = 4096;
+inline constexpr std::size_t kMaxSpanBytes = std::size_t{1} << 20;  // sealed bytes of one span: never above its plain bytes
+inline constexpr std::size_t kMaxMembers = 4096;
+
+using Digest = std::array<std::byte, 32>;
+using Key = std::array<std::byte, 32>;
+
+// type 1. magic is "STMP" on the wire.
+struct Hello {
+  std::uint16_t min_version = kMinVersion;
+  std::uint16_t max_version = kMaxVersion;
+  std::uint64_t features = 0;
+  std::string software;  // at most 64 bytes, for people
+  bool operator==(const Hello&) const = default;
+};
+// 2. A refusal or failure; the connection may go on after it where the asker can.
+struct ErrorMessage {
+  std::uint8_t code = 0;  // stampede::Code
+  std::string text;       // at most 1024 bytes
+  bool operator==(const ErrorMessage&) const = default;
+};
+// 3. The secret of a join token and a PKCS #10 request (DER, at most 4096).
+struct Enrol {
+  std::array<std::byte, 32> secret{};
+  Bytes request;
+  bool operator==(const Enrol&) const = default;
+};
+// 4. DER, at most 4096 each.
+struct Enrolled {
+  Bytes certificate;
+  Bytes authority;
+  bool operator==(const Enrolled&) const = default;
+};
+// 5. Asks for a tag record; answered by TagRecordMessage or ErrorMessage(not_found).
+struct Resolve {
+  std::string name;  // at most 63
+  std::string tag;   // at most 63
+  bool operator==(const Resolve&) const = default;
+};
+// 6.
+struct TagRecordMessage {
+  Bytes record;  // at most 64 KiB
+  Key signer{};
+  std::array<std::byte, 64> signature{};
+  bool operator==(const TagRecordMessage&) const = default;
+};
+// 7. Asks for manifest records by id (at most 64 in one frame); answered by as many Object or ErrorMessage frames, in order.
+struct Fetch {
+  std::vector<Digest> ids;
+  bool operator==(const Fetch&) const = default;
+};
+// 8. A sealed chunk on its own.
+struct Object {
+  Digest id{};
+  std::uint8_t codec = 0;
+  std::uint32_t plain_size = 0;
+  Bytes sealed;  // at most 16 MiB
+  bool operator==(const Object&) const = default;
+};
+// 9. To the depot: I am writing this image and serve peers at this port (0: not at all). To a peer: the same, port unused.
+// The bitmap (bit i of byte i/8) says which spans the sender holds.
+struct Join {
+  Digest image{};
+  std::uint16_t port = 0;
+  std::uint32_t span_count = 0;
+  Bytes have;  // (span_count + 7) / 8 bytes
+  bool operator==(const Join&) const = default;
+};
+struct Member {
+  Key node{};
+  std::string address;  // numeric, at most 45
+  std::uint16_t port = 0;
+  bool operator==(const Member&) const = default;
+};
+// 10. From the depot, at joining and at every change: the other members of the swarm that serve, and how many members
+// (the receiver counted) are still active, that is not finished and heard of in the last 10 s.
+struct Members {
+  std::vector<Member> members;
+  std::uint32_t active = 0;
+  bool operator==(const Members&) const = default;
+};
+// 11. Spans that the sender now holds and serves.
+struct Have {
+  std::vector<std::uint32_t> spans;  // at most 65536
+  bool operator==(const Have&) const = default;
+};
+// 12. To the depot: send me up to `count` spans more, whichever serve the swarm best. Answered by SpanData frames, and by
+// NoneLeft for what the depot would rather see come from peers.
+struct WantAny {
+  std::uint16_t count = 0;
+  bool operator==(const WantAny&) const = default;
+};
+// 13. To the depot: of what WantAny asked, `count` will not come now.
+struct NoneLeft {
+  std::uint16_t count = 0;
+  bool operator==(const NoneLeft&) const = default;
+};
+// 14. Asks for one span; answered by SpanData or NotHeld.
+struct Request {
+  std::uint32_t span = 0;
+  bool operator==(const Request&) const = default;
+};
+// 15.
+struct SpanPart {
+  std::uint8_t codec = 0;
+  std::uint32_t sealed_size = 0;
+  bool operator==(const SpanPart&) const = default;
+};
+struct SpanData {
+  std::uint32_t span = 0;
+  std::vector<SpanPart> parts;
+  Bytes bytes;  // their sum
+  bool operator==(const SpanData&) const = default;
+};
+// 16.
+struct NotHeld {
+  std::uint32_t span = 0;
+  bool operator==(const NotHeld&) const = default;
+};
+// 17. From a target, every second and at every change of stage: also the sign of life.
+struct Progress {
+  std::uint8_t stage = 0;   // index into the stages of a deployment
+  bool finished = false;    // wants nothing more from the swarm
+  std::uint64_t total = 0;  // plain bytes of data
+  std::uint64_t verified = 0;
+  std::uint64_t durable = 0;
+  bool operator==(const Progress&) const = default;
+};
+// 18. The node served bytes that are not what the manifest says.
+struct BadPeer {
+  Key node{};
+  std::uint32_t span = 0;
+  bool operator==(const BadPeer&) const = default;
+};
+// 19. JSON as signed (at most 256 KiB). Answered by ReceiptStored or ErrorMessage.
+struct Receipt {
+  Bytes receipt;
+  std::array<std::byte, 64> signature{};
+  bool operator==(const Receipt&) const = default;
+};
+// 20.
+struct ReceiptStored {
+  std::uint64_t number = 0;
+  bool operator==(const ReceiptStored&) const = default;
+};
+// 21, 22. Sign of life between peers, and for measuring the round trip.
+struct Ping {
+  std::uint64_t token = 0;
+  bool operator==(const Ping&) const = default;
+};
+struct Pong {
+  std::uint64_t token = 0;
+  bool operator==(const Pong&) const = default;
+};
+
+// In the order of their types, from 1.
+using Message =
+    std::variant<Hello, ErrorMessage, Enrol, Enrolled, Resolve, TagRecordMessage, Fetch, Object, Join, Members, Have,
+                 WantAny, NoneLeft, Request, SpanData, NotHeld, Progress, BadPeer, Receipt, ReceiptStored, Ping, Pong>;
+
+// A whole frame, header included.
+Bytes encode(const Message& message);
+// For SpanData, the frame without the sealed bytes: they follow from where they lie, uncopied.
+Bytes encode_span_header(std::uint32_t span, std::span<const SpanPart> parts, std::size_t sealed_bytes);
+
+struct FrameHeader {
+  std::uint8_t type = 0;
+  std::uint32_t payload = 0;
+};
+// From the first kHeaderSize bytes. Errors: protocol (unknown type, payload above that type's own limit, non-zero padding).
+Result<FrameHeader> decode_header(ByteView header);
+// Errors: protocol, naming the message and what is wrong.
+Result<Message> decode(const FrameHeader& header, ByteView payload);
+
+// The agreed version. Error: protocol, naming both ranges.
+Result<std::uint16_t> agree(const Hello& ours, const Hello& theirs);
+
+}  // namespace stampede::wire
