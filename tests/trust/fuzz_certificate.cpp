@@ -1,7 +1,7 @@
 // Certificates and certificate requests from the network. Whatever the bytes, only the node that the site certified may come
 // out of check_peer.
 
-#include "src/trust/certificate.h"
+#include "src/trust/certificate_impl.h"
 #include "tests/trust/folder.h"
 
 namespace {
