@@ -1,7 +1,7 @@
 #include "src/trust/authority.h"
 
 #include "src/base/file.h"
-#include "src/trust/certificate.h"
+#include "src/trust/certificate_impl.h"
 
 namespace stampede::trust {
 

@@ -1,9 +1,9 @@
-#include "src/trust/certificate.h"
+#include "src/trust/certificate_impl.h"
 
 #include <openssl/pem.h>
 
 #include "src/base/file.h"
-#include "src/trust/publish.h"
+#include "src/trust/publish_impl.h"
 
 namespace stampede::trust {
 

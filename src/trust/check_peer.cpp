@@ -1,7 +1,7 @@
 #include <openssl/err.h>
 
 #include "src/trust/authority.h"
-#include "src/trust/certificate.h"
+#include "src/trust/certificate_impl.h"
 
 namespace stampede::trust {
 

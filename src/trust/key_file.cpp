@@ -7,8 +7,8 @@
 
 #include "src/base/file.h"
 #include "src/trust/keys.h"
-#include "src/trust/openssl.h"
-#include "src/trust/publish.h"
+#include "src/trust/openssl_impl.h"
+#include "src/trust/publish_impl.h"
 
 namespace stampede::trust {
 

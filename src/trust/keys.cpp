@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "src/trust/openssl.h"
+#include "src/trust/openssl_impl.h"
 
 namespace stampede::trust {
 

@@ -1,4 +1,4 @@
-#include "src/trust/openssl.h"
+#include "src/trust/openssl_impl.h"
 
 #include <openssl/err.h>
 

@@ -1,4 +1,4 @@
-#include "src/trust/publish.h"
+#include "src/trust/publish_impl.h"
 
 #include <fcntl.h>
 #include <unistd.h>

@@ -1,5 +1,5 @@
 #include "src/trust/authority.h"
-#include "src/trust/certificate.h"
+#include "src/trust/certificate_impl.h"
 
 namespace stampede::trust {
 

@@ -5,7 +5,7 @@
 #include <fstream>
 #include <thread>
 
-#include "src/trust/certificate.h"
+#include "src/trust/certificate_impl.h"
 #include "tests/trust/folder.h"
 
 namespace stampede::trust {

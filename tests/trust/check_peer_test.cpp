@@ -1,6 +1,6 @@
 #include <gtest/gtest.h>
 
-#include "src/trust/certificate.h"
+#include "src/trust/certificate_impl.h"
 #include "tests/trust/folder.h"
 
 namespace stampede::trust {

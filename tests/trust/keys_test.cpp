@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "src/trust/openssl.h"
+#include "src/trust/openssl_impl.h"
 
 namespace stampede::trust {
 namespace {

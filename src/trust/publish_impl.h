@@ -1,4 +1,4 @@
-// Files that are made once and never replaced: keys and the CA's certificate. Not for other rooms.
+// Files that are made once and never replaced: keys and the CA's certificate.
 #pragma once
 
 #include <filesystem>

@@ -1,4 +1,4 @@
-// X.509 certificates: made, decoded, read from and written to PEM files. Not for other rooms: they see authority.h.
+// X.509 certificates: made, decoded, read from and written to PEM files.
 #pragma once
 
 #include <filesystem>
@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "src/trust/authority.h"
-#include "src/trust/openssl.h"
+#include "src/trust/openssl_impl.h"
 
 namespace stampede::trust {
 

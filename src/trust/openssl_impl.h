@@ -1,4 +1,4 @@
-// What this room's files share of OpenSSL: owners of its objects, and its reasons as text. Not for other rooms.
+// What this room's files share of OpenSSL: owners of its objects, and its reasons as text.
 #pragma once
 
 #include <openssl/bio.h>
