@@ -55,6 +55,8 @@ std::vector<Step> begin_steps(const StepsInput& input, const CommitRegion& saved
   }
   steps.push_back(std::move(blank));
   steps.push_back({"unmark", {zeros({}, sector, input.disk)}});
+  // A small disk has no place for some of it.
+  for (Step& step : steps) std::erase_if(step.patches, [](const Patch& patch) { return patch.bytes.empty(); });
   return steps;
 }
 

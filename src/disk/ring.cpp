@@ -35,6 +35,8 @@ Result<std::unique_ptr<Ring>> Ring::open(RingOptions options, ErrorLatch& latch)
   return ring;
 }
 
+Ring::~Ring() { stop(); }
+
 void Ring::stop() {
   if (!thread_.joinable()) return;
   {

@@ -42,7 +42,7 @@ class Ring {
  public:
   // Starts the thread. Error: write_failed where the kernel gives no io_uring.
   static Result<std::unique_ptr<Ring>> open(RingOptions options, ErrorLatch& latch);
-  ~Ring() { stop(); }
+  ~Ring();
   Ring(const Ring&) = delete;
   Ring& operator=(const Ring&) = delete;
 

@@ -76,7 +76,7 @@ struct TargetOptions {
   unsigned hash_threads = 0;  // for compare(); 0: as many as there are cores
   // Called on the controlling thread after each step of begin() and commit() (commit_steps.h) is durable, with "begin" or
   // "commit" and the step's name: where tests stop the machine.
-  std::function<void(std::string_view stage, std::string_view step)> after_step;
+  std::function<void(std::string_view stage, std::string_view step)> after_step{};
 };
 
 class Target {
