@@ -27,8 +27,13 @@ Source* Picker::State::source_of(PeerId peer) {
   return at == peers.end() ? nullptr : &at->second;
 }
 
-void Picker::State::start(Source& source, std::uint32_t span, Instant now) {
+void Picker::State::ask(Source& source, std::uint32_t span, Instant now) {
   source.ask(span, now);
+  deadline = std::min(deadline, source.asked().back().deadline);
+}
+
+void Picker::State::start(Source& source, std::uint32_t span, Instant now) {
+  ask(source, span, now);
   ++under_way[span];
   spans.close(span);
 }
@@ -56,12 +61,22 @@ void Picker::State::forget(Source& source) {
   }
 }
 
-void Picker::State::expire(Source& source, Instant now) {
-  for (Asked& request : source.asked()) {
-    if (!request.live || now < request.deadline) continue;
-    source.overdue(request, now);
-    if (request.span != kAny) stop(request.span);
-  }
+void Picker::State::expire(Instant now) {
+  if (now < deadline) return;
+  deadline = Instant::max();
+  const auto expire_of = [&](Source& source) {
+    for (Asked& request : source.asked()) {
+      if (!request.live) continue;
+      if (now < request.deadline) {
+        deadline = std::min(deadline, request.deadline);
+      } else {
+        source.overdue(request, now);
+        if (request.span != kAny) stop(request.span);
+      }
+    }
+  };
+  if (depot) expire_of(*depot);
+  for (auto& [id, peer] : peers) expire_of(peer);
 }
 
 Picker::Picker(const PickerConfig& config, Bitmap have, Random& random)

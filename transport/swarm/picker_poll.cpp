@@ -12,8 +12,7 @@ std::vector<Ask> Picker::poll(Instant now) {
   std::vector<Ask> out;
   s.next.reset();
   if (s.have.full()) return out;
-  if (s.depot) s.expire(*s.depot, now);
-  for (auto& [id, peer] : s.peers) s.expire(peer, now);
+  s.expire(now);
   s.ask_any(now, out);
   s.ask_peers(now, out);
   s.ask_by_name(now, out);
@@ -33,7 +32,7 @@ void Picker::State::ask_any(Instant now, std::vector<Ask>& out) {
   if (live >= limit) return;
   const std::uint32_t count = std::min({limit - live, depot->room(), credit_left()});
   if (count == 0) return;
-  for (std::uint32_t i = 0; i < count; ++i) depot->ask(kAny, now);
+  for (std::uint32_t i = 0; i < count; ++i) ask(*depot, kAny, now);
   out.push_back({Ask::Kind::any, kDepot, 0, count});
 }
 
@@ -43,6 +42,8 @@ void Picker::State::ask_peers(Instant now, std::vector<Ask>& out) {
     Source* source;
     Duration load;
   };
+  // The usual state of a swarm: whatever a peer announces is asked for at once.
+  if (spans.open_count() == spans.orphans() || credit_left() == 0) return;
   std::vector<Choice> choices;
   for (auto& [id, peer] : peers) {
     if (peer.room() > 0 && spans.useful(id) > 0) choices.push_back({id, &peer, {}});
@@ -135,22 +136,12 @@ bool Picker::State::hedge_one(PeerId slow, const Asked& request, Instant now, st
   return true;
 }
 
-void Picker::State::wake(std::optional<Instant>& at, Instant candidate) const {
-  if (!at || candidate < *at) at = candidate;
-}
-
 void Picker::State::plan(Instant now) {
-  const auto deadlines = [&](const Source& source) {
-    for (const Asked& a : source.asked()) {
-      if (a.live) wake(next, a.deadline);
-    }
-  };
-  if (depot) deadlines(*depot);
-  for (const auto& [id, peer] : peers) deadlines(peer);
-  if (end_game() && !under_way.empty()) wake(next, now + kHedgeCheck);
+  if (deadline != Instant::max()) wake(deadline);
+  if (end_game() && !under_way.empty()) wake(now + kHedgeCheck);
   if (!dry(now) || credit_left() == 0 || spans.open_count() == 0) return;
-  wake(next, any_again);
-  if (const Instant patience_ends = quiet_since + grace(now); patience_ends > now) wake(next, patience_ends);
+  wake(any_again);
+  if (const Instant patience_ends = quiet_since + grace(now); patience_ends > now) wake(patience_ends);
 }
 
 }  // namespace stampede::swarm

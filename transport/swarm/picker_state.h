@@ -29,11 +29,12 @@ struct Picker::State {
   bool wanted(std::uint32_t span) const { return span < config.span_count && !have.test(span) && !received.contains(span); }
   std::uint32_t spent() const;
   std::uint32_t credit_left() const { return credit > spent() ? credit - spent() : 0; }
+  void ask(Source& source, std::uint32_t span, Instant now);
   void start(Source& source, std::uint32_t span, Instant now);  // asks for it by name
   void stop(std::uint32_t span);    // one live request for it less; open again if it was the last
   void settle(std::uint32_t span);  // it needs no request any more
   void forget(Source& source);      // a source that goes: none of its requests is live
-  void expire(Source& source, Instant now);
+  void expire(Instant now);
   Source* source_of(PeerId peer);
 
   // Decisions, in the order of poll().
@@ -49,7 +50,7 @@ struct Picker::State {
   std::uint32_t live_by_name() const;
   bool peers_busy() const;
   Duration grace(Instant now) const;
-  void wake(std::optional<Instant>& at, Instant candidate) const;
+  void wake(Instant candidate) { next = next ? std::min(*next, candidate) : candidate; }
   void plan(Instant now);
 
   PickerConfig config;
@@ -68,6 +69,7 @@ struct Picker::State {
   Instant quiet_since{};                                      // nothing has come and no orphan has found a holder since
   double patience = 1;  // random factor on the grace, so that a rack does not ask the depot in one moment
   std::uint64_t duplicates = 0;
+  Instant deadline = Instant::max();  // no live request's deadline is earlier
   std::optional<Instant> next;
 };
 
