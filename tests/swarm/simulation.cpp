@@ -35,12 +35,13 @@ struct Node {
   Link up, down;
   bool alive = false;
   bool frozen = false;
-  std::set<std::uint32_t> peers;  // connected nodes
+  std::set<std::uint32_t> peers;    // connected nodes
+  std::set<std::uint32_t> shunned;  // sent a bad span
   std::vector<std::uint32_t> fresh_have;
   bool depot = false;  // connected
   std::optional<Instant> polls_at;
   std::uint32_t verifying = 0;
-  std::map<std::uint32_t, std::uint32_t> asked;  // spans asked by name and not answered, by how often
+  std::vector<std::function<void(Node&)>> inbox;  // while frozen
 };
 
 using Spans = std::shared_ptr<const std::vector<std::uint32_t>>;
@@ -59,13 +60,18 @@ class World {
   };
   void at(Instant when, std::function<void()> act) { events_.push({when, order_++, std::move(act)}); }
   void after(Duration wait, std::function<void()> act) { at(now_ + wait, std::move(act)); }
-  // To a node over the control path; lost if it is gone or frozen by then.
+  // To a node over the control path; lost if it is gone by then, and kept for it while it is frozen.
   void tell(std::uint32_t node, std::function<void(Node&)> act) {
-    after(kLatency, [this, node, act = std::move(act)] {
-      if (!nodes_[node].alive || nodes_[node].frozen) return;
-      act(nodes_[node]);
-      pump(node);
-    });
+    after(kLatency, [this, node, act = std::move(act)] { hear(node, act); });
+  }
+  void hear(std::uint32_t node, const std::function<void(Node&)>& act) {
+    if (!nodes_[node].alive) return;
+    if (nodes_[node].frozen) {
+      nodes_[node].inbox.push_back(act);
+      return;
+    }
+    act(nodes_[node]);
+    pump(node);
   }
   void tell_depot(std::function<void()> act) {
     const auto life = depot_life_;
@@ -79,6 +85,7 @@ class World {
   }
 
   void join(std::uint32_t node);
+  void befriend(std::uint32_t node);
   void join_depot(std::uint32_t node);
   void connect(std::uint32_t a, std::uint32_t b);
   void disconnect(std::uint32_t a, std::uint32_t b);
@@ -158,16 +165,25 @@ Outcome World::run() {
 void World::join(std::uint32_t i) {
   nodes_[i].alive = true;
   join_depot(i);
+  befriend(i);
+  progress(i);
+}
+
+// Connects to random members that serve, as many as its fan-out lacks.
+void World::befriend(std::uint32_t i) {
+  Node& node = nodes_[i];
+  if (!node.alive || node.frozen || node.peers.size() >= s_.fan_out) return;
   std::vector<std::uint32_t> others;
   for (std::uint32_t j = 0; j < nodes_.size(); ++j) {
-    if (j != i && nodes_[j].alive && nodes_[j].spec.serves && !nodes_[j].frozen) others.push_back(j);
+    const Node& other = nodes_[j];
+    if (j == i || !other.alive || !other.spec.serves || other.frozen) continue;
+    if (!linked(i, j) && !node.shunned.contains(j) && !other.shunned.contains(i)) others.push_back(j);
   }
-  for (std::uint32_t n = 0; n < s_.fan_out && !others.empty(); ++n) {
+  while (node.peers.size() < s_.fan_out && !others.empty()) {
     const auto k = random_.below(others.size());
     connect(i, others[k]);
     others.erase(others.begin() + static_cast<std::ptrdiff_t>(k));
   }
-  progress(i);
 }
 
 void World::join_depot(std::uint32_t i) {
@@ -212,7 +228,9 @@ void World::die(std::uint32_t i) {
 
 void World::freeze(std::uint32_t i, bool frozen) {
   nodes_[i].frozen = frozen;
-  if (!frozen && nodes_[i].alive) pump(i), progress(i);
+  if (frozen || !nodes_[i].alive) return;
+  for (const auto& act : std::exchange(nodes_[i].inbox, {})) hear(i, act);
+  pump(i), progress(i);
 }
 
 void World::depot_dies() {
@@ -248,6 +266,7 @@ void World::members() {
       if (nodes_[i].depot) tell(i, [this, n = told_active_](Node& node) { node.picker->set_active(n, now_); });
     }
   }
+  for (std::uint32_t i = 0; depot_up_ && i < nodes_.size(); ++i) befriend(i);
   after(kMembersEvery, [this] { members(); });
 }
 
@@ -291,15 +310,13 @@ void World::send(std::uint32_t i, const Ask& ask) {
     return;
   }
   const std::uint32_t peer = ask.peer - 1;
-  after(kLatency, [this, i, peer, span = ask.span] {
-    Node& from = nodes_[peer];
-    if (!from.alive || from.frozen || !linked(i, peer)) return;
+  tell(peer, [this, i, peer, span = ask.span](Node& from) {
+    if (!linked(i, peer)) return;
     if (!from.picker->have().test(span)) {
       tell(i, [this, peer, span](Node& node) { node.picker->not_held(peer + 1, span, now_); });
       return;
     }
-    data(from.up, peer + 1, i, span,
-         [this, i, peer] { return nodes_[peer].alive && !nodes_[peer].frozen && linked(i, peer); });
+    data(from.up, peer + 1, i, span, [this, i, peer] { return linked(i, peer); });
   });
 }
 
@@ -313,51 +330,61 @@ void World::data(Link& up, PeerId from, std::uint32_t to, std::uint32_t span, st
   at(up.pass(now_) + kLatency, [this, from, to, span, intact = std::move(intact)] {
     if (!intact() || !nodes_[to].alive) return;
     at(nodes_[to].down.pass(now_), [this, from, to, span, intact] {
-      if (intact()) arrived(to, from, span);
+      hear(to, [this, from, to, span, intact](Node&) {
+        if (intact()) arrived(to, from, span);
+      });
     });
   });
 }
 
 void World::arrived(std::uint32_t i, PeerId from, std::uint32_t span) {
   Node& node = nodes_[i];
-  if (!node.alive || node.frozen) return;
   if (node.picker->received(from, span, now_)) {
     if (++node.verifying > s_.credit) violate("more spans are held unverified than there is credit");
-    after(kVerify, [this, i, from, span] { verified(i, from, span); });
+    after(kVerify, [this, i, from, span] { hear(i, [this, i, from, span](Node&) { verified(i, from, span); }); });
   }
-  pump(i);
 }
 
 void World::verified(std::uint32_t i, PeerId from, std::uint32_t span) {
   Node& node = nodes_[i];
   --node.verifying;
-  if (!node.alive) return;
   if (from != kDepot && nodes_[from - 1].spec.bad) {
     node.picker->bad(span, now_);
+    node.shunned.insert(from - 1);
     disconnect(i, from - 1);
+    // BadPeer: the depot lists it no longer.
+    if (node.depot) {
+      tell_depot([this, from] {
+        if (nodes_[from - 1].depot) origin_.join(from - 1, nodes_[from - 1].picker->have(), now_, false);
+      });
+    }
     return;
   }
   node.picker->had(span, now_);
   if (holders_[span]++ == 0) ++out_there_;
-  if (node.spec.serves && node.fresh_have.empty()) after(kHaveEvery, [this, i] { announce(i); });
+  if (node.fresh_have.empty()) after(kHaveEvery, [this, i] { announce(i); });
   node.fresh_have.push_back(span);
   if (node.picker->complete()) {
     out_.took[i] = now_ - Instant(node.spec.joins);
     --unfinished_;
   }
-  pump(i);
   if (s_.depot_dies_when_all_is_out && depot_up_ && out_there_ == s_.spans) depot_dies();
 }
 
 void World::announce(std::uint32_t i) {
   Node& node = nodes_[i];
+  if (!node.alive) return;
+  if (node.frozen) {
+    node.inbox.emplace_back([this, i](Node&) { announce(i); });
+    return;
+  }
   const Spans spans = std::make_shared<std::vector<std::uint32_t>>(std::exchange(node.fresh_have, {}));
-  if (!node.alive || node.frozen) return;
   if (node.depot) {
     tell_depot([this, i, spans] {
       for (const std::uint32_t span : *spans) origin_.has(i, span, now_);
     });
   }
+  if (!node.spec.serves) return;
   for (const std::uint32_t peer : node.peers) {
     tell(peer, [this, i, spans](Node& other) {
       for (const std::uint32_t span : *spans) other.picker->peer_has(i + 1, span, now_);

@@ -16,11 +16,12 @@ constexpr Duration kSweepEvery = std::chrono::seconds(1);
 struct Coming {
   std::uint32_t span;
   Instant since;
+  bool lost = false;  // it has taken too long: others may have the span, this member is not sent it again unless it asks
 };
 
 struct Member {
   Bitmap have;
-  bool serves = true;
+  bool serves = true;  // else `have` is also what it was ever given, and nothing is `coming`
   bool finished = false;
   bool silent = false;  // then what it holds is not counted in holders
   Instant heard;
@@ -54,9 +55,10 @@ struct Origin::State {
   void count_holdings(const Member& member, bool add);
   void hold(std::uint32_t span, bool add);
   void claim(MemberId id, Member& member, std::uint32_t span, Instant now);
-  void unclaim(Member& member, std::vector<Coming>::iterator claim);
+  void unclaim(std::uint32_t span);
   void expire_claims(Instant now, Duration after);
   void refresh(std::uint32_t span);
+  bool better_elsewhere(const Member& member, Instant now) const;
   void take(MemberId id, Member& member, std::uint32_t count, Instant now, std::vector<std::uint32_t>& out);
 
   std::uint32_t spans;
@@ -111,24 +113,24 @@ void Origin::State::sweep(Instant now) {
 }
 
 void Origin::State::claim(MemberId id, Member& member, std::uint32_t span, Instant now) {
-  if (member.have.test(span) || member.expects(span)) return;
-  member.coming.push_back({span, now});
-  if (member.serves) {
-    ++on_way[span];
-    fresh.clear(span);
+  if (!member.serves) {
+    member.have.set(span);
+    return;
   }
+  if (member.have.test(span)) return;
+  if (const auto before = member.find(span); before != member.coming.end()) {
+    if (!before->lost) return;
+    member.coming.erase(before);
+  }
+  member.coming.push_back({span, now});
   claims.push_back({now, id, span});
+  ++on_way[span];
+  fresh.clear(span);
 }
 
-void Origin::State::unclaim(Member& member, std::vector<Coming>::iterator claim) {
-  const std::uint32_t span = claim->span;
-  member.coming.erase(claim);
-  if (member.serves) {
-    if (const auto count = on_way.find(span); --count->second == 0) on_way.erase(count);
-    refresh(span);
-  } else if (!member.have.test(span)) {
-    member.cursor = std::min(member.cursor, span);
-  }
+void Origin::State::unclaim(std::uint32_t span) {
+  if (const auto count = on_way.find(span); --count->second == 0) on_way.erase(count);
+  refresh(span);
 }
 
 void Origin::State::expire_claims(Instant now, Duration after) {
@@ -138,8 +140,17 @@ void Origin::State::expire_claims(Instant now, Duration after) {
     Member* member = find(old.member);
     if (member == nullptr) continue;
     const auto at = member->find(old.span);
-    if (at != member->coming.end() && at->since == old.at) unclaim(*member, at);
+    if (at == member->coming.end() || at->lost || at->since != old.at) continue;
+    at->lost = true;
+    unclaim(old.span);
   }
+}
+
+// Fresh spans would be wasted on a member that does not pass them on, while there is one that does.
+bool Origin::State::better_elsewhere(const Member& member, Instant now) const {
+  return !member.serves && std::ranges::any_of(members, [&](const auto& m) {
+    return m.second.serves && !m.second.finished && now - m.second.heard < kActiveFor;
+  });
 }
 
 void Origin::State::take(MemberId id, Member& member, std::uint32_t count, Instant now, std::vector<std::uint32_t>& out) {
@@ -177,7 +188,9 @@ void Origin::leave(MemberId member) {
   if (node.empty()) return;
   Member& gone = node.mapped();
   if (!gone.silent) state_->count_holdings(gone, false);
-  while (!gone.coming.empty()) state_->unclaim(gone, gone.coming.end() - 1);
+  for (const Coming& coming : gone.coming) {
+    if (!coming.lost) state_->unclaim(coming.span);
+  }
 }
 
 void Origin::has(MemberId member, std::uint32_t span, Instant now) {
@@ -186,10 +199,12 @@ void Origin::has(MemberId member, std::uint32_t span, Instant now) {
   state_->touch(*who, now);
   if (!who->have.set(span)) return;
   if (who->serves) state_->hold(span, true);
-  if (const auto claim = who->find(span); claim != who->coming.end()) {
-    state_->usual += (now - claim->since - state_->usual) / 8;
-    state_->unclaim(*who, claim);
-  }
+  const auto claim = who->find(span);
+  if (claim == who->coming.end()) return;
+  state_->usual += (now - claim->since - state_->usual) / 8;
+  const bool lost = claim->lost;
+  who->coming.erase(claim);
+  if (!lost) state_->unclaim(span);
 }
 
 void Origin::heard(MemberId member, bool finished, Instant now) {
@@ -205,6 +220,7 @@ std::vector<std::uint32_t> Origin::allot(MemberId member, std::uint32_t count, I
   if (who == nullptr) return out;
   state_->touch(*who, now);
   state_->sweep(now);
+  if (state_->better_elsewhere(*who, now)) return out;
   state_->take(member, *who, count, now, out);
   if (out.size() < count) {
     state_->expire_claims(now, std::max(kLostAfter, 2 * state_->usual));

@@ -4,7 +4,8 @@
 // the image's order (sequential reads here, sequential writes there). So each span leaves the depot about once, whatever the
 // number of members; after a member dies, what only it had is fresh again. A swarm of one gets everything.
 //
-// What a member that does not serve holds or is sent counts for itself alone. A span that has been on its way for
+// What a member that does not serve holds or is sent counts for itself alone, and it is allotted nothing while another takes
+// part that serves: it gets the spans from that one. A span that has been on its way for
 // kActiveFor, or, when nothing else is fresh, for several times what is usual in this swarm, counts as lost on a slow or
 // dead member: it is fresh again. What a member holds counts as held only while it is heard of.
 //

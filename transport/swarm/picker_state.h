@@ -18,7 +18,7 @@ inline constexpr Duration kAnyAgain = std::chrono::milliseconds(100);
 // How long the depot is not asked by name for a span that it refused or sent damaged.
 inline constexpr Duration kRefusedAgain = std::chrono::seconds(1);
 // A request younger than this is never doubled.
-inline constexpr Duration kHedgeAfter = std::chrono::milliseconds(100);
+inline constexpr Duration kHedgeAfter = std::chrono::milliseconds(250);
 inline constexpr std::uint32_t kMaxHedges = 4;
 inline constexpr Duration kHedgeCheck = std::chrono::milliseconds(25);
 
