@@ -230,6 +230,7 @@ void World::freeze(std::uint32_t i, bool frozen) {
   nodes_[i].frozen = frozen;
   if (frozen || !nodes_[i].alive) return;
   for (const auto& act : std::exchange(nodes_[i].inbox, {})) hear(i, act);
+  if (!nodes_[i].depot) join_depot(i);
   pump(i), progress(i);
 }
 
