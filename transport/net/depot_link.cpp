@@ -35,10 +35,7 @@ void DepotLink::dial() {
   if (finished_) return;
   Connection::Events events;
   events.ready = [self = self_] {
-    if (*self == nullptr) return;
-    (*self)->up_ = true;
-    (*self)->backoff_ = kFirstBackoff;
-    (*self)->events_.up();
+    if (*self != nullptr) (*self)->connected();
   };
   events.message = [self = self_](wire::Message message) {
     if (*self != nullptr) (*self)->take(std::move(message));
@@ -47,6 +44,15 @@ void DepotLink::dial() {
     if (*self != nullptr) (*self)->lost(error);
   };
   connection_ = Connection::dial(loop_, endpoint_, tls_, std::move(events));
+}
+
+void DepotLink::connected() {
+  // Another node of this site could answer at that address; only a depot may say what an image is.
+  if (connection_->peer()->role != trust::Role::depot)
+    return connection_->close({Code::peer_untrusted, fmt::format("{} is not a depot", endpoint_.text())});
+  up_ = true;
+  backoff_ = kFirstBackoff;
+  events_.up();
 }
 
 void DepotLink::lost(const Error& error) {

@@ -43,6 +43,7 @@ class DepotLink {
     Answer answer;
   };
   void dial();
+  void connected();
   void take(wire::Message message);
   void lost(const Error& error);
   void beat();

@@ -21,7 +21,13 @@ Result<Identity> try_enrol(Loop& loop, const Endpoint& depot, const std::shared_
   };
   auto attempt = std::make_shared<Attempt>();
   Connection::Events events;
-  events.ready = [attempt, &enrol] { attempt->connection->send(enrol); };
+  events.ready = [attempt, &enrol] {
+    // The secret is for a depot alone.
+    if (attempt->connection->peer()->role == trust::Role::depot)
+      attempt->connection->send(enrol);
+    else
+      attempt->answer(fail(Code::peer_untrusted, "who answers at this address is not a depot"));
+  };
   events.message = [attempt, &key](wire::Message message) {
     if (auto* done = std::get_if<wire::Enrolled>(&message))
       attempt->answer(Identity{key, std::move(done->certificate), std::move(done->authority)});

@@ -262,6 +262,7 @@ class SwarmNode final : public Node {
       STAMPEDE_TRY(port_, peers_->listen(*options_.listen, options_.identity));
     }
     picker_->set_active(1, now);
+    picker_->set_credit(job_.credit);
     refresh();
     rejoin();
     return {};

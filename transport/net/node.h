@@ -34,6 +34,7 @@ struct SwarmJob {
   chunker::ImageId image;
   std::uint32_t span_count = 0;
   swarm::Bitmap have;                   // held already
+  std::uint32_t credit = 0;             // spans that may be under way at first
   chunker::SpanInbox* inbox = nullptr;  // outlives the node
   chunker::SpanSource* held = nullptr;  // outlives the node
 };

@@ -1,0 +1,100 @@
+# shellcheck shell=bash
+# Networks of the lab: one namespace for each node, all on one bridge, links shaped. Part of lib.sh.
+#
+# The bridge has a namespace of its own, so two runs may use the same addresses at once and the machine's own network is
+# never touched. Nodes are "depot" and 1…N; their interface is called e0. Where namespaces cannot be had, every node is this
+# machine, under loopback addresses of its own, unshaped.
+
+LAB_NET=none   # none, namespaces or loopback
+LAB_RATE=
+LAB_NETID=
+
+have_namespaces() {
+  local probe=stampede-probe-$$
+  have_root && have_command ip tc nsenter || return 1
+  ip netns add "$probe" 2>/dev/null || { echo "network namespaces cannot be made here"; return 1; }
+  if ! ip -n "$probe" link add br0 type bridge 2>/dev/null || ! ip -n "$probe" link add v0 type veth peer name v1 2>/dev/null; then
+    ip netns del "$probe"
+    echo "bridges or veth pairs cannot be made here"
+    return 1
+  fi
+  if ! nsenter --net="/run/netns/$probe" tc qdisc add dev v0 root tbf rate 1gbit burst 256k latency 20ms 2>/dev/null; then
+    ip netns del "$probe"
+    echo "links cannot be shaped here (tc tbf)"
+    return 1
+  fi
+  ip netns del "$probe"
+}
+
+# make_network N [RATE]: the depot and N nodes; RATE as tc writes it ("1gbit"), without it links are unshaped.
+make_network() {
+  local count=$1 node
+  LAB_RATE=${2:-}
+  if ! have_namespaces >"$LAB/.reason"; then
+    say "no namespaces: $(cat "$LAB/.reason"); using loopback addresses, unshaped"
+    LAB_NET=loopback LAB_NETID=$(($$ % 250 + 1)) LAB_RATE=
+    return 0
+  fi
+  LAB_NET=namespaces LAB_NETID=stampede-$$-$RANDOM
+  new_namespace switch
+  ip -n "$LAB_NETID-switch" link add br0 type bridge mcast_snooping 0
+  ip -n "$LAB_NETID-switch" link set br0 up
+  for node in depot $(seq "$count"); do add_node "$node"; done
+}
+
+new_namespace() {
+  ip netns add "$LAB_NETID-$1"
+  later ip netns del "$LAB_NETID-$1"
+  ip -n "$LAB_NETID-$1" link set lo up
+  nsenter --net="/run/netns/$LAB_NETID-$1" sysctl -qw net.ipv6.conf.all.disable_ipv6=1
+}
+
+add_node() {
+  local node=$1 space=$LAB_NETID-$1 switch=$LAB_NETID-switch
+  new_namespace "$node"
+  ip -n "$switch" link add "v$node" type veth peer name e0 netns "$space"
+  ip -n "$switch" link set "v$node" master br0 up
+  ip -n "$space" addr add "$(address_of "$node")/24" brd + dev e0
+  ip -n "$space" link set e0 up
+  # By route: a namespace may not choose an algorithm that the machine does not allow to everybody.
+  ip -n "$space" route replace 10.77.0.0/24 dev e0 proto kernel scope link src "$(address_of "$node")" congctl cubic
+  ip -n "$space" route add 224.0.0.0/4 dev e0
+  [ -n "$LAB_RATE" ] || return 0
+  shape "$switch" "v$node"
+  shape "$space" e0
+}
+
+shape() { nsenter --net="/run/netns/$1" tc qdisc replace dev "$2" root tbf rate "$LAB_RATE" burst 256k latency 20ms; }
+
+address_of() {
+  local last=1
+  [ "$1" = depot ] || last=$((10 + $1))
+  if [ "$LAB_NET" = loopback ]; then echo "127.77.$LAB_NETID.$last"; else echo "10.77.0.$last"; fi
+}
+
+# in_node NODE COMMAND…: execs nothing of its own in between, so a process id is the command's.
+in_node() {
+  local node=$1
+  shift
+  if [ "$LAB_NET" = namespaces ]; then exec_or_run nsenter --net="/run/netns/$LAB_NETID-$node" -- "$@"; else exec_or_run "$@"; fi
+}
+# In a background job of its own the shell is replaced, so that $! is the command and not a shell around it.
+exec_or_run() { if [ "${LAB_EXEC:-}" = 1 ]; then exec "$@"; else "$@"; fi; }
+
+# start_in NODE NAME COMMAND…: as start, in a node.
+start_in() {
+  local node=$1 name=$2
+  shift 2
+  LAB_EXEC=1 start "$name" in_node "$node" "$@"
+}
+
+# sent_by NODE / received_by NODE: bytes that left or entered the node's interface so far; 0 where it has none of its own.
+sent_by() { link_bytes "$1" tx; }
+received_by() { link_bytes "$1" rx; }
+link_bytes() {
+  [ "$LAB_NET" = namespaces ] || { echo 0; return; }
+  ip -n "$LAB_NETID-$1" -s -j link show dev e0 | jq ".[0].stats64.$2.bytes"
+}
+
+# listening NODE PORT: does something listen there?
+listening() { in_node "$1" bash -c "exec 3<>/dev/tcp/$(address_of "$1")/$2" 2>/dev/null; }
