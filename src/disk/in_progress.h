@@ -6,6 +6,12 @@
 //   80     zeros up to 4064     4064 32  SHA-256 of bytes 0…4063
 // Bytes 0…4095 of the disk are zero meanwhile (no MBR; a 512-byte GPT's header blank), and the rest of the commit region
 // after the record too.
+//
+// The mark: the same facts in LBA 0, for the moments at the start of begin() and at the end of commit() when there is no
+// room for the record yet or any more (a GPT's entries lie there). One sector, so that it appears and goes at once; not a
+// boot sector, since bytes 510 and 511 are zero. 512 bytes at byte 0:
+//   0   8  magic "STMPMARK"     8…79  as in the record
+//   80 32  SHA-256 of bytes 0…79      112  zeros up to 512
 #pragma once
 
 #include <array>
@@ -30,5 +36,13 @@ struct InProgress {
 Bytes encode(const InProgress& record);
 // Nothing where the block is not a sound record.
 std::optional<InProgress> decode_in_progress(ByteView block);
+
+inline constexpr std::size_t kMarkSize = 512;
+Bytes encode_mark(const InProgress& record);
+std::optional<InProgress> decode_mark(ByteView sector);
+
+// What the first 8 KiB of a disk say: a sound mark in LBA 0, or a sound record with nothing before it. A record behind
+// a used LBA 0 is not ours any more.
+std::optional<InProgress> find_in_progress(ByteView head);
 
 }  // namespace stampede::disk

@@ -10,8 +10,11 @@
 // last 64 KiB of the disk, where a backup GPT lies.
 //
 // Threads: slab(), place() and zero() may be called from any thread; everything else from one controlling thread. Completion
-// callbacks run on the writer's own thread and must not block. Memory: slabs × kSlab + the commit region (≤ 1.125 MiB
-// twice).
+// callbacks run on the writer's own thread and must not block or drop the target. Memory: slabs × kSlab + the commit region
+// (≤ 1.125 MiB twice) + buffers of less than 1 MiB; compare() borrows free slabs, and 2 MiB of its own where none are free.
+// All slabs must be back before the target goes; what is still queued then ends with `interrupted`.
+//
+// How the commit region is blanked and written, step by step, and why in that order: commit_steps.h.
 #pragma once
 
 #include <functional>
@@ -71,6 +74,9 @@ struct TargetOptions {
   std::uint32_t slabs = 32;
   std::uint32_t depth = 32;
   unsigned hash_threads = 0;  // for compare(); 0: as many as there are cores
+  // Called on the controlling thread after each step of begin() and commit() (commit_steps.h) is durable, with "begin" or
+  // "commit" and the step's name: where tests stop the machine.
+  std::function<void(std::string_view stage, std::string_view step)> after_step{};
 };
 
 class Target {
@@ -81,7 +87,8 @@ class Target {
 
   virtual const Disk& identity() const = 0;
 
-  // The first write: saves the commit region (returned: what was there), blanks it, flushes, writes `record`, flushes.
+  // The first write: saves the commit region (returned: what was there, its ranges one after the other), blanks it and
+  // writes `record`, durably. place(), zero() and edits before it are internal errors.
   virtual Result<Bytes> begin(const InProgress& record) = 0;
 
   // A free slab, or an empty one if there is none now; slab_freed is called (on some thread) when one comes back.

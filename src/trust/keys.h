@@ -25,10 +25,11 @@ inline constexpr std::string_view kReceiptDomain = "stampede receipt 1\n";
 class PrivateKey {
  public:
   static PrivateKey generate();
-  // PEM (PKCS #8), mode 0600. Loading refuses a file that others may read (trust: peer_untrusted is not meant; usage).
+  // PEM (PKCS #8), mode 0600. Errors: usage, also for a file that others than its owner may read or write.
   static Result<PrivateKey> load(const std::filesystem::path& path);
   // Loads, or generates and saves when there is none; safe against two processes doing so at once.
   static Result<PrivateKey> load_or_create(const std::filesystem::path& path);
+  // Refuses a path that exists (usage): no key is ever overwritten.
   Result<> save(const std::filesystem::path& path) const;
 
   PublicKey public_key() const;
@@ -40,7 +41,7 @@ class PrivateKey {
   std::shared_ptr<evp_pkey_st> key_;
 };
 
-// Error: signature_invalid.
+// Error: signature_invalid; also for a key of small order (all zeros is one), under which anybody can sign.
 Result<> verify(const PublicKey& signer, std::string_view domain, ByteView bytes, const Signature& signature);
 
 // The full hex form names a node; the short one (16 digits) is for people.

@@ -21,15 +21,23 @@ class Ext4 {
   // The file system starts at `offset` of `blocks`, which must outlive this object. Refuses one that needs journal recovery
   // or has recorded errors (cannot_customise).
   static Result<Ext4> open(BlockAccess& blocks, Offset offset, bool writable);
+  // The same, read-only, and of an unclean one too: what it says may then be out of date.
+  static Result<Ext4> look(BlockAccess& blocks, Offset offset);
   Ext4(Ext4&&) noexcept;
   Ext4& operator=(Ext4&&) noexcept;
   ~Ext4();  // without close(): nothing more is written, what was buffered may be lost
 
   bool exists(std::string_view path) const;
+  // What the last name of a path is itself, a symbolic link not followed.
+  enum class Kind { none, file, folder, link, other };
+  Result<Kind> kind(std::string_view path) const;
+  // A regular file's content. Errors: not_found, read_failed (also where it is larger than `limit`).
   Result<Bytes> read(std::string_view path, Size limit) const;
   // Names in a folder, without "." and "..".
   Result<std::vector<std::string>> list(std::string_view path) const;
-  // Makes or replaces a regular file and its missing parents.
+  // Makes a regular file and its missing parents, or replaces what a regular file holds (also through a symbolic link; one
+  // to nowhere is itself replaced). Errors: cannot_customise where something else is in the way; no_space, write_failed,
+  // after which close() refuses.
   Result<> write(std::string_view path, ByteView content, unsigned mode);
   // Removes a file or symbolic link; no error if it is missing.
   Result<> remove(std::string_view path);

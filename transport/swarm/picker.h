@@ -46,6 +46,7 @@ class Picker {
   Picker(const PickerConfig& config, Bitmap have, Random& random);
   ~Picker();
   Picker(Picker&&) noexcept;
+  Picker& operator=(Picker&&) noexcept;
 
   // Sources come and go. The depot is joined as kDepot, holds everything, and may be lost and come back.
   void peer_joined(PeerId peer, Bitmap has, Instant now);

@@ -1,7 +1,9 @@
 // The control and unicast protocol, version 1: frames over TLS 1.3 between a target and the depot, and between targets.
 //
 // Frame:  0  4  payload length n, at most kMaxPayload     4  1  type     5  3  zero     8  n  payload
-// Integers little-endian; text and byte strings are a u32 length and that many bytes; a list is a u32 count and the items.
+// Integers little-endian; text and byte strings are a u32 length and that many bytes; a list is a u32 count and the items; a
+// bool is a byte, 0 or 1; an array is its bytes. Fields stand in the order of the structs below, nothing between them. Text
+// has no control characters. A span index is below kMaxSpans; bits of a bitmap past its end are zero.
 // Every count and length has a limit, checked before anything is allocated. The first frame each way is Hello; the version
 // spoken is the smaller of the two max_version, and neither side goes on if that is below the other's min_version. Unknown
 // types are an error: new ones come with a new version or a feature bit.
@@ -184,16 +186,18 @@ using Message =
     std::variant<Hello, ErrorMessage, Enrol, Enrolled, Resolve, TagRecordMessage, Fetch, Object, Join, Members, Have,
                  WantAny, NoneLeft, Request, SpanData, NotHeld, Progress, BadPeer, Receipt, ReceiptStored, Ping, Pong>;
 
-// A whole frame, header included.
+// A whole frame, header included; decode() takes every frame that this makes. Words for people (Hello::software,
+// ErrorMessage::text) are cut to their limit and cleaned of control characters; any other field outside its limits is a
+// programmer error (std::invalid_argument), so check what comes from users or the network first.
 Bytes encode(const Message& message);
-// For SpanData, the frame without the sealed bytes: they follow from where they lie, uncopied.
+// For SpanData, the frame without the sealed bytes: they follow from where they lie, uncopied. Limits as for encode().
 Bytes encode_span_header(std::uint32_t span, std::span<const SpanPart> parts, std::size_t sealed_bytes);
 
 struct FrameHeader {
   std::uint8_t type = 0;
   std::uint32_t payload = 0;
 };
-// From the first kHeaderSize bytes. Errors: protocol (unknown type, payload above that type's own limit, non-zero padding).
+// From the first kHeaderSize bytes. Errors: protocol (unknown type, payload outside that type's own bounds, non-zero padding).
 Result<FrameHeader> decode_header(ByteView header);
 // Errors: protocol, naming the message and what is wrong.
 Result<Message> decode(const FrameHeader& header, ByteView payload);

@@ -1,0 +1,65 @@
+#include "chunker/digest.h"
+
+#include <openssl/evp.h>
+
+#include <cstdlib>
+
+namespace stampede::chunker {
+namespace {
+
+// OpenSSL's digest calls fail only for lack of memory or for a library without SHA-256: nothing to go on with.
+void must(bool done) {
+  if (!done) std::abort();
+}
+
+const EVP_MD* algorithm() {
+  // Fetched once: an implicit fetch in every init costs more than hashing a small chunk.
+  static const EVP_MD* const fetched = EVP_MD_fetch(nullptr, "SHA256", nullptr);
+  must(fetched != nullptr);
+  return fetched;
+}
+
+}  // namespace
+
+struct Digester::Context {
+  Context() : evp(EVP_MD_CTX_new()) { must(evp != nullptr); }
+  ~Context() { EVP_MD_CTX_free(evp); }
+  Context(const Context&) = delete;
+  Context& operator=(const Context&) = delete;
+  EVP_MD_CTX* evp;
+};
+
+Digester::Digester() : context_(std::make_unique<Context>()) {}
+Digester::~Digester() = default;
+Digester::Digester(Digester&&) noexcept = default;
+Digester& Digester::operator=(Digester&&) noexcept = default;
+
+void Digester::start() { must(EVP_DigestInit_ex(context_->evp, algorithm(), nullptr) == 1); }
+
+void Digester::add(ByteView bytes) { must(EVP_DigestUpdate(context_->evp, bytes.data(), bytes.size()) == 1); }
+
+Sha256 Digester::finish() {
+  Sha256 digest;
+  must(EVP_DigestFinal_ex(context_->evp, reinterpret_cast<unsigned char*>(digest.data()), nullptr) == 1);
+  return digest;
+}
+
+VerifiedChunk Digester::name(ByteView plain) {
+  start();
+  add(plain);
+  return {ChunkId{finish()}, plain};
+}
+
+Result<VerifiedChunk> Digester::verify(const ChunkId& claimed, ByteView plain) {
+  const VerifiedChunk chunk = name(plain);
+  if (chunk.id() != claimed)
+    return fail(Code::content_altered, "bytes that claim to be chunk {} are {}", to_string(claimed), to_string(chunk.id()));
+  return chunk;
+}
+
+Sha256 sha256(ByteView bytes) {
+  Digester digester;
+  return digester.name(bytes).id().digest;
+}
+
+}  // namespace stampede::chunker

@@ -1,0 +1,105 @@
+#include "chunker/seal.h"
+
+#include <zstd.h>
+
+#include <cstdlib>
+#include <cstring>
+
+namespace stampede::chunker {
+namespace {
+
+// Out of memory: zstd's contexts come from malloc, as everything else does.
+template <class T>
+T* must(T* context) {
+  if (context == nullptr) std::abort();
+  return context;
+}
+
+SealedChunk sealed_as(const VerifiedChunk& chunk, Codec codec, ByteView bytes) {
+  return {chunk.id(), codec, static_cast<std::uint32_t>(chunk.bytes().size()), copy(bytes)};
+}
+
+}  // namespace
+
+struct Sealer::Context {
+  explicit Context(int level) : zstd(must(ZSTD_createCCtx())) {
+    ZSTD_CCtx_setParameter(zstd, ZSTD_c_compressionLevel, level);
+    ZSTD_CCtx_setParameter(zstd, ZSTD_c_contentSizeFlag, 1);
+    ZSTD_CCtx_setParameter(zstd, ZSTD_c_checksumFlag, 0);  // the chunk id is the checksum
+  }
+  ~Context() { ZSTD_freeCCtx(zstd); }
+  Context(const Context&) = delete;
+  Context& operator=(const Context&) = delete;
+  ZSTD_CCtx* zstd;
+  Bytes frame;  // grows to the bound of the largest chunk seen
+};
+
+Sealer::Sealer(int level) : context_(std::make_unique<Context>(level)) {}
+Sealer::~Sealer() = default;
+Sealer::Sealer(Sealer&&) noexcept = default;
+
+SealedChunk Sealer::seal(const VerifiedChunk& chunk) {
+  const ByteView plain = chunk.bytes();
+  Bytes& frame = context_->frame;
+  // With room for the worst case zstd skips its bounds checks, which is faster than refusing to grow.
+  if (const std::size_t bound = ZSTD_compressBound(plain.size()); frame.size() < bound) frame.resize(bound);
+  const std::size_t size = ZSTD_compress2(context_->zstd, frame.data(), frame.size(), plain.data(), plain.size());
+  if (ZSTD_isError(size) || size >= plain.size()) return sealed_as(chunk, Codec::raw, plain);
+  return sealed_as(chunk, Codec::zstd, ByteView(frame).first(size));
+}
+
+struct Opener::Context {
+  Context() : zstd(must(ZSTD_createDCtx())) {}
+  ~Context() { ZSTD_freeDCtx(zstd); }
+  Context(const Context&) = delete;
+  Context& operator=(const Context&) = delete;
+  ZSTD_DCtx* zstd;
+  Digester digester;
+};
+
+Opener::Opener() : context_(std::make_unique<Context>()) {}
+Opener::~Opener() = default;
+Opener::Opener(Opener&&) noexcept = default;
+
+namespace {
+
+// Nothing is decompressed before the frame is known to be one whole frame of exactly the size that was promised.
+Result<> check_frame(const UntrustedChunk& chunk) {
+  const auto bad = [&](std::string_view what) {
+    return fail(Code::content_altered, "seal of chunk {}: {}", to_string(chunk.claimed), what);
+  };
+  if (chunk.plain_size == 0 || chunk.plain_size > kMaxObject.bytes) return bad("impossible plain size");
+  if (chunk.codec == Codec::raw) {
+    if (chunk.sealed.size() != chunk.plain_size) return bad("raw bytes of another size than claimed");
+    return {};
+  }
+  if (chunk.codec != Codec::zstd) return bad("unknown codec");
+  if (chunk.sealed.size() >= chunk.plain_size) return bad("longer than the plain bytes");
+  if (ZSTD_getFrameContentSize(chunk.sealed.data(), chunk.sealed.size()) != chunk.plain_size)
+    return bad("zstd frame of another size than claimed");
+  if (ZSTD_findFrameCompressedSize(chunk.sealed.data(), chunk.sealed.size()) != chunk.sealed.size())
+    return bad("not exactly one zstd frame");
+  return {};
+}
+
+}  // namespace
+
+Result<VerifiedChunk> Opener::open(const UntrustedChunk& chunk, MutableBytes out) {
+  STAMPEDE_CHECK(check_frame(chunk));
+  if (out.size() < chunk.plain_size)
+    return fail(Code::internal, "opening chunk {}: {} bytes of room for {}", to_string(chunk.claimed), out.size(),
+                chunk.plain_size);
+  const MutableBytes plain = out.first(chunk.plain_size);
+  if (chunk.codec == Codec::raw) {
+    std::memmove(plain.data(), chunk.sealed.data(), plain.size());
+  } else {
+    const std::size_t size =
+        ZSTD_decompressDCtx(context_->zstd, plain.data(), plain.size(), chunk.sealed.data(), chunk.sealed.size());
+    if (ZSTD_isError(size))
+      return fail(Code::content_altered, "seal of chunk {}: {}", to_string(chunk.claimed), ZSTD_getErrorName(size));
+    if (size != plain.size()) return fail(Code::content_altered, "seal of chunk {}: short", to_string(chunk.claimed));
+  }
+  return context_->digester.verify(chunk.claimed, plain);
+}
+
+}  // namespace stampede::chunker

@@ -1,0 +1,309 @@
+#include "src/deploy/deployment.h"
+
+#include <algorithm>
+#include <thread>
+
+#include "chunker/package.h"
+#include "src/deploy/node_state.h"
+#include "src/deploy/plan.h"
+#include "src/deploy/receiver.h"
+#include "src/firstboot/apply.h"
+
+namespace stampede::deploy {
+
+namespace {
+
+double seconds_of(Duration duration) { return std::chrono::duration<double>(duration).count(); }
+
+// A manifest's records, fetched from the depot as they are asked for.
+class DepotObjects final : public chunker::ChunkSource {
+ public:
+  explicit DepotObjects(net::Node& node) : node_(node) {}
+  Result<chunker::SealedChunk> get(const chunker::ChunkId& id) override {
+    STAMPEDE_TRY(auto chunks, node_.fetch({id}));
+    return std::move(chunks.front());
+  }
+  bool has(const chunker::ChunkId& /*id*/) override { return true; }
+
+ private:
+  net::Node& node_;
+};
+
+class Deployment {
+ public:
+  explicit Deployment(const Options& options) : options_(options), started_(system_clock().now()) {
+    system_random().fill(deployment_);
+    receipt_.deployment = to_hex(deployment_);
+    receipt_.name = options.image.text();
+    receipt_.started = to_rfc3339(system_clock().unix_time());
+    receipt_.disk.selector = options.disk.text();
+  }
+  ~Deployment() { release_disk(); }
+  Deployment(const Deployment&) = delete;
+  Deployment& operator=(const Deployment&) = delete;
+
+  Outcome run(const std::function<void(const Outcome&)>& done) {
+    const Result<> result = all_stages();
+    receipt_.verdict = result                                       ? Verdict::success
+                       : class_of(result.error().code) == "refused" ? Verdict::refused
+                                                                    : Verdict::failure;
+    if (!result) {
+      receipt_.code = static_cast<std::uint8_t>(result.error().code);
+      receipt_.error = result.error().message;
+    }
+    Outcome outcome = sign_and_deliver();
+    if (!result) outcome.error = result.error();
+    release_disk();
+    done(outcome);
+    if (result) serve_others();
+    return outcome;
+  }
+
+ private:
+  Result<> all_stages() {
+    STAMPEDE_CHECK(stage("connect", [this] { return connect(); }));
+    STAMPEDE_CHECK(stage("plan", [this] { return plan(); }));
+    STAMPEDE_CHECK(stage("transfer", [this] { return transfer(); }));
+    STAMPEDE_CHECK(stage("flush", [this] { return flush(); }));
+    STAMPEDE_CHECK(stage("read-back", [this] { return read_back(); }));
+    STAMPEDE_CHECK(stage("first-boot", [this] { return first_boot(); }));
+    STAMPEDE_CHECK(stage("commit", [this] { return target_->commit(); }));
+    return {};
+  }
+
+  template <class Work>
+  Result<> stage(std::string_view name, Work work) {
+    stage_ = name;
+    const Instant start = system_clock().now();
+    tell();
+    Result<> result = work();
+    const Instant end = system_clock().now();
+    receipt_.stages.push_back({std::string(name), seconds_of(start - started_), seconds_of(end - start)});
+    tell();
+    if (result && stopped()) return fail(Code::interrupted, "interrupted during {}", name);
+    return result;
+  }
+
+  Result<> connect() {
+    STAMPEDE_TRY(state_, NodeState::open(options_.state));
+    receipt_.node = trust::to_string(state_->key().public_key());
+    STAMPEDE_TRY(enrolment_, state_->enrol(options_.token, options_.depot, options_.patience));
+    STAMPEDE_TRY(node_, net::Node::start({options_.depot, enrolment_->identity, enrolment_->site, options_.peer_listen,
+                                          options_.patience}));
+    STAMPEDE_CHECK(node_->wait_for_depot());
+    if (const auto unsent = state_->unsent())
+      if (node_->store_receipt(unsent->receipt, unsent->signature)) state_->forget_unsent();
+    return {};
+  }
+
+  Result<> plan() {
+    STAMPEDE_CHECK(resolve_image());
+    STAMPEDE_CHECK(check_instance());
+    DepotObjects objects(*node_);
+    STAMPEDE_TRY(auto manifest, chunker::load_manifest(objects, record_.image));
+    if (manifest.root.disk_size != record_.disk_size)
+      return fail(Code::content_altered, "the manifest of {} is not what its tag record says", options_.image.text());
+    root_ = manifest.root;
+    plan_ = std::make_unique<Plan>(manifest);
+    receipt_.bytes.total = plan_->data().bytes;
+    return take_disk();
+  }
+
+  Result<> resolve_image() {
+    STAMPEDE_TRY(const auto signed_record, node_->resolve(options_.image));
+    if (std::ranges::find(enrolment_->signers, signed_record.signer) == enrolment_->signers.end())
+      return fail(Code::signer_unknown,
+                  "{} is signed by {}, whom this node does not accept; enrol with a token that names this signer",
+                  options_.image.text(), trust::short_name(signed_record.signer));
+    STAMPEDE_CHECK(
+        trust::verify(signed_record.signer, trust::kTagRecordDomain, signed_record.record, signed_record.signature));
+    STAMPEDE_TRY(record_, chunker::decode_tag_record(signed_record.record));
+    if (record_.name != options_.image)
+      return fail(Code::content_altered, "the depot sent the record of {} for {}", record_.name.text(),
+                  options_.image.text());
+    receipt_.image = chunker::to_string(record_.image);
+    receipt_.disk.guid = record_.facts.disk_guid;
+    return {};
+  }
+
+  Result<> check_instance() {
+    if (options_.instance.empty()) return {};
+    STAMPEDE_CHECK(firstboot::check(record_.facts));
+    if (record_.facts.cloud_init == false)
+      options_.warn("the image has no cloud-init: network, keys and user data are written as a seed that nothing reads");
+    return {};
+  }
+
+  Result<> take_disk() {
+    STAMPEDE_TRY(const auto disks, disk::list_disks());
+    STAMPEDE_TRY(auto guarded,
+                 disk::open_guarded(options_.disk, {root_.disk_size, root_.sector_size, options_.overwrite}, disks));
+    DiskFacts& facts = receipt_.disk;
+    facts.path = guarded.identity.path;
+    facts.model = guarded.identity.model;
+    facts.serial = guarded.identity.serial;
+    facts.wwn = guarded.identity.wwn;
+    facts.size = guarded.identity.size.bytes;
+    facts.sector_size = guarded.identity.sector_size;
+    resumes_ = guarded.interrupted && guarded.interrupted->image == record_.image;
+    STAMPEDE_TRY(target_, disk::Target::open(std::move(guarded), root_.disk_size));
+    return {};
+  }
+
+  Result<> transfer() {
+    STAMPEDE_TRY(const swarm::Bitmap have, resume());
+    STAMPEDE_CHECK(target_->begin({record_.image, deployment_, system_clock().unix_time(), target_->identity().size}));
+    cache_ = std::make_unique<cache::SpanCache>(static_cast<std::uint32_t>(plan_->spans().size()), options_.cache);
+    receiver_ =
+        std::make_unique<Receiver>(*plan_, *target_, *cache_, *node_, std::max(1U, std::thread::hardware_concurrency()));
+    STAMPEDE_CHECK(node_->join({.image = record_.image,
+                                .span_count = root_.span_count(),
+                                .have = have,
+                                .credit = target_->free_slabs(),
+                                .inbox = receiver_.get(),
+                                .held = cache_.get()}));
+    for (const auto& extent : plan_->zero_extents())
+      target_->zero(extent.offset, extent.length, [](const Result<>&) {});  // flush() tells of a failure
+    std::optional<Error> disk_failure;
+    const auto waited = node_->wait_complete([&](const net::SwarmStatus& status) {
+      count(status);
+      tell();
+      disk_failure = receiver_->failure();
+      return !disk_failure && !stopped();
+    });
+    if (disk_failure) return pass(*disk_failure);
+    return waited;
+  }
+
+  // What an interrupted run of the same image left in its place: read, hashed, and kept where it is right.
+  Result<swarm::Bitmap> resume() {
+    swarm::Bitmap have(root_.span_count());
+    if (!resumes_) return have;
+    const auto expected = plan_->expected_data();
+    STAMPEDE_TRY(const auto matching, target_->compare(expected, [this](Size) { tell(); }));
+    const auto held = plan_->held_spans(matching);
+    for (std::uint32_t i = 0; i < held.size(); ++i) {
+      if (!held[i]) continue;
+      have.set(i);
+      receipt_.bytes.local += plan_->spans()[i].plain_size().bytes;
+    }
+    return have;
+  }
+
+  Result<> flush() {
+    STAMPEDE_CHECK(target_->flush());
+    if (const auto failure = receiver_->failure()) return pass(*failure);
+    receipt_.bytes.durable = receipt_.bytes.total;
+    return {};
+  }
+
+  Result<> read_back() {
+    auto expected = plan_->expected_data();
+    const auto samples = plan_->zero_samples();
+    expected.insert(expected.end(), samples.begin(), samples.end());
+    STAMPEDE_TRY(const auto matching, target_->compare(expected, [this](Size done) {
+      read_back_ = done.bytes;
+      count(node_->status());
+      tell();
+    }));
+    const auto wrong = std::ranges::find(matching, false);
+    if (wrong == matching.end()) return {};
+    const auto& range = expected[static_cast<std::size_t>(wrong - matching.begin())];
+    return fail(Code::readback_mismatch, "{} does not return what was written at byte {} ({} bytes); do not trust this disk",
+                receipt_.disk.path, range.at.bytes, range.length.bytes);
+  }
+
+  Result<> first_boot() {
+    if (options_.instance.empty()) return {};
+    const std::string id = fmt::format("iid-{}-{}", receipt_.deployment.substr(0, 12), receipt_.image.substr(0, 12));
+    STAMPEDE_TRY(receipt_.changed_files, firstboot::apply(target_->blocks(), record_.facts, options_.instance, id));
+    return target_->flush();
+  }
+
+  Outcome sign_and_deliver() {
+    if (node_) count(node_->status());
+    Outcome outcome;
+    outcome.receipt = receipt_;
+    outcome.signed_bytes = encode(receipt_);
+    if (!state_) return outcome;
+    outcome.signature = state_->key().sign(trust::kReceiptDomain, outcome.signed_bytes);
+    const bool reachable = node_ && (receipt_.verdict == Verdict::success || node_->status().depot_up);
+    if (reachable && node_->store_receipt(outcome.signed_bytes, outcome.signature)) {
+      outcome.delivered = true;
+    } else if (enrolment_) {
+      if (auto kept = state_->keep_unsent(outcome.signed_bytes, outcome.signature); !kept)
+        options_.warn(kept.error().message);
+      else
+        options_.warn("the depot could not be told; the receipt is kept and sent with the next run");
+    }
+    return outcome;
+  }
+
+  // No callback of the disk's writer may come after this, and nobody holds the disk any more.
+  void release_disk() {
+    if (receiver_) receiver_->stop();
+    target_.reset();
+  }
+
+  // The disk is finished and closed; what is in memory goes on helping the others.
+  void serve_others() {
+    node_->report({static_cast<std::uint8_t>(kStages.size()), true, receipt_.bytes.total, receipt_.bytes.verified,
+                   receipt_.bytes.durable});
+    node_->linger(options_.serve_for, [this](const net::SwarmStatus&) { return !stopped(); });
+  }
+
+  bool stopped() const { return options_.stop != nullptr && options_.stop->load(); }
+
+  void count(const net::SwarmStatus& status) {
+    ByteCounts& bytes = receipt_.bytes;
+    bytes.depot = status.from_depot;
+    bytes.peers = status.from_peers;
+    bytes.served = status.served;
+    bytes.verified = bytes.local + (receiver_ ? receiver_->verified().bytes : 0);
+    receipt_.bad_peers = status.bad_peers;
+    peers_ = status.peers;
+    depot_up_ = status.depot_up;
+  }
+
+  // Progress for the caller at once, for the depot every second and at a change of stage.
+  void tell() {
+    const Instant now = system_clock().now();
+    options_.progress({stage_, receipt_.bytes, read_back_, peers_, seconds_of(now - started_), depot_up_});
+    if (!node_ || (told_stage_ == stage_ && now - told_ < std::chrono::seconds(1))) return;
+    told_ = now;
+    told_stage_ = stage_;
+    const auto index = std::ranges::find(kStages, stage_) - kStages.begin();
+    node_->report(
+        {static_cast<std::uint8_t>(index), false, receipt_.bytes.total, receipt_.bytes.verified, receipt_.bytes.durable});
+  }
+
+  const Options& options_;
+  Instant started_;
+  std::array<std::byte, 16> deployment_{};
+  Receipt receipt_;
+  std::string_view stage_ = kStages[0];
+  std::string_view told_stage_;
+  Instant told_;
+  std::uint64_t read_back_ = 0;
+  std::uint32_t peers_ = 0;
+  bool depot_up_ = false;
+  bool resumes_ = false;
+
+  std::optional<NodeState> state_;
+  std::optional<Enrolment> enrolment_;
+  chunker::TagRecord record_;
+  chunker::Root root_;
+  std::unique_ptr<Plan> plan_;
+  std::unique_ptr<cache::SpanCache> cache_;
+  std::unique_ptr<disk::Target> target_;
+  std::unique_ptr<Receiver> receiver_;
+  std::unique_ptr<net::Node> node_;  // goes first: nothing is delivered to the receiver after it
+};
+
+}  // namespace
+
+Outcome deploy(const Options& options, const std::function<void(const Outcome&)>& done) {
+  return Deployment(options).run(done);
+}
+
+}  // namespace stampede::deploy

@@ -1,0 +1,62 @@
+// One deployment, from a name to a receipt: connect, plan, transfer, flush, read-back, first-boot, commit; each a timed
+// stage, and the timeline of the receipt is the same list.
+//
+// Nothing is written to any disk before the plan stands: the image is known, its tag record signed by somebody whom this
+// node accepts, its manifest whole, the instance possible, and the disk named, matched once and held.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "chunker/tag_record.h"
+#include "src/deploy/receipt.h"
+#include "src/disk/guard.h"
+#include "src/firstboot/instance.h"
+#include "src/trust/token.h"
+#include "transport/net/endpoint.h"
+
+namespace stampede::deploy {
+
+inline constexpr std::array<std::string_view, 7> kStages{"connect",   "plan",       "transfer", "flush",
+                                                         "read-back", "first-boot", "commit"};
+
+struct Progress {
+  std::string_view stage;
+  ByteCounts bytes;
+  std::uint64_t read_back = 0;  // plain bytes compared, in that stage
+  std::uint32_t peers = 0;
+  double seconds = 0;  // since the start
+  bool depot_up = false;
+};
+
+struct Options {
+  chunker::ImageName image;
+  net::Endpoint depot;
+  std::optional<trust::JoinToken> token;
+  std::filesystem::path state;
+  disk::Selector disk;
+  std::optional<std::string> overwrite;
+  firstboot::Instance instance;
+  std::optional<net::Endpoint> peer_listen = net::Endpoint{};  // any address, any port
+  Duration patience = std::chrono::minutes(2);
+  std::optional<Duration> serve_for;                                       // nothing: while others are active
+  Size cache = 512_MiB;                                                    // sealed spans kept to serve to others
+  std::function<void(const Progress&)> progress = [](const Progress&) {};  // from the calling thread
+  std::function<void(std::string_view)> warn = [](std::string_view) {};
+  const std::atomic<bool>* stop = nullptr;  // set by a signal handler
+};
+
+struct Outcome {
+  Receipt receipt;
+  Bytes signed_bytes;  // the receipt as signed
+  trust::Signature signature{};
+  bool delivered = false;      // the depot has it
+  std::optional<Error> error;  // nothing: success
+};
+
+// `done` is called once the outcome stands, before a successful target goes on serving others.
+Outcome deploy(const Options& options, const std::function<void(const Outcome&)>& done);
+
+}  // namespace stampede::deploy

@@ -1,0 +1,103 @@
+#include "src/deploy/node_state.h"
+
+#include <algorithm>
+#include <boost/json.hpp>
+
+#include "src/base/file.h"
+
+namespace stampede::deploy {
+
+namespace json = boost::json;
+
+namespace {
+
+Bytes encode(const Enrolment& enrolment) {
+  json::array signers;
+  for (const auto& signer : enrolment.signers) signers.emplace_back(trust::to_string(signer));
+  const json::object object{{"version", 1},
+                            {"site", trust::to_string(enrolment.site)},
+                            {"certificate", to_base64url(enrolment.identity.certificate)},
+                            {"authority", to_base64url(enrolment.identity.authority)},
+                            {"signers", std::move(signers)}};
+  return copy(as_bytes(json::serialize(object) + "\n"));
+}
+
+std::optional<Enrolment> parse(const json::object& object, const trust::PrivateKey& key) {
+  const auto site = trust::parse_public_key(object.at("site").as_string());
+  const auto certificate = from_base64url(object.at("certificate").as_string());
+  const auto authority = from_base64url(object.at("authority").as_string());
+  if (!site || !certificate || !authority) return std::nullopt;
+  Enrolment enrolment{{key, *certificate, *authority}, *site, {}};
+  for (const auto& value : object.at("signers").as_array()) {
+    const auto signer = trust::parse_public_key(value.as_string());
+    if (!signer) return std::nullopt;
+    enrolment.signers.push_back(*signer);
+  }
+  return enrolment;
+}
+
+Result<std::optional<Enrolment>> load(const std::filesystem::path& path, const trust::PrivateKey& key) {
+  if (!std::filesystem::exists(path)) return std::nullopt;
+  STAMPEDE_TRY(const Bytes bytes, read_file(path, 64_KiB));
+  json::error_code error;
+  const json::value value = json::parse(json::string_view(as_text(bytes)), error);
+  try {
+    if (!error)
+      if (auto enrolment = parse(value.as_object(), key)) return enrolment;
+  } catch (const std::exception&) {  // a member that is missing or of the wrong type
+  }
+  return fail(Code::usage, "{} is damaged; remove it and enrol again with a token", path.string());
+}
+
+}  // namespace
+
+Result<NodeState> NodeState::open(const std::filesystem::path& folder) {
+  STAMPEDE_CHECK(make_folders(folder));
+  STAMPEDE_TRY(auto key, trust::PrivateKey::load_or_create(folder / "node.key"));
+  return NodeState(folder, std::move(key));
+}
+
+Result<Enrolment> NodeState::enrol(const std::optional<trust::JoinToken>& token, const net::Endpoint& depot,
+                                   Duration patience) {
+  STAMPEDE_TRY(auto known, load(folder_ / "enrolment", key_));
+  if (!token) {
+    if (known) return std::move(*known);
+    return fail(Code::token_invalid,
+                "this machine is not enrolled (no enrolment in {}); give a join token with --token-file", folder_.string());
+  }
+  if (known && known->site == token->site) {
+    // The same site: the certificate stands, the token may name more signers.
+    const std::size_t before = known->signers.size();
+    for (const auto& signer : token->signers)
+      if (std::ranges::find(known->signers, signer) == known->signers.end()) known->signers.push_back(signer);
+    if (known->signers.size() != before) STAMPEDE_CHECK(replace_file(folder_ / "enrolment", encode(*known)));
+    return std::move(*known);
+  }
+  STAMPEDE_TRY(auto identity, net::enrol(depot, token->site, token->secret, key_, patience));
+  Enrolment enrolment{std::move(identity), token->site, token->signers};
+  STAMPEDE_CHECK(replace_file(folder_ / "enrolment", encode(enrolment)));
+  return enrolment;
+}
+
+Result<> NodeState::keep_unsent(ByteView receipt, const trust::Signature& signature) {
+  ByteWriter writer;
+  writer.raw(signature).raw(receipt);
+  return replace_file(folder_ / "unsent", writer.take());
+}
+
+std::optional<NodeState::Unsent> NodeState::unsent() const {
+  auto bytes = read_file(folder_ / "unsent", 1_MiB);
+  if (!bytes || bytes->size() < sizeof(trust::Signature)) return std::nullopt;
+  ByteReader reader(*bytes);
+  Unsent unsent;
+  unsent.signature = reader.array<64>();
+  unsent.receipt = copy(reader.view(reader.left()));
+  return unsent;
+}
+
+void NodeState::forget_unsent() {
+  std::error_code ignored;
+  std::filesystem::remove(folder_ / "unsent", ignored);
+}
+
+}  // namespace stampede::deploy

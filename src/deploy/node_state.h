@@ -1,0 +1,47 @@
+// What a node keeps between runs (--state): its key and its enrolment, so that a second run needs no new token, and a
+// receipt that could not be delivered.
+//   <folder>/node.key     Ed25519, PEM, 0600
+//   <folder>/enrolment    JSON: {"version": 1, "site", "certificate", "authority" (base64url DER), "signers": [hex]}
+//   <folder>/unsent       a receipt waiting for its depot: 64 bytes of signature, then the JSON
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <vector>
+
+#include "src/trust/token.h"
+#include "transport/net/node.h"
+
+namespace stampede::deploy {
+
+struct Enrolment {
+  net::Identity identity;
+  trust::PublicKey site{};
+  std::vector<trust::PublicKey> signers;  // whose tag records this node accepts
+};
+
+class NodeState {
+ public:
+  // The folder and the key are made at first use.
+  static Result<NodeState> open(const std::filesystem::path& folder);
+
+  // The stored enrolment; with a token of another site, or none stored, enrols with the token at `depot`. Without either:
+  // token_invalid.
+  Result<Enrolment> enrol(const std::optional<trust::JoinToken>& token, const net::Endpoint& depot, Duration patience);
+
+  const trust::PrivateKey& key() const { return key_; }
+  Result<> keep_unsent(ByteView receipt, const trust::Signature& signature);
+  struct Unsent {
+    Bytes receipt;
+    trust::Signature signature{};
+  };
+  std::optional<Unsent> unsent() const;
+  void forget_unsent();
+
+ private:
+  NodeState(std::filesystem::path folder, trust::PrivateKey key) : folder_(std::move(folder)), key_(std::move(key)) {}
+  std::filesystem::path folder_;
+  trust::PrivateKey key_;
+};
+
+}  // namespace stampede::deploy

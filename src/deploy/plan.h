@@ -1,0 +1,45 @@
+// What one deployment has to do, worked out from the manifest before anything is written: where each span's chunks go, what
+// must read as zeros, and what the disk must return in the end.
+//
+// Memory: the manifest's records (48 bytes each), as many SpanChunks, and the repeats.
+#pragma once
+
+#include <unordered_map>
+#include <vector>
+
+#include "chunker/manifest.h"
+#include "src/disk/target.h"
+
+namespace stampede::deploy {
+
+class Plan {
+ public:
+  explicit Plan(const chunker::Manifest& manifest);
+
+  const std::vector<chunker::Span>& spans() const { return spans_; }
+  // Every place of a verified chunk: its own and its repeats'.
+  void add_placements(const chunker::VerifiedChunk& chunk, Offset first, std::vector<disk::Placement>& out) const;
+  const std::vector<chunker::Extent>& zero_extents() const { return zeros_; }
+  // Plain bytes that the disk holds as data, repeats counted.
+  Size data() const { return data_; }
+
+  // What every data range must read as.
+  std::vector<disk::Expected> expected_data() const;
+  // The ends of every zero extent (at most kSample each): zeroing is by a method that the device honours, this is the check.
+  std::vector<disk::Expected> zero_samples() const;
+  // The spans all of whose places are `matching` (in the order of expected_data()).
+  std::vector<bool> held_spans(const std::vector<bool>& matching) const;
+
+ private:
+  struct Place {
+    chunker::SpanIndex span;
+    disk::Expected expected;
+  };
+  std::vector<chunker::Span> spans_;
+  std::unordered_map<chunker::ChunkId, std::vector<Offset>> repeats_;
+  std::vector<Place> places_;  // in disk order
+  std::vector<chunker::Extent> zeros_;
+  Size data_;
+};
+
+}  // namespace stampede::deploy

@@ -1,0 +1,152 @@
+#include "src/deploy/receipt.h"
+
+#include <boost/json.hpp>
+
+namespace stampede::deploy {
+
+namespace json = boost::json;
+
+std::string_view name_of(Verdict verdict) {
+  switch (verdict) {
+    case Verdict::success:
+      return "success";
+    case Verdict::failure:
+      return "failure";
+    case Verdict::refused:
+      return "refused";
+  }
+  return "failure";
+}
+
+namespace {
+
+json::object to_json(const DiskFacts& disk) {
+  return {{"selector", disk.selector}, {"path", disk.path}, {"model", disk.model}, {"serial", disk.serial},
+          {"wwn", disk.wwn},           {"guid", disk.guid}, {"size", disk.size},   {"sector_size", disk.sector_size}};
+}
+
+json::object to_json(const ByteCounts& bytes) {
+  return {{"total", bytes.total}, {"depot", bytes.depot},       {"peers", bytes.peers},     {"multicast", bytes.multicast},
+          {"local", bytes.local}, {"verified", bytes.verified}, {"durable", bytes.durable}, {"served", bytes.served}};
+}
+
+// Reads members leniently (a missing one is its default) but never the wrong type.
+class Members {
+ public:
+  explicit Members(const json::object& object) : object_(object) {}
+  void get(std::string_view name, std::string& out) const { read(name, out); }
+  template <class T>
+    requires std::is_arithmetic_v<T>
+  void get(std::string_view name, T& out) const {
+    read(name, out);
+  }
+  void get(std::string_view name, std::vector<std::string>& out) const { read(name, out); }
+  const json::object* object(std::string_view name) const {
+    const auto* value = object_.if_contains(name);
+    return value == nullptr ? nullptr : &value->as_object();
+  }
+  const json::array* array(std::string_view name) const {
+    const auto* value = object_.if_contains(name);
+    return value == nullptr ? nullptr : &value->as_array();
+  }
+
+ private:
+  template <class T>
+  void read(std::string_view name, T& out) const {
+    if (const auto* value = object_.if_contains(name)) out = json::value_to<T>(*value);
+  }
+  const json::object& object_;
+};
+
+void read_disk(const json::object& object, DiskFacts& disk) {
+  const Members members(object);
+  members.get("selector", disk.selector);
+  members.get("path", disk.path);
+  members.get("model", disk.model);
+  members.get("serial", disk.serial);
+  members.get("wwn", disk.wwn);
+  members.get("guid", disk.guid);
+  members.get("size", disk.size);
+  members.get("sector_size", disk.sector_size);
+}
+
+void read_bytes(const json::object& object, ByteCounts& bytes) {
+  const Members members(object);
+  members.get("total", bytes.total);
+  members.get("depot", bytes.depot);
+  members.get("peers", bytes.peers);
+  members.get("multicast", bytes.multicast);
+  members.get("local", bytes.local);
+  members.get("verified", bytes.verified);
+  members.get("durable", bytes.durable);
+  members.get("served", bytes.served);
+}
+
+Receipt read_receipt(const json::object& object) {
+  const Members members(object);
+  Receipt receipt;
+  members.get("deployment", receipt.deployment);
+  members.get("node", receipt.node);
+  members.get("name", receipt.name);
+  members.get("image", receipt.image);
+  members.get("started", receipt.started);
+  if (const auto* disk = members.object("disk")) read_disk(*disk, receipt.disk);
+  if (const auto* bytes = members.object("bytes")) read_bytes(*bytes, receipt.bytes);
+  if (const auto* stages = members.array("stages")) {
+    for (const auto& value : *stages) {
+      StageSpan& stage = receipt.stages.emplace_back();
+      const Members of(value.as_object());
+      of.get("name", stage.name);
+      of.get("start", stage.start);
+      of.get("seconds", stage.seconds);
+    }
+  }
+  members.get("changed_files", receipt.changed_files);
+  members.get("bad_peers", receipt.bad_peers);
+  members.get("code", receipt.code);
+  members.get("error", receipt.error);
+  std::string verdict;
+  members.get("verdict", verdict);
+  receipt.verdict = verdict == "success" ? Verdict::success : verdict == "refused" ? Verdict::refused : Verdict::failure;
+  return receipt;
+}
+
+}  // namespace
+
+Bytes encode(const Receipt& receipt) {
+  json::array stages;
+  for (const auto& stage : receipt.stages)
+    stages.push_back(json::object{{"name", stage.name}, {"start", stage.start}, {"seconds", stage.seconds}});
+  const json::object object{{"version", 1},
+                            {"deployment", receipt.deployment},
+                            {"node", receipt.node},
+                            {"name", receipt.name},
+                            {"image", receipt.image},
+                            {"started", receipt.started},
+                            {"disk", to_json(receipt.disk)},
+                            {"bytes", to_json(receipt.bytes)},
+                            {"stages", std::move(stages)},
+                            {"changed_files", json::value_from(receipt.changed_files)},
+                            {"bad_peers", json::value_from(receipt.bad_peers)},
+                            {"verdict", name_of(receipt.verdict)},
+                            {"code", receipt.code},
+                            {"error", receipt.error}};
+  return copy(as_bytes(json::serialize(object)));
+}
+
+Result<Receipt> decode_receipt(ByteView bytes) {
+  if (bytes.size() > kMaxReceipt.bytes)
+    return fail(Code::content_altered, "a receipt longer than {}", human_size(kMaxReceipt.bytes));
+  json::error_code error;
+  json::parse_options options;
+  options.max_depth = 8;
+  const json::value value = json::parse(json::string_view(as_text(bytes)), error, {}, options);
+  if (error || !value.is_object()) return fail(Code::content_altered, "a receipt that is not JSON: {}", error.message());
+  try {
+    return read_receipt(value.get_object());
+  } catch (const std::exception& wrong) {  // a member of the wrong type
+    return fail(Code::content_altered, "a receipt with a malformed member: {}", wrong.what());
+  }
+}
+
+}  // namespace stampede::deploy

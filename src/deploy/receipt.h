@@ -1,0 +1,72 @@
+// The receipt: the signed statement of a target about one deployment.
+//
+// JSON (at most kMaxReceipt bytes), signed as the exact bytes under trust::kReceiptDomain with the node's key; the depot
+// keeps bytes and signature for every success, failure and refusal that reaches it.
+//   { "version": 1, "deployment": "<32 hex>", "node": "<64 hex>", "name": "debian:12", "image": "<64 hex>" | "",
+//     "started": "2026-11-02T14:03:09Z",
+//     "disk": { "selector", "path", "model", "serial", "wwn", "guid", "size", "sector_size" },   guid: as deployed
+//     "bytes": { "total", "depot", "peers", "multicast" (sealed, received), "local" (plain, kept from an interrupted run),
+//                "verified", "durable" (plain), "served" (sealed) },
+//     "stages": [ { "name": "connect", "start": 0.0, "seconds": 0.1 }, … ],   seconds since `started`
+//     "changed_files": [ … ], "bad_peers": [ … ],
+//     "verdict": "success" | "failure" | "refused", "code": 0, "error": "" }
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "src/base/bytes.h"
+#include "src/base/error.h"
+#include "src/base/units.h"
+
+namespace stampede::deploy {
+
+inline constexpr Size kMaxReceipt = 256_KiB;
+
+enum class Verdict : std::uint8_t { success, failure, refused };
+std::string_view name_of(Verdict verdict);
+
+struct StageSpan {
+  std::string name;
+  double start = 0;  // seconds since the deployment started
+  double seconds = 0;
+};
+
+struct ByteCounts {
+  std::uint64_t total = 0;  // plain bytes of data in the image
+  std::uint64_t depot = 0;  // sealed bytes received, by path
+  std::uint64_t peers = 0;
+  std::uint64_t multicast = 0;
+  std::uint64_t local = 0;     // plain bytes that were on the disk already
+  std::uint64_t verified = 0;  // plain bytes whose hash was right
+  std::uint64_t durable = 0;   // of them flushed
+  std::uint64_t served = 0;    // sealed bytes given to peers
+};
+
+struct DiskFacts {
+  std::string selector, path, model, serial, wwn, guid;
+  std::uint64_t size = 0;
+  std::uint32_t sector_size = 0;
+};
+
+struct Receipt {
+  std::string deployment;
+  std::string node;
+  std::string name;
+  std::string image;
+  std::string started;
+  DiskFacts disk;
+  ByteCounts bytes;
+  std::vector<StageSpan> stages;
+  std::vector<std::string> changed_files;
+  std::vector<std::string> bad_peers;
+  Verdict verdict = Verdict::failure;
+  std::uint8_t code = 0;  // stampede::Code, 0 for success
+  std::string error;
+};
+
+Bytes encode(const Receipt& receipt);
+// Errors: content_altered.
+Result<Receipt> decode_receipt(ByteView bytes);
+
+}  // namespace stampede::deploy

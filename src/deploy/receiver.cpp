@@ -1,0 +1,108 @@
+#include "src/deploy/receiver.h"
+
+namespace stampede::deploy {
+
+Receiver::Receiver(const Plan& plan, disk::Target& target, cache::SpanCache& cache, net::Node& node, unsigned workers)
+    : plan_(plan), target_(target), cache_(cache), node_(node), slabs_(target.free_slabs()) {
+  target_.on_slab_free([this] { wake_.notify_all(); });
+  for (unsigned i = 0; i < workers; ++i) workers_.emplace_back([this] { work(); });
+}
+
+void Receiver::stop() {
+  {
+    const std::lock_guard lock(mutex_);
+    if (std::exchange(stopping_, true)) return;
+  }
+  wake_.notify_all();
+  for (auto& worker : workers_) worker.join();
+  target_.on_slab_free({});
+}
+
+void Receiver::deliver(chunker::SealedSpan span, chunker::Origin origin) {
+  {
+    const std::lock_guard lock(mutex_);
+    queue_.push_back({std::move(span), std::move(origin)});
+  }
+  wake_.notify_one();
+}
+
+std::optional<Error> Receiver::failure() const {
+  const std::lock_guard lock(mutex_);
+  return failure_;
+}
+
+void Receiver::work() {
+  chunker::Opener opener;
+  while (true) {
+    Arrival arrival;
+    {
+      std::unique_lock lock(mutex_);
+      wake_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
+      if (stopping_) return;
+      arrival = std::move(queue_.front());
+      queue_.pop_front();
+    }
+    handle(opener, std::move(arrival));
+  }
+}
+
+// The credit keeps spans within slabs, so this seldom waits.
+disk::Slab Receiver::wait_for_slab() {
+  std::unique_lock lock(mutex_);
+  while (!stopping_) {
+    if (auto slab = target_.try_slab()) return slab;
+    wake_.wait_for(lock, std::chrono::milliseconds(20));
+  }
+  return {};
+}
+
+void Receiver::handle(chunker::Opener& opener, Arrival arrival) {
+  disk::Slab slab = wait_for_slab();
+  if (!slab) return;
+  const chunker::SpanIndex index = arrival.span.index;
+  auto placements = open(opener, arrival.span, slab.bytes());
+  if (!placements) return node_.bad(index, arrival.origin);
+  std::uint32_t credit = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    credit = slabs_ - ++writing_;
+  }
+  cache_.put(std::make_shared<const chunker::SealedSpan>(std::move(arrival.span)));
+  verified_ += plan_.spans()[index.value].plain_size().bytes;
+  // Placed before it counts as had: who sees the image complete and flushes then misses nothing.
+  target_.place(std::move(slab), std::move(*placements), [this](const Result<>& result) { written(result); });
+  node_.set_credit(credit);
+  node_.had(index);
+}
+
+Result<std::vector<disk::Placement>> Receiver::open(chunker::Opener& opener, const chunker::SealedSpan& span,
+                                                    MutableBytes slab) const {
+  const auto& chunks = plan_.spans()[span.index.value].chunks;
+  if (span.parts.size() != chunks.size())
+    return fail(Code::content_altered, "span {} has {} chunks, not {}", span.index.value, chunks.size(), span.parts.size());
+  std::vector<disk::Placement> placements;
+  placements.reserve(chunks.size());
+  ByteView sealed = span.bytes;
+  for (std::size_t i = 0; i < chunks.size(); ++i) {
+    const auto& part = span.parts[i];
+    const chunker::UntrustedChunk untrusted{chunks[i].id, part.codec, chunks[i].length, sealed.first(part.sealed_size)};
+    STAMPEDE_TRY(const auto chunk, opener.open(untrusted, slab.first(chunks[i].length)));
+    plan_.add_placements(chunk, chunks[i].offset, placements);
+    sealed = sealed.subspan(part.sealed_size);
+    slab = slab.subspan(chunks[i].length);
+  }
+  return placements;
+}
+
+void Receiver::written(const Result<>& result) {
+  std::uint32_t credit = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    if (!result && !failure_) failure_ = result.error();
+    credit = slabs_ - --writing_;
+    if (stopping_) return;
+  }
+  node_.set_credit(credit);
+}
+
+}  // namespace stampede::deploy

@@ -1,0 +1,63 @@
+// The inbox of a deployment: every span, whatever path brought it, is opened and verified on a worker into a registered slab
+// and handed to the disk from there. A span that does not verify goes back to the node, which drops who sent it.
+//
+// Memory: spans waiting for a worker are bounded by the credit given to the node: at most the target's slabs.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "cache/span_cache.h"
+#include "chunker/seal.h"
+#include "src/deploy/plan.h"
+#include "transport/net/node.h"
+
+namespace stampede::deploy {
+
+class Receiver final : public chunker::SpanInbox {
+ public:
+  Receiver(const Plan& plan, disk::Target& target, cache::SpanCache& cache, net::Node& node, unsigned workers);
+  ~Receiver() override { stop(); }
+  // Ends the workers; what still arrives is dropped and the node is no longer called. Then the target can go, then the node.
+  void stop();
+
+  void deliver(chunker::SealedSpan span, chunker::Origin origin) override;
+
+  // Plain bytes verified so far.
+  Size verified() const { return {verified_.load(std::memory_order_relaxed)}; }
+  // The first error of the disk, if there was one.
+  std::optional<Error> failure() const;
+
+ private:
+  struct Arrival {
+    chunker::SealedSpan span;
+    chunker::Origin origin;
+  };
+  void work();
+  disk::Slab wait_for_slab();
+  void handle(chunker::Opener& opener, Arrival arrival);
+  Result<std::vector<disk::Placement>> open(chunker::Opener& opener, const chunker::SealedSpan& span,
+                                            MutableBytes slab) const;
+  void written(const Result<>& result);
+
+  const Plan& plan_;
+  disk::Target& target_;
+  cache::SpanCache& cache_;
+  net::Node& node_;
+  std::atomic<std::uint64_t> verified_ = 0;
+
+  mutable std::mutex mutex_;
+  std::condition_variable wake_;
+  std::deque<Arrival> queue_;
+  std::optional<Error> failure_;
+  std::uint32_t slabs_;
+  std::uint32_t writing_ = 0;
+  bool stopping_ = false;
+  std::vector<std::thread> workers_;
+};
+
+}  // namespace stampede::deploy

@@ -1,0 +1,207 @@
+#include "src/disk/disk_writer.h"
+
+#include <algorithm>
+#include <thread>
+
+#include "src/disk/compare.h"
+#include "src/disk/placing.h"
+
+namespace stampede::disk {
+
+struct DiskWriter::Job {
+  Slab slab;
+  std::vector<AlignedMemory> bounced;
+  Size size;
+  std::function<void(Result<>)> done;
+  std::atomic<std::size_t> parts = 1;  // one is the call that made it
+  std::mutex mutex;
+  Result<> result;
+};
+
+Result<std::unique_ptr<Target>> Target::open(GuardedDisk disk, Size image_size, const TargetOptions& options) {
+  if (disk.identity.size < image_size)
+    return fail(Code::too_small, "{} has {} bytes, the image needs {}", disk.identity.path, disk.identity.size.bytes,
+                image_size.bytes);
+  auto writer = std::make_unique<DiskWriter>(std::move(disk), image_size, options);
+  STAMPEDE_CHECK(writer->start());
+  return writer;
+}
+
+DiskWriter::DiskWriter(GuardedDisk disk, Size image_size, const TargetOptions& options)
+    : options_(options),
+      image_size_(image_size),
+      disk_(std::move(disk)),
+      region_(disk_.size(), image_size),
+      blocks_(disk_, region_, written_),
+      slabs_(options.slabs) {}
+
+DiskWriter::~DiskWriter() {
+  zeroer_.reset();  // first: its results go through the ring
+  if (ring_) ring_->stop();
+}
+
+Result<> DiskWriter::start() {
+  RingOptions options{disk_.fd(), disk_.path(), std::max(options_.depth, 1U), {}};
+  for (std::uint32_t i = 0; i < slabs_.count(); ++i) options.buffers.push_back(slabs_.memory(i));
+  STAMPEDE_TRY(ring_, Ring::open(std::move(options), latch_));
+  zeroer_ = std::make_unique<Zeroer>(disk_, latch_);
+  return {};
+}
+
+Result<> DiskWriter::check_usable() const {
+  STAMPEDE_CHECK(latch_.check());
+  if (stage_ != Stage::held_back) return fail(Code::internal, "{} is written outside a deployment", disk_.path());
+  return {};
+}
+
+std::shared_ptr<DiskWriter::Job> DiskWriter::start_job(std::function<void(Result<>)> done) {
+  auto job = std::make_shared<Job>();
+  job->done = std::move(done);
+  job->result = check_usable();
+  const std::scoped_lock lock(mutex_);
+  ++jobs_;
+  return job;
+}
+
+// May be called on any thread; the last part's call sends the job to the ring thread, where callbacks run.
+void DiskWriter::part_done(const std::shared_ptr<Job>& job, Result<> result) {
+  if (!result) {
+    const std::scoped_lock lock(job->mutex);
+    if (job->result) job->result = std::move(result);
+  }
+  if (--job->parts == 0) ring_->post([this, job] { finish(*job); });
+}
+
+void DiskWriter::finish(Job& job) {
+  if (job.result)
+    written_ += job.size.bytes;
+  else
+    latch_.set(job.result.error());
+  job.bounced.clear();
+  job.slab = {};  // before `done`, which may want a slab
+  std::exchange(job.done, {})(std::move(job.result));
+  const std::scoped_lock lock(mutex_);
+  --jobs_;
+  changed_.notify_all();
+}
+
+void DiskWriter::place(Slab slab, std::vector<Placement> placements, std::function<void(Result<>)> done) {
+  const auto job = start_job(std::move(done));
+  job->slab = std::move(slab);
+  if (!job->result) return part_done(job, {});
+  const PlanInput input{disk_.size(), disk_.guarded().alignment, job->slab.bytes()};
+  auto plan = plan_placements(input, placements, region_);
+  if (!plan) return part_done(job, std::unexpected(std::move(plan).error()));
+  job->size = plan->placed;
+  job->bounced = std::move(plan->bounced);
+  job->parts += plan->writes.size();
+  std::vector<Transfer> transfers;
+  for (const PlannedWrite& write : plan->writes) {
+    const int buffer = write.in_slab ? static_cast<int>(job->slab.index()) : -1;
+    transfers.push_back({true, write.at.bytes, write.bytes, write.bytes.size(), buffer,
+                         [this, job](Result<> result) { part_done(job, std::move(result)); }});
+  }
+  ring_->submit(std::move(transfers));
+  part_done(job, {});
+}
+
+void DiskWriter::zero(Offset at, Size length, std::function<void(Result<>)> done) {
+  const auto job = start_job(std::move(done));
+  if (!job->result) return part_done(job, {});
+  if (at.bytes > disk_.size().bytes || length > disk_.size() - Size{at.bytes})
+    return part_done(job, fail(Code::internal, "zeros at byte {} are beyond the end of {}", at.bytes, disk_.path()));
+  job->size = length;
+  for (const auto& part : region_.split({at, length})) {
+    if (part.inside) {
+      region_.zero(part.range);
+      continue;
+    }
+    ++job->parts;
+    zeroer_->submit(part.range, [this, job](Result<> result) { part_done(job, std::move(result)); });
+  }
+  part_done(job, {});
+}
+
+void DiskWriter::wait_for_jobs() {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [this] { return jobs_ == 0; });
+}
+
+Result<> DiskWriter::flush() {
+  wait_for_jobs();
+  STAMPEDE_CHECK(latch_.check());
+  auto flushed = disk_.flush();
+  // A flush that failed once tells of lost writes once only: the next one would succeed.
+  if (!flushed) latch_.set(flushed.error());
+  return flushed;
+}
+
+Result<std::vector<bool>> DiskWriter::compare(std::span<const Expected> expected,
+                                              const std::function<void(Size done)>& progress) {
+  wait_for_jobs();
+  const unsigned threads = options_.hash_threads > 0 ? options_.hash_threads : std::thread::hardware_concurrency();
+  const CommitRegion* const held = stage_ == Stage::held_back ? &region_ : nullptr;
+  return Comparer({*ring_, disk_, slabs_, held, threads}, progress).run(expected);
+}
+
+StepsInput DiskWriter::steps_input() const { return {disk_.size(), disk_.guarded().identity.sector_size, record_}; }
+
+Result<Bytes> DiskWriter::begin(const InProgress& record) {
+  if (stage_ != Stage::opened) return fail(Code::internal, "begin() twice on {}", disk_.path());
+  record_ = record;
+  CommitRegion saved(disk_.size(), image_size_);
+  Bytes all;
+  for (const Range& range : region_.ranges()) {
+    Bytes bytes(range.length.bytes);
+    STAMPEDE_CHECK(disk_.read(range.at, bytes));
+    saved.write(range.at, bytes);
+    all.insert(all.end(), bytes.begin(), bytes.end());
+  }
+  STAMPEDE_CHECK(run_steps("begin", begin_steps(steps_input(), saved)));
+  stage_ = Stage::held_back;
+  blocks_.hold(true);
+  return all;
+}
+
+Result<> DiskWriter::run_steps(std::string_view stage, const std::vector<Step>& steps) {
+  for (const Step& step : steps) STAMPEDE_CHECK(run_step(stage, step));
+  return {};
+}
+
+Result<> DiskWriter::run_step(std::string_view stage, const Step& step) {
+  for (const Patch& patch : step.patches) STAMPEDE_CHECK(disk_.write(patch.at, patch.bytes));
+  STAMPEDE_CHECK(flush());
+  if (options_.after_step) options_.after_step(stage, step.name);
+  return {};
+}
+
+Result<> DiskWriter::commit() {
+  if (stage_ != Stage::held_back) return fail(Code::internal, "commit() of {} without begin()", disk_.path());
+  STAMPEDE_CHECK(flush());
+  std::vector<Step> steps = commit_steps(steps_input(), region_);
+  const Step boot_sector = std::move(steps.back());
+  steps.pop_back();
+  const Offset sector{disk_.guarded().identity.sector_size};
+  STAMPEDE_CHECK(run_steps("commit", steps));
+  STAMPEDE_CHECK(read_back(sector, {disk_.size().bytes}));
+  STAMPEDE_CHECK(run_step("commit", boot_sector));
+  STAMPEDE_CHECK(read_back({}, sector));
+  blocks_.hold(false);
+  stage_ = Stage::committed;
+  return {};
+}
+
+// The commit region between the two offsets, from the disk.
+Result<> DiskWriter::read_back(Offset from, Offset to) {
+  for (const Patch& expected : region_.slice(from, to)) {
+    Bytes bytes(expected.bytes.size());
+    STAMPEDE_CHECK(disk_.read(expected.at, bytes));
+    const auto [wrong, _] = std::ranges::mismatch(bytes, expected.bytes);
+    if (wrong == bytes.end()) continue;
+    return fail(Code::readback_mismatch, "{} does not return what was written at byte {}: replace the disk", disk_.path(),
+                expected.at.bytes + static_cast<std::uint64_t>(wrong - bytes.begin()));
+  }
+  return {};
+}
+
+}  // namespace stampede::disk

@@ -1,0 +1,73 @@
+// The one Target: the pieces of this room put together. See target.h for the contract.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+
+#include "src/disk/commit_steps.h"
+#include "src/disk/error_latch.h"
+#include "src/disk/raw_disk.h"
+#include "src/disk/ring.h"
+#include "src/disk/slab_pool.h"
+#include "src/disk/target.h"
+#include "src/disk/target_blocks.h"
+#include "src/disk/zeroer.h"
+
+namespace stampede::disk {
+
+class DiskWriter final : public Target {
+ public:
+  DiskWriter(GuardedDisk disk, Size image_size, const TargetOptions& options);
+  ~DiskWriter() override;
+  Result<> start();
+
+  const Disk& identity() const override { return disk_.guarded().identity; }
+  Result<Bytes> begin(const InProgress& record) override;
+  Slab try_slab() override { return slabs_.try_take(); }
+  std::uint32_t free_slabs() const override { return slabs_.free(); }
+  void on_slab_free(std::function<void()> slab_freed) override { slabs_.on_free(std::move(slab_freed)); }
+  void place(Slab slab, std::vector<Placement> placements, std::function<void(Result<>)> done) override;
+  void zero(Offset at, Size length, std::function<void(Result<>)> done) override;
+  Result<> flush() override;
+  Result<std::vector<bool>> compare(std::span<const Expected> expected,
+                                    const std::function<void(Size done)>& progress) override;
+  volume::BlockAccess& blocks() override { return blocks_; }
+  Result<> commit() override;
+  Size written() const override { return {written_}; }
+
+ private:
+  // What one call of place() or zero() waits for; ends on the ring thread.
+  struct Job;
+  enum class Stage { opened, held_back, committed };
+
+  std::shared_ptr<Job> start_job(std::function<void(Result<>)> done);
+  void part_done(const std::shared_ptr<Job>& job, Result<> result);
+  void finish(Job& job);
+  void wait_for_jobs();
+  Result<> check_usable() const;
+  Result<> run_steps(std::string_view stage, const std::vector<Step>& steps);
+  Result<> run_step(std::string_view stage, const Step& step);
+  Result<> read_back(Offset from, Offset to);
+  StepsInput steps_input() const;
+
+  const TargetOptions options_;
+  const Size image_size_;
+  RawDisk disk_;
+  CommitRegion region_;
+  ErrorLatch latch_;
+  std::atomic<std::uint64_t> written_ = 0;
+  std::atomic<Stage> stage_ = Stage::opened;
+  InProgress record_;
+  TargetBlocks blocks_;
+  SlabPool slabs_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::size_t jobs_ = 0;
+  // The destructor ends their threads while all else still stands.
+  std::unique_ptr<Ring> ring_;
+  std::unique_ptr<Zeroer> zeroer_;
+};
+
+}  // namespace stampede::disk

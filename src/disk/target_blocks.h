@@ -1,0 +1,32 @@
+// The disk as it will be after commit, byte by byte: the disk with the held-back commit region over it.
+#pragma once
+
+#include <atomic>
+
+#include "src/disk/commit_region.h"
+#include "src/disk/raw_disk.h"
+#include "src/volume/block_access.h"
+
+namespace stampede::disk {
+
+class TargetBlocks final : public volume::BlockAccess {
+ public:
+  TargetBlocks(RawDisk& disk, CommitRegion& region, std::atomic<std::uint64_t>& written)
+      : disk_(disk), region_(region), written_(written) {}
+
+  // While held back: from begin() to the end of commit(). Writing is refused outside it.
+  void hold(bool held) { held_ = held; }
+
+  Size size() const override { return disk_.size(); }
+  Result<> read(Offset offset, MutableBytes out) override;
+  Result<> write(Offset offset, ByteView bytes) override;
+  Result<> flush() override { return disk_.flush(); }
+
+ private:
+  RawDisk& disk_;
+  CommitRegion& region_;
+  std::atomic<std::uint64_t>& written_;
+  bool held_ = false;
+};
+
+}  // namespace stampede::disk

@@ -1,0 +1,32 @@
+// The depot: the long-running service that enrols nodes, answers for images, is the origin of their swarms, and keeps
+// receipts.
+//
+// One loop thread does the protocol; packs are read on it (they are usually in the page cache). Memory: kMaxSessions
+// connections with at most net::kQueueLimit and a span queued each, and the manifests of the images that are being deployed.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "cache/store.h"
+#include "src/service/site.h"
+#include "transport/net/endpoint.h"
+
+namespace stampede::service {
+
+inline constexpr std::size_t kMaxSessions = 4096;
+
+struct DepotOptions {
+  net::Endpoint listen{{}, net::kDepotPort};
+};
+
+class Depot {
+ public:
+  // Errors: address_in_use, usage. The store outlives the depot.
+  static Result<std::unique_ptr<Depot>> start(cache::Store& store, const Site& site, const DepotOptions& options);
+  virtual ~Depot() = default;
+  virtual net::Endpoint local() const = 0;
+};
+
+}  // namespace stampede::service

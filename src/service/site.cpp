@@ -1,0 +1,68 @@
+#include "src/service/site.h"
+
+#include <algorithm>
+#include <sstream>
+
+#include "chunker/digest.h"
+#include "src/base/file.h"
+#include "src/trust/token.h"
+
+namespace stampede::service {
+
+namespace {
+
+std::filesystem::path keys_of(const std::filesystem::path& store) { return store / "keys"; }
+
+Result<> add_signer(const std::filesystem::path& store, const trust::PublicKey& key) {
+  STAMPEDE_TRY(auto signers, accepted_signers(store));
+  if (std::ranges::find(signers, key) != signers.end()) return {};
+  signers.push_back(key);
+  std::string text;
+  for (const auto& signer : signers) text += trust::to_string(signer) + "\n";
+  return replace_file(keys_of(store) / "signers", as_bytes(text));
+}
+
+}  // namespace
+
+Result<Site> open_site(const std::filesystem::path& store) {
+  STAMPEDE_CHECK(make_folders(keys_of(store)));
+  STAMPEDE_TRY(auto authority, trust::Authority::load_or_create(keys_of(store)));
+  STAMPEDE_TRY(auto key, trust::PrivateKey::load_or_create(keys_of(store) / "depot.key"));
+  net::Identity depot{key, authority.issue(key.public_key(), trust::Role::depot), authority.certificate()};
+  return Site{std::move(authority), std::move(depot)};
+}
+
+Result<trust::PrivateKey> open_signing_key(const std::filesystem::path& store) {
+  STAMPEDE_CHECK(make_folders(keys_of(store)));
+  STAMPEDE_TRY(auto key, trust::PrivateKey::load_or_create(keys_of(store) / "signing.key"));
+  STAMPEDE_CHECK(add_signer(store, key.public_key()));
+  return key;
+}
+
+Result<std::vector<trust::PublicKey>> accepted_signers(const std::filesystem::path& store) {
+  const auto path = keys_of(store) / "signers";
+  std::vector<trust::PublicKey> signers;
+  if (!std::filesystem::exists(path)) return signers;
+  STAMPEDE_TRY(const Bytes bytes, read_file(path, 64_KiB));
+  std::istringstream lines{std::string(as_text(bytes))};
+  for (std::string line; std::getline(lines, line);) {
+    if (line.empty()) continue;
+    const auto key = trust::parse_public_key(line);
+    if (!key) return fail(Code::usage, "{}: '{}' is not a public key (64 hex digits)", path.string(), line);
+    signers.push_back(*key);
+  }
+  return signers;
+}
+
+Result<std::string> create_token(cache::Store& store, Clock& clock, Random& random, std::chrono::seconds ttl,
+                                 unsigned uses) {
+  STAMPEDE_TRY(const Site site, open_site(store.folder()));
+  STAMPEDE_CHECK(open_signing_key(store.folder()));  // a token without a signer would accept no image
+  STAMPEDE_TRY(auto signers, accepted_signers(store.folder()));
+  const trust::JoinToken token = trust::make_token(site.authority.public_key(), std::move(signers), random);
+  STAMPEDE_CHECK(store.catalog().add_token(chunker::sha256(token.secret), clock.unix_time() + ttl.count(), uses));
+  STAMPEDE_CHECK(store.catalog().audit("operator", "token create", fmt::format("{} uses, {} s", uses, ttl.count())));
+  return trust::encode(token);
+}
+
+}  // namespace stampede::service

@@ -1,0 +1,29 @@
+// The keys of a depot's store, under <store>/keys: the site CA, the depot's own identity, and the key that signs images.
+// `serve` needs the first two only: an image can be signed elsewhere.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "cache/store.h"
+#include "transport/net/tls.h"
+
+namespace stampede::service {
+
+struct Site {
+  trust::Authority authority;
+  net::Identity depot;
+};
+
+// Made at the first use of the store.
+Result<Site> open_site(const std::filesystem::path& store);
+// The image-signing key, made at first use; its public key joins the accepted signers.
+Result<trust::PrivateKey> open_signing_key(const std::filesystem::path& store);
+// keys/signers: a public key in hex a line; whose tag records the nodes of this site shall accept.
+Result<std::vector<trust::PublicKey>> accepted_signers(const std::filesystem::path& store);
+
+// A join token for `uses` machines, valid until now + ttl by this machine's clock. Returns its text.
+Result<std::string> create_token(cache::Store& store, Clock& clock, Random& random, std::chrono::seconds ttl, unsigned uses);
+
+}  // namespace stampede::service

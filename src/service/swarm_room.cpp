@@ -1,0 +1,56 @@
+#include "src/service/swarm_room.h"
+
+#include "chunker/package.h"
+
+namespace stampede::service {
+
+namespace {
+// A member needs some others, not all: with more than this each is told a different part of the ring.
+constexpr std::size_t kListed = 64;
+}  // namespace
+
+Result<std::shared_ptr<SwarmRoom>> SwarmRoom::open(cache::Store& store, const chunker::ImageId& image) {
+  STAMPEDE_TRY(auto manifest, chunker::load_manifest(store.chunks(), image));
+  const std::uint32_t spans = manifest.root.span_count();
+  auto shared = std::make_shared<const chunker::Manifest>(std::move(manifest));
+  return std::shared_ptr<SwarmRoom>(new SwarmRoom(cache::spans_from(std::move(shared), store.chunks()), spans));
+}
+
+Result<swarm::MemberId> SwarmRoom::join(const wire::Join& join, Member member) {
+  auto have = swarm::Bitmap::from_bytes(join.span_count, join.have);
+  if (join.span_count != span_count_ || !have)
+    return fail(Code::protocol, "the image has {} spans, not {}", span_count_, join.span_count);
+  const swarm::MemberId id = next_++;
+  members_[id] = std::move(member);
+  origin_.join(id, std::move(*have), system_clock().now());
+  changed_ = true;
+  return id;
+}
+
+void SwarmRoom::leave(swarm::MemberId member) {
+  if (members_.erase(member) == 0) return;
+  origin_.leave(member);
+  changed_ = true;
+}
+
+wire::Members SwarmRoom::list_for(swarm::MemberId member, std::uint32_t active) const {
+  wire::Members list;
+  list.active = active;
+  auto next = members_.upper_bound(member);
+  for (std::size_t i = 0; i + 1 < members_.size() && list.members.size() < kListed; ++i) {
+    if (next == members_.end()) next = members_.begin();
+    if (next->second.listed.port != 0) list.members.push_back(next->second.listed);
+    ++next;
+  }
+  return list;
+}
+
+void SwarmRoom::tell_members(Instant now) {
+  const std::uint32_t active = origin_.active(now);
+  if (!changed_ && active == told_active_) return;
+  changed_ = false;
+  told_active_ = active;
+  for (auto& [id, member] : members_) member.connection->send(list_for(id, active));
+}
+
+}  // namespace stampede::service

@@ -1,0 +1,74 @@
+// An ext2/3/4 file system through libext2fs: inodes and folder entries, beneath the paths of Ext4. libext2fs's home.
+// Not thread-safe.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "src/volume/ext4.h"
+#include "src/volume/ext4_io.h"
+
+namespace stampede::volume {
+
+class FileSystem {
+ public:
+  enum class Use { look, read, edit };  // look: read-only, even if it is unclean
+  static Result<std::unique_ptr<FileSystem>> open(BlockAccess& blocks, Offset offset, Use use);
+  FileSystem(const FileSystem&) = delete;
+  FileSystem& operator=(const FileSystem&) = delete;
+  ~FileSystem();
+
+  // Begins an operation of a caller: gives it a new budget of reads.
+  void begin();
+  bool writable() const { return writable_; }
+
+  // Where a path leads, symbolic links followed to the end. Errors: not_found, read_failed.
+  Result<ext2_ino_t> find(std::string_view path);
+  // One name in a folder, not followed. Zero: no such name.
+  Result<ext2_ino_t> entry(ext2_ino_t folder, const std::string& name);
+  // The same, followed. Zero: no such name, or a link to nowhere.
+  Result<ext2_ino_t> followed(ext2_ino_t folder, const std::string& name);
+  Result<ext2_inode_large> inode(ext2_ino_t number);
+  Result<std::vector<std::string>> names(ext2_ino_t folder);
+  Result<Bytes> content(ext2_ino_t file, Size limit);
+
+  // Edits. After one has failed the file system may be half changed: close() then refuses.
+  Result<ext2_ino_t> make_folder(ext2_ino_t parent, const std::string& name);
+  Result<ext2_ino_t> make_file(ext2_ino_t parent, const std::string& name);
+  Result<> replace_content(ext2_ino_t file, ByteView content, unsigned mode);
+  Result<> unlink(ext2_ino_t parent, const std::string& name, ext2_ino_t entry);
+  Result<> close();
+
+ private:
+  FileSystem() = default;
+  // The error of a libext2fs call, or of the blocks beneath it, which says more.
+  std::unexpected<Error> failed(errcode_t code, Code otherwise, std::string_view doing);
+  // libext2fs passes some errors of its writes over in silence; and what fails half-way must not be closed as if it had not.
+  Result<> checked(Result<> done);
+  Result<> may_change(ext2_ino_t folder);
+  Result<> write_inode(ext2_ino_t number, ext2_inode_large& inode);
+  Result<> link(ext2_ino_t parent, const std::string& name, ext2_ino_t number);
+  Result<ext2_ino_t> new_file(ext2_ino_t parent, const std::string& name);
+  Result<> empty(ext2_ino_t file);
+  Result<> append(ext2_ino_t file, ByteView content);
+  Result<> finish(ext2_ino_t file, unsigned mode);
+  Result<> unlink_steps(ext2_ino_t parent, const std::string& name, ext2_ino_t entry);
+  Result<> release(ext2_ino_t number, ext2_inode_large& inode);
+  void stamp(ext2_inode_large& inode, bool made) const;
+  Result<> touch(ext2_ino_t folder);
+
+  Channel channel_;
+  ext2_filsys fs_ = nullptr;
+  bool writable_ = false;
+  std::optional<Error> spoiled_;
+};
+
+inline ext2_inode* plain(ext2_inode_large& inode) { return reinterpret_cast<ext2_inode*>(&inode); }
+
+struct Ext4::State {
+  std::unique_ptr<FileSystem> files;
+};
+
+}  // namespace stampede::volume

@@ -1,0 +1,60 @@
+#include "src/deploy/receipt.h"
+
+#include <gtest/gtest.h>
+
+#include "src/base/seams.h"
+
+namespace stampede::deploy {
+namespace {
+
+Receipt sample() {
+  Receipt receipt;
+  receipt.deployment = std::string(32, 'a');
+  receipt.node = std::string(64, 'b');
+  receipt.name = "debian:12";
+  receipt.image = std::string(64, 'c');
+  receipt.started = "2026-11-02T14:03:09Z";
+  receipt.disk = {"serial:X", "/dev/sda", "Model \"7\"", "X", "0x5", "guid", 1ULL << 40, 4096};
+  receipt.bytes = {1, 2, 3, 4, 5, 6, 7, 8};
+  receipt.stages = {{"connect", 0, 0.5}, {"plan", 0.5, 0.25}};
+  receipt.changed_files = {"/etc/machine-id"};
+  receipt.bad_peers = {"dead"};
+  receipt.verdict = Verdict::refused;
+  receipt.code = 17;
+  receipt.error = "the disk is too small";
+  return receipt;
+}
+
+TEST(Receipt, ComesBackAsItWas) {
+  const Bytes bytes = encode(sample());
+  const auto back = decode_receipt(bytes);
+  ASSERT_TRUE(back) << back.error().message;
+  EXPECT_EQ(encode(*back), bytes);
+  EXPECT_EQ(back->disk.size, 1ULL << 40);
+  EXPECT_EQ(back->verdict, Verdict::refused);
+  EXPECT_EQ(back->stages[1].name, "plan");
+}
+
+TEST(Receipt, RefusesWhatIsNone) {
+  EXPECT_FALSE(decode_receipt(as_bytes("")));
+  EXPECT_FALSE(decode_receipt(as_bytes("[]")));
+  EXPECT_FALSE(decode_receipt(as_bytes(R"({"code": "seven"})")));
+  EXPECT_FALSE(decode_receipt(as_bytes(R"({"stages": {}})")));
+  EXPECT_FALSE(decode_receipt(as_bytes(R"({"code": 300})")));
+  EXPECT_FALSE(decode_receipt(as_bytes(std::string(1000, '['))));
+  EXPECT_FALSE(decode_receipt(Bytes(kMaxReceipt.bytes + 1, std::byte{' '})));
+}
+
+TEST(Receipt, SurvivesAnyDamage) {
+  SeededRandom random(11);
+  const Bytes whole = encode(sample());
+  for (int i = 0; i < 2000; ++i) {
+    Bytes damaged = whole;
+    for (std::uint64_t n = 1 + random.below(4); n > 0; --n)
+      damaged[random.below(damaged.size())] = static_cast<std::byte>(random.below(256));
+    (void)decode_receipt(damaged);
+  }
+}
+
+}  // namespace
+}  // namespace stampede::deploy

@@ -1,0 +1,298 @@
+// A depot, its store and real deployments onto files, all in one process over loopback: so that the sanitizers see the
+// whole.
+#include "src/service/depot.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <thread>
+
+#include "src/base/file.h"
+#include "src/deploy/deployment.h"
+#include "src/service/library.h"
+#include "tests/net/site.h"
+#include "transport/net/node.h"
+
+namespace stampede::service {
+namespace {
+
+using net::testing::TemporaryFolder;
+
+// Half of it random in runs, some of it repeated, the rest zeros; not a multiple of 4 KiB.
+Bytes make_image(std::size_t size, std::uint64_t seed) {
+  SeededRandom random(seed);
+  Bytes image(size);
+  for (std::size_t at = 0; at + 300'000 < size; at += 600'000) random.fill(MutableBytes(image).subspan(at, 300'000));
+  if (size > 4'000'000) std::ranges::copy(MutableBytes(image).first(1 << 20), image.begin() + (3 << 20));
+  return image;
+}
+
+class DepotTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    auto store = cache::Store::open(folder_.path() / "store", system_clock());
+    ASSERT_TRUE(store) << store.error().message;
+    store_ = std::move(*store);
+    auto site = open_site(store_->folder());
+    ASSERT_TRUE(site) << site.error().message;
+    site_ = std::make_unique<Site>(std::move(*site));
+    start_depot({"127.0.0.1", 0});
+  }
+
+  void start_depot(const net::Endpoint& at) {
+    auto depot = Depot::start(*store_, *site_, {at});
+    ASSERT_TRUE(depot) << depot.error().message;
+    depot_ = std::move(*depot);
+    at_ = depot_->local();
+  }
+
+  Imported import(const Bytes& image, const char* name) {
+    const auto file = folder_.path() / "image";
+    EXPECT_TRUE(replace_file(file, image));
+    auto imported = import_image(*store_, file, *chunker::ImageName::parse(name), {});
+    EXPECT_TRUE(imported) << imported.error().message;
+    return *imported;
+  }
+
+  std::string token(std::chrono::seconds ttl = std::chrono::seconds(600), unsigned uses = 100) {
+    auto text = create_token(*store_, system_clock(), system_random(), ttl, uses);
+    EXPECT_TRUE(text) << text.error().message;
+    return *text;
+  }
+
+  std::filesystem::path disk(int i) const { return folder_.path() / fmt::format("disk{}", i); }
+
+  deploy::Options options(int i, const char* name) {
+    deploy::Options options;
+    options.image = *chunker::ImageName::parse(name);
+    options.depot = at_;
+    options.state = folder_.path() / fmt::format("node{}", i);
+    options.token = *trust::parse_token(token());
+    options.disk = *disk::Selector::parse("file:" + disk(i).string());
+    options.peer_listen = net::Endpoint{"127.0.0.1", 0};
+    options.patience = std::chrono::seconds(20);
+    options.serve_for = Duration{0};
+    return options;
+  }
+
+  static deploy::Outcome run(const deploy::Options& options) {
+    return deploy::deploy(options, [](const deploy::Outcome&) {});
+  }
+
+  Bytes content(int i) const {
+    auto bytes = read_file(disk(i), 1_GiB);
+    return bytes ? std::move(*bytes) : Bytes{};
+  }
+
+  TemporaryFolder folder_;
+  std::unique_ptr<cache::Store> store_;
+  std::unique_ptr<Site> site_;
+  std::unique_ptr<Depot> depot_;
+  net::Endpoint at_;
+};
+
+TEST_F(DepotTest, OneTargetGetsTheImageByteForByte) {
+  const Bytes image = make_image(9'000'123, 1);
+  import(image, "test:1");
+  const auto outcome = run(options(0, "test:1"));
+  ASSERT_FALSE(outcome.error) << outcome.error->message;
+  EXPECT_EQ(content(0), image);
+  EXPECT_TRUE(outcome.delivered);
+  EXPECT_EQ(outcome.receipt.bytes.peers, 0U);
+  EXPECT_EQ(outcome.receipt.bytes.durable, outcome.receipt.bytes.total);
+  const auto receipts = store_->catalog().list_receipts();
+  ASSERT_TRUE(receipts);
+  ASSERT_EQ(receipts->size(), 1U);
+  EXPECT_EQ(receipts->front().verdict, "success");
+  EXPECT_TRUE(
+      trust::verify(receipts->front().node, trust::kReceiptDomain, receipts->front().receipt, receipts->front().signature));
+  std::vector<std::string> stages;
+  for (const auto& stage : outcome.receipt.stages) stages.push_back(stage.name);
+  EXPECT_EQ(stages, std::vector<std::string>(deploy::kStages.begin(), deploy::kStages.end()));
+}
+
+TEST_F(DepotTest, AnEmptyAndAnAllZeroImageCanBeDeployed) {
+  import({}, "empty:1");
+  import(Bytes(5 << 20), "zero:1");
+  const auto empty = run(options(0, "empty:1"));
+  EXPECT_FALSE(empty.error) << empty.error->message;
+  const auto zero = run(options(1, "zero:1"));
+  EXPECT_FALSE(zero.error) << zero.error->message;
+  EXPECT_EQ(content(1), Bytes(5 << 20));
+}
+
+TEST_F(DepotTest, FourTargetsTradeSpans) {
+  const Bytes image = make_image(40'000'000, 2);
+  const auto imported = import(image, "test:1");
+  std::vector<deploy::Outcome> outcomes(4);
+  std::vector<std::thread> targets;
+  for (int i = 0; i < 4; ++i)
+    targets.emplace_back([&, i] {
+      auto mine = options(i, "test:1");
+      mine.serve_for.reset();
+      outcomes[static_cast<std::size_t>(i)] = run(mine);
+    });
+  for (auto& target : targets) target.join();
+  std::uint64_t from_depot = 0;
+  for (int i = 0; i < 4; ++i) {
+    const auto& outcome = outcomes[static_cast<std::size_t>(i)];
+    ASSERT_FALSE(outcome.error) << outcome.error->message;
+    EXPECT_EQ(content(i), image);
+    from_depot += outcome.receipt.bytes.depot;
+  }
+  // At least one copy has to come from the depot; four would mean that nothing was traded.
+  EXPECT_GE(from_depot, imported.report.new_sealed.bytes * 9 / 10);
+  EXPECT_LT(from_depot, imported.report.new_sealed.bytes * 7 / 2);
+}
+
+TEST_F(DepotTest, ASecondRunNeedsNoTokenAndTheOneUseIsTaken) {
+  import(make_image(1'000'000, 3), "test:1");
+  auto first = options(0, "test:1");
+  first.token = *trust::parse_token(token(std::chrono::seconds(600), 1));
+  EXPECT_FALSE(run(first).error);
+  auto other = options(1, "test:1");
+  other.token = first.token;
+  const auto refused = run(other);
+  ASSERT_TRUE(refused.error);
+  EXPECT_EQ(refused.error->code, Code::token_used);
+  EXPECT_FALSE(std::filesystem::exists(disk(1)));
+  auto again = first;
+  again.token.reset();
+  again.disk = *disk::Selector::parse("file:" + disk(2).string());
+  const auto second = run(again);
+  EXPECT_FALSE(second.error) << second.error->message;
+}
+
+TEST_F(DepotTest, RefusesWrongAndExpiredTokens) {
+  import(make_image(1'000'000, 3), "test:1");
+  auto wrong = options(0, "test:1");
+  wrong.token->secret[0] ^= std::byte{1};
+  EXPECT_EQ(run(wrong).error->code, Code::token_invalid);
+  auto expired = options(1, "test:1");
+  expired.token = *trust::parse_token(token(std::chrono::seconds(-5)));
+  EXPECT_EQ(run(expired).error->code, Code::token_expired);
+  auto none = options(2, "test:1");
+  none.token.reset();
+  EXPECT_EQ(run(none).error->code, Code::token_invalid);
+  auto other_site = options(3, "test:1");
+  other_site.token->site[0] ^= std::byte{1};
+  EXPECT_EQ(run(other_site).error->code, Code::peer_untrusted);
+  for (int i = 0; i < 4; ++i) EXPECT_FALSE(std::filesystem::exists(disk(i)));
+}
+
+TEST_F(DepotTest, RefusesAForeignSignerAndAForgedRecord) {
+  const auto imported = import(make_image(1'000'000, 4), "test:1");
+  const auto add = [&](const char* name, const trust::PrivateKey& key, bool forge) {
+    chunker::TagRecord record = imported.record;
+    record.name = *chunker::ImageName::parse(name);
+    chunker::SignedTagRecord signed_record;
+    signed_record.record = chunker::encode(record);
+    signed_record.signer = key.public_key();
+    signed_record.signature = key.sign(trust::kTagRecordDomain, signed_record.record);
+    if (forge) signed_record.signature[5] ^= std::byte{1};
+    ASSERT_TRUE(store_->catalog().add_tag(record, signed_record));
+  };
+  add("foreign:1", trust::PrivateKey::generate(), false);
+  add("forged:1", *open_signing_key(store_->folder()), true);
+  EXPECT_EQ(run(options(0, "foreign:1")).error->code, Code::signer_unknown);
+  EXPECT_EQ(run(options(1, "forged:1")).error->code, Code::signature_invalid);
+  EXPECT_EQ(run(options(2, "missing:1")).error->code, Code::not_found);
+  for (int i = 0; i < 3; ++i) EXPECT_FALSE(std::filesystem::exists(disk(i)));
+  const auto receipts = store_->catalog().list_receipts();
+  ASSERT_TRUE(receipts);
+  EXPECT_EQ(receipts->size(), 3U);  // failures are told too
+}
+
+TEST_F(DepotTest, ADepotThatNeverAnswersIsUnreachable) {
+  auto lonely = options(0, "test:1");
+  depot_.reset();
+  lonely.patience = std::chrono::milliseconds(600);
+  const auto outcome = run(lonely);
+  ASSERT_TRUE(outcome.error);
+  EXPECT_EQ(outcome.error->code, Code::unreachable);
+  EXPECT_FALSE(std::filesystem::exists(disk(0)));
+}
+
+TEST_F(DepotTest, ADepotThatComesLateIsWaitedFor) {
+  const Bytes image = make_image(3'000'000, 5);
+  import(image, "test:1");
+  auto early = options(0, "test:1");
+  depot_.reset();
+  deploy::Outcome outcome;
+  std::thread target([&] { outcome = run(early); });
+  std::this_thread::sleep_for(std::chrono::milliseconds(500));
+  start_depot(at_);
+  target.join();
+  ASSERT_FALSE(outcome.error) << outcome.error->message;
+  EXPECT_EQ(content(0), image);
+}
+
+// Holds everything, and lies.
+class Liar final : public chunker::SpanSource, public chunker::SpanInbox {
+ public:
+  explicit Liar(std::unique_ptr<chunker::SpanSource> truth) : truth_(std::move(truth)) {}
+  std::shared_ptr<const chunker::SealedSpan> span(chunker::SpanIndex index) override {
+    auto altered = std::make_shared<chunker::SealedSpan>(*truth_->span(index));
+    altered->bytes[altered->bytes.size() / 2] ^= std::byte{1};
+    ++served;
+    return altered;
+  }
+  void deliver(chunker::SealedSpan /*span*/, chunker::Origin /*origin*/) override {}
+  std::atomic<int> served = 0;
+
+ private:
+  std::unique_ptr<chunker::SpanSource> truth_;
+};
+
+TEST_F(DepotTest, APeerThatServesAlteredBytesIsDroppedAndNamed) {
+  const Bytes image = make_image(12'000'000, 6);
+  const auto imported = import(image, "test:1");
+  auto manifest =
+      std::make_shared<const chunker::Manifest>(*chunker::load_manifest(store_->chunks(), imported.report.image));
+  Liar liar(cache::spans_from(manifest, store_->chunks()));
+  const auto parsed = *trust::parse_token(token());
+  const auto key = trust::PrivateKey::generate();
+  auto identity = net::enrol(at_, parsed.site, parsed.secret, key, std::chrono::seconds(5));
+  ASSERT_TRUE(identity) << identity.error().message;
+  auto node = net::Node::start({at_, *identity, parsed.site, net::Endpoint{"127.0.0.1", 0}, std::chrono::seconds(20)});
+  ASSERT_TRUE(node && (*node)->wait_for_depot());
+  swarm::Bitmap all(manifest->root.span_count());
+  for (std::uint32_t i = 0; i < all.size(); ++i) all.set(i);
+  ASSERT_TRUE((*node)->join({imported.report.image, all.size(), all, 0, &liar, &liar}));
+  (*node)->report({2, false, 0, 0, 0});
+
+  const auto outcome = run(options(0, "test:1"));
+  ASSERT_FALSE(outcome.error) << outcome.error->message;
+  EXPECT_EQ(content(0), image);
+  EXPECT_GT(liar.served, 0);
+  EXPECT_EQ(outcome.receipt.bad_peers, std::vector<std::string>{trust::to_string(key.public_key())});
+}
+
+TEST_F(DepotTest, ADamagedStoreIsNamedAndNothingIsWrittenAsIfSound) {
+  const auto imported = import(make_image(2'000'000, 7), "test:1");
+  for (const auto& entry : std::filesystem::directory_iterator(store_->folder() / "packs")) {
+    auto file = File::open(entry.path(), 2 /* O_RDWR */);
+    ASSERT_TRUE(file);
+    ASSERT_TRUE(file->write_at({5000}, Bytes(64, std::byte{0x55})));
+  }
+  const auto report = check_store(*store_, {});
+  ASSERT_TRUE(report);
+  EXPECT_FALSE(report->problems.empty());
+  auto one = options(0, "test:1");
+  one.patience = std::chrono::seconds(2);
+  const auto outcome = run(one);
+  EXPECT_TRUE(outcome.error);
+}
+
+TEST_F(DepotTest, ImportRefusesOtherContentUnderTheSameName) {
+  const auto first = import(make_image(1'000'000, 8), "test:1");
+  EXPECT_TRUE(first.tagged);
+  EXPECT_FALSE(import(make_image(1'000'000, 8), "test:1").tagged);
+  ASSERT_TRUE(replace_file(folder_.path() / "image", make_image(1'000'000, 9)));
+  const auto other = import_image(*store_, folder_.path() / "image", *chunker::ImageName::parse("test:1"), {});
+  ASSERT_FALSE(other);
+  EXPECT_EQ(other.error().code, Code::tag_taken);
+}
+
+}  // namespace
+}  // namespace stampede::service

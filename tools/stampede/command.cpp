@@ -1,0 +1,67 @@
+#include "tools/stampede/command.h"
+
+#include <charconv>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+
+#include <boost/json.hpp>
+
+namespace stampede::tools {
+
+void add_store_option(CLI::App& command, std::filesystem::path& store) {
+  const char* from_environment = std::getenv("STAMPEDE_STORE");  // NOLINT(concurrency-mt-unsafe): before any thread
+  store = from_environment != nullptr && *from_environment != '\0' ? from_environment : "/var/lib/stampede";
+  command.add_option("--store", store, "The store's folder; made on first use")->capture_default_str()->type_name("DIR");
+}
+
+Result<std::unique_ptr<cache::Store>> open_store(const std::filesystem::path& folder) {
+  STAMPEDE_TRY(auto store, cache::Store::open(folder, system_clock()));
+  for (const std::string& line : store->recovered()) note(line);
+  return store;
+}
+
+void print(std::string_view line) {
+  std::fwrite(line.data(), 1, line.size(), stdout);
+  std::fputc('\n', stdout);
+  std::fflush(stdout);
+}
+
+void print_json(const boost::json::value& value) { print(boost::json::serialize(value)); }
+
+void note(std::string_view line) {
+  std::fwrite(line.data(), 1, line.size(), stderr);
+  std::fputc('\n', stderr);
+}
+
+Result<std::chrono::nanoseconds> parse_duration(std::string_view text) {
+  double value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  const std::string_view unit(end, static_cast<std::size_t>(text.data() + text.size() - end));
+  double seconds = 0;
+  if (unit == "ms") seconds = 0.001;
+  if (unit == "s" || unit.empty()) seconds = 1;
+  if (unit == "m") seconds = 60;
+  if (unit == "h") seconds = 3600;
+  if (unit == "d") seconds = 86400;
+  if (error != std::errc{} || seconds == 0 || !(value >= 0) || value * seconds > 1e9)
+    return fail(Code::usage, "'{}' is not a time; write 500ms, 30s, 15m, 2h or 1d", text);
+  return std::chrono::nanoseconds(static_cast<std::int64_t>(value * seconds * 1e9));
+}
+
+namespace {
+std::atomic<bool> stop = false;
+
+extern "C" void on_signal(int number) {
+  if (stop.exchange(true)) std::_Exit(128 + number);
+}
+}  // namespace
+
+const std::atomic<bool>& stop_requested() { return stop; }
+
+void catch_signals() {
+  std::signal(SIGINT, on_signal);
+  std::signal(SIGTERM, on_signal);
+}
+
+}  // namespace stampede::tools

@@ -1,0 +1,165 @@
+#include "src/deploy/deployment.h"
+
+#include <cstdlib>
+
+#include "src/base/file.h"
+#include "tools/stampede/command.h"
+#include "tools/stampede/progress.h"
+
+namespace stampede::tools {
+
+namespace {
+
+struct DeployArguments {
+  std::string name, depot, token_file, state, disk, overwrite, instance, hostname, network, user_data, receipt;
+  std::string peer_listen = ":0";
+  std::string patience = "2m";
+  std::string serve_for;
+  std::string progress = "auto";
+  std::vector<std::string> roles, ssh_keys;
+};
+
+constexpr Size kMaxInput = 1_MiB;
+
+Result<std::string> read_text(const std::string& path) {
+  STAMPEDE_TRY(const Bytes bytes, read_file(path, kMaxInput));
+  return std::string(as_text(bytes));
+}
+
+// The instance file, and the flags that are its shorthand.
+Result<firstboot::Instance> read_instance(const DeployArguments& arguments) {
+  firstboot::Instance file;
+  if (!arguments.instance.empty()) {
+    STAMPEDE_TRY(const auto text, read_text(arguments.instance));
+    auto parsed = firstboot::parse_instance(text);
+    if (!parsed) return pass(std::move(parsed).error(), arguments.instance);
+    file = std::move(*parsed);
+  }
+  firstboot::Instance flags;
+  if (!arguments.hostname.empty()) {
+    STAMPEDE_TRY(flags.hostname, firstboot::check_hostname(arguments.hostname));
+  }
+  for (const auto& role : arguments.roles) {
+    STAMPEDE_TRY(auto checked, firstboot::check_role(role));
+    flags.roles.push_back(std::move(checked));
+  }
+  if (!arguments.network.empty()) {
+    STAMPEDE_TRY(const auto text, read_text(arguments.network));
+    auto network = firstboot::parse_network(text);
+    if (!network) return pass(std::move(network).error(), arguments.network);
+    flags.network = std::move(*network);
+  }
+  for (const auto& path : arguments.ssh_keys) {
+    STAMPEDE_TRY(const auto text, read_text(path));
+    auto keys = firstboot::parse_ssh_keys(text);
+    if (!keys) return pass(std::move(keys).error(), path);
+    flags.ssh_keys.insert(flags.ssh_keys.end(), keys->begin(), keys->end());
+  }
+  if (!arguments.user_data.empty()) {
+    STAMPEDE_TRY(flags.user_data, read_text(arguments.user_data));
+  }
+  return firstboot::merge(std::move(file), std::move(flags));
+}
+
+Result<deploy::Options> read_options(const DeployArguments& arguments) {
+  deploy::Options options;
+  STAMPEDE_TRY(options.image, chunker::ImageName::parse(arguments.name));
+  STAMPEDE_TRY(options.depot, net::Endpoint::parse(arguments.depot, net::kDepotPort));
+  STAMPEDE_TRY(options.disk, disk::Selector::parse(arguments.disk));
+  STAMPEDE_TRY(options.patience, parse_duration(arguments.patience));
+  STAMPEDE_TRY(const auto listen, net::Endpoint::parse(arguments.peer_listen, 0));
+  options.peer_listen = listen;
+  if (!arguments.serve_for.empty()) {
+    STAMPEDE_TRY(options.serve_for, parse_duration(arguments.serve_for));
+  }
+  if (!arguments.overwrite.empty()) options.overwrite = arguments.overwrite;
+  options.state = arguments.state;
+  if (!arguments.token_file.empty()) {
+    STAMPEDE_TRY(const auto text, read_text(arguments.token_file));
+    STAMPEDE_TRY(options.token, trust::parse_token(text));
+  }
+  STAMPEDE_TRY(options.instance, read_instance(arguments));
+  options.warn = [](std::string_view text) { note(fmt::format("stampede: {}", text)); };
+  options.stop = &stop_requested();
+  return options;
+}
+
+void tell(const deploy::Outcome& outcome) {
+  const auto& receipt = outcome.receipt;
+  double seconds = 0;
+  for (const auto& stage : receipt.stages) seconds = std::max(seconds, stage.start + stage.seconds);
+  note(fmt::format("{} is on {}: {} durable and read back in {:.1f} s; {} from the depot, {} from peers", receipt.name,
+                   receipt.disk.path, human_size(receipt.bytes.durable), seconds, human_size(receipt.bytes.depot),
+                   human_size(receipt.bytes.peers)));
+  for (const auto& peer : receipt.bad_peers)
+    note(fmt::format("stampede: node {} served altered bytes and was dropped", peer));
+}
+
+Result<> run(const DeployArguments& arguments) {
+  STAMPEDE_TRY(auto options, read_options(arguments));
+  catch_signals();
+  const auto mode = arguments.progress == "json"   ? ProgressMode::json
+                    : arguments.progress == "none" ? ProgressMode::none
+                                                   : ProgressMode::automatic;
+  DeployProgress progress(mode);
+  options.progress = [&](const deploy::Progress& now) { progress.update(now); };
+  Result<> kept;
+  const auto outcome = deploy::deploy(options, [&](const deploy::Outcome& done) {
+    progress.finished(done);
+    if (!arguments.receipt.empty()) kept = replace_file(arguments.receipt, done.signed_bytes, 0644);
+    if (!done.error) tell(done);
+  });
+  if (outcome.error) return std::unexpected(*outcome.error);
+  return kept;
+}
+
+std::string default_state() {
+  const char* from_environment = std::getenv("STAMPEDE_STATE");  // NOLINT(concurrency-mt-unsafe): before any thread
+  return from_environment != nullptr && *from_environment != '\0' ? from_environment : "/var/lib/stampede-node";
+}
+
+}  // namespace
+
+void add_deploy(CLI::App& app, Action& action) {
+  auto* command = app.add_subcommand("deploy", "Writes an image onto a disk of THIS machine, from a depot and from peers");
+  auto arguments = std::make_shared<DeployArguments>();
+  DeployArguments& a = *arguments;
+  a.state = default_state();
+  command->add_option("NAME:TAG", a.name, "The image, as the depot calls it")->required();
+  command->add_option("--depot", a.depot, fmt::format("The depot's address; port {} unless given", net::kDepotPort))
+      ->required();
+  command->add_option("--disk", a.disk, "The one disk to write: serial:…, wwn:…, dev:/dev/…, or file:/… for a VM")
+      ->required();
+  command->add_option("--token-file", a.token_file, "A join token, for a machine that is not enrolled yet")
+      ->type_name("FILE");
+  command->add_option("--state", a.state, "Keeps this node's key and enrolment")->capture_default_str()->type_name("DIR");
+  command->add_option("--overwrite", a.overwrite, "The GUID, serial, WWN or path of the disk, if what is on it may be lost")
+      ->type_name("ID");
+  command->add_option("--instance", a.instance, "YAML with hostname, roles, network, ssh_keys, user_data")
+      ->type_name("FILE");
+  command->add_option("--hostname", a.hostname, "The machine's name");
+  command->add_option("--role", a.roles, "A role; may be given several times, in order")
+      ->type_name("R")
+      ->allow_extra_args(false);
+  command->add_option("--network", a.network, "netplan v2 YAML")->type_name("FILE");
+  command->add_option("--ssh-key", a.ssh_keys, "Authorized keys; may be given several times")
+      ->type_name("FILE")
+      ->allow_extra_args(false);
+  command->add_option("--user-data", a.user_data, "cloud-init user data")->type_name("FILE");
+  command->add_option("--peer-listen", a.peer_listen, "Where to serve peers")->capture_default_str()->type_name("ADDR:PORT");
+  command->add_option("--patience", a.patience, "How long to wait for a depot that is away")
+      ->capture_default_str()
+      ->type_name("TIME");
+  command->add_option("--serve-for", a.serve_for, "Serve peers this long afterwards, instead of while others are active")
+      ->type_name("TIME");
+  command->add_option("--receipt", a.receipt, "Also write the receipt here")->type_name("FILE");
+  command->add_option("--progress", a.progress, "auto: a line on a terminal; json: events on stdout; none")
+      ->check(CLI::IsMember({"auto", "json", "none"}))
+      ->capture_default_str();
+  command->footer(
+      "Example: stampede deploy debian:12 --depot 10.0.0.1 --token-file join.token --disk serial:S4X9NF0M --hostname web-1 "
+      "--role web");
+  command->callback([=, &action] { action = [=] { return run(*arguments); }; });
+}
+
+}  // namespace stampede::tools

@@ -1,0 +1,106 @@
+#include "tools/stampede/progress.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <boost/json.hpp>
+#include <cstdio>
+
+#include "tools/stampede/command.h"
+
+namespace stampede::tools {
+
+namespace json = boost::json;
+
+namespace {
+double seconds_of(Duration duration) { return std::chrono::duration<double>(duration).count(); }
+
+std::string clock_text(double seconds) {
+  const auto whole = static_cast<unsigned>(seconds + 0.5);
+  return whole < 3600 ? fmt::format("{}:{:02}", whole / 60, whole % 60)
+                      : fmt::format("{}:{:02}:{:02}", whole / 3600, whole / 60 % 60, whole % 60);
+}
+}  // namespace
+
+ProgressLine::ProgressLine(bool enabled) : enabled_(enabled && ::isatty(STDERR_FILENO) == 1), start_(system_clock().now()) {}
+
+void ProgressLine::finish() {
+  if (std::exchange(drawn_, false)) std::fputs("\r\033[K", stderr);
+  enabled_ = false;
+}
+
+void ProgressLine::show(std::string_view what, std::uint64_t done, std::uint64_t total, std::string_view extra) {
+  const Instant now = system_clock().now();
+  if (!enabled_ || (drawn_ && now - last_ < std::chrono::milliseconds(100))) return;
+  last_ = now;
+  drawn_ = true;
+  const double elapsed = std::max(0.001, seconds_of(now - start_));
+  const double rate = static_cast<double>(done) / elapsed;
+  std::string text = fmt::format("\r{:<10} {} of {}", what, human_size(done), human_size(total));
+  if (total > 0) text += fmt::format("  {:3.0f}%", 100.0 * static_cast<double>(done) / static_cast<double>(total));
+  text += fmt::format("  {}/s", human_size(static_cast<std::uint64_t>(rate)));
+  if (done > 0 && done < total) text += fmt::format("  {} left", clock_text(static_cast<double>(total - done) / rate));
+  if (!extra.empty()) text += fmt::format("  {}", extra);
+  text += "\033[K";
+  std::fputs(text.c_str(), stderr);
+  std::fflush(stderr);
+}
+
+DeployProgress::DeployProgress(ProgressMode mode) : mode_(mode), line_(mode == ProgressMode::automatic) {}
+
+void DeployProgress::update(const deploy::Progress& progress) {
+  last_seconds_ = progress.seconds;
+  const bool new_stage = stage_ != progress.stage;
+  if (new_stage) {
+    stage_ = progress.stage;
+    stage_start_ = progress.seconds;
+  }
+  if (mode_ == ProgressMode::automatic) {
+    const bool reading = progress.stage == "read-back";
+    line_.show(progress.stage, reading ? progress.read_back : progress.bytes.verified, progress.bytes.total,
+               fmt::format("{} peers{}", progress.peers, progress.depot_up ? "" : ", waiting for the depot"));
+  }
+  if (mode_ != ProgressMode::json) return;
+  if (new_stage) print_json(json::object{{"event", "stage"}, {"stage", stage_}, {"seconds", progress.seconds}});
+  if (progress.seconds - last_event_ < 0.5) return;
+  last_event_ = progress.seconds;
+  print_event(progress);
+}
+
+void DeployProgress::print_event(const deploy::Progress& progress) const {
+  const auto& bytes = progress.bytes;
+  const std::uint64_t done = progress.stage == "read-back" ? progress.read_back : bytes.verified - bytes.local;
+  const std::uint64_t all = progress.stage == "read-back" ? bytes.total : bytes.total - bytes.local;
+  const double elapsed = progress.seconds - stage_start_;
+  const double rate = elapsed > 0 ? static_cast<double>(done) / elapsed : 0;
+  json::value eta = nullptr;
+  if (rate > 0 && done <= all) eta = static_cast<double>(all - done) / rate;
+  print_json(json::object{{"event", "progress"},
+                          {"stage", progress.stage},
+                          {"seconds", progress.seconds},
+                          {"bytes", json::object{{"total", bytes.total},
+                                                 {"depot", bytes.depot},
+                                                 {"peers", bytes.peers},
+                                                 {"multicast", bytes.multicast},
+                                                 {"local", bytes.local},
+                                                 {"verified", bytes.verified},
+                                                 {"durable", bytes.durable},
+                                                 {"read_back", progress.read_back}}},
+                          {"rate", rate},
+                          {"eta_seconds", eta},
+                          {"peers", progress.peers},
+                          {"depot_up", progress.depot_up}});
+}
+
+void DeployProgress::finished(const deploy::Outcome& outcome) {
+  line_.finish();
+  if (mode_ != ProgressMode::json) return;
+  print_json(json::object{{"event", "finished"},
+                          {"verdict", deploy::name_of(outcome.receipt.verdict)},
+                          {"code", outcome.receipt.code},
+                          {"error", outcome.receipt.error},
+                          {"seconds", last_seconds_},
+                          {"receipt_delivered", outcome.delivered}});
+}
+
+}  // namespace stampede::tools

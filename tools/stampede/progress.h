@@ -1,0 +1,54 @@
+// Progress for people (one line that is drawn again, on a terminal only) and for programs (JSON lines on stdout).
+#pragma once
+
+#include <string>
+
+#include "src/base/seams.h"
+#include "src/deploy/deployment.h"
+
+namespace stampede::tools {
+
+enum class ProgressMode { automatic, json, none };
+
+// One line on stderr, drawn again at most ten times a second; nothing where stderr is no terminal. Erased at the end.
+class ProgressLine {
+ public:
+  explicit ProgressLine(bool enabled);
+  ~ProgressLine() { finish(); }
+  ProgressLine(const ProgressLine&) = delete;
+  ProgressLine& operator=(const ProgressLine&) = delete;
+  // Erases the line; nothing is drawn any more.
+  void finish();
+  // "importing  1.2 GiB of 4.0 GiB  30%  812 MiB/s  0:03 left"; the rate is over the last seconds.
+  void show(std::string_view what, std::uint64_t done, std::uint64_t total, std::string_view extra = {});
+
+ private:
+  bool enabled_;
+  bool drawn_ = false;
+  Instant last_;
+  Instant start_;
+};
+
+// The events of `deploy --progress json`, a line each on stdout:
+//   {"event":"stage","stage":"transfer","seconds":0.41}
+//   {"event":"progress","stage":"transfer","seconds":1.2,"bytes":{"total","depot","peers","multicast","local","verified",
+//    "durable","read_back"},"rate":bytes a second,"eta_seconds":n | null,"peers":n,"depot_up":true}          (twice a
+//    second)
+//   {"event":"finished","verdict":"success"|"failure"|"refused","code":0,"error":"","seconds":…,"receipt_delivered":true}
+class DeployProgress {
+ public:
+  explicit DeployProgress(ProgressMode mode);
+  void update(const deploy::Progress& progress);
+  void finished(const deploy::Outcome& outcome);
+
+ private:
+  void print_event(const deploy::Progress& progress) const;
+  ProgressMode mode_;
+  ProgressLine line_;
+  std::string stage_;
+  double stage_start_ = 0;
+  double last_event_ = -1;
+  double last_seconds_ = 0;
+};
+
+}  // namespace stampede::tools

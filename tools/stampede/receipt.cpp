@@ -1,0 +1,121 @@
+#include "src/deploy/receipt.h"
+
+#include <boost/json.hpp>
+
+#include "src/trust/keys.h"
+#include "tools/stampede/command.h"
+
+namespace stampede::tools {
+
+namespace json = boost::json;
+
+namespace {
+
+struct ReceiptArguments {
+  std::filesystem::path store;
+  std::int64_t number = 0;
+  bool as_json = false;
+};
+
+Result<cache::ReceiptRow> find(cache::Store& store, std::int64_t number) {
+  STAMPEDE_TRY(auto row, store.catalog().find_receipt(number));
+  if (!row)
+    return fail(Code::not_found, "no receipt {} in {}; `stampede receipt list` shows what is", number,
+                store.folder().string());
+  return std::move(*row);
+}
+
+Result<> list(const ReceiptArguments& arguments) {
+  STAMPEDE_TRY(const auto store, open_store(arguments.store));
+  STAMPEDE_TRY(const auto rows, store->catalog().list_receipts());
+  json::array all;
+  if (!arguments.as_json && !rows.empty())
+    print(fmt::format("{:>6}  {:<20}  {:<16}  {:<8}  {:<20} {}", "NUMBER", "RECEIVED", "NODE", "VERDICT", "IMAGE", "DISK"));
+  for (const auto& row : rows) {
+    STAMPEDE_TRY(const auto receipt, deploy::decode_receipt(row.receipt));
+    if (arguments.as_json)
+      all.push_back(json::object{{"number", row.number},
+                                 {"received", to_rfc3339(row.received)},
+                                 {"node", receipt.node},
+                                 {"verdict", row.verdict},
+                                 {"name", receipt.name},
+                                 {"image", receipt.image},
+                                 {"disk", receipt.disk.path},
+                                 {"code", receipt.code},
+                                 {"error", receipt.error}});
+    else
+      print(fmt::format("{:>6}  {:<20}  {:<16}  {:<8}  {:<20} {}", row.number, to_rfc3339(row.received),
+                        trust::short_name(row.node), row.verdict, receipt.name, receipt.disk.path));
+  }
+  if (arguments.as_json) print_json(all);
+  return {};
+}
+
+void print_receipt(const deploy::Receipt& receipt) {
+  print(fmt::format("{} onto {} ({}): {}{}", receipt.name, receipt.disk.path, receipt.disk.selector,
+                    deploy::name_of(receipt.verdict), receipt.error.empty() ? "" : ": " + receipt.error));
+  print(fmt::format("  image {}", receipt.image));
+  print(fmt::format("  started {}", receipt.started));
+  const auto& bytes = receipt.bytes;
+  print(fmt::format("  data {}: {} verified, {} durable, {} kept from before", human_size(bytes.total),
+                    human_size(bytes.verified), human_size(bytes.durable), human_size(bytes.local)));
+  print(fmt::format("  received {} from the depot, {} from peers; served {}", human_size(bytes.depot),
+                    human_size(bytes.peers), human_size(bytes.served)));
+  for (const auto& stage : receipt.stages) print(fmt::format("  {:<10} {:8.3f} s", stage.name, stage.seconds));
+  for (const auto& file : receipt.changed_files) print("  changed " + file);
+  for (const auto& peer : receipt.bad_peers) print("  altered bytes from node " + peer);
+}
+
+Result<> show(const ReceiptArguments& arguments) {
+  STAMPEDE_TRY(const auto store, open_store(arguments.store));
+  STAMPEDE_TRY(const auto row, find(*store, arguments.number));
+  if (arguments.as_json) {
+    print(as_text(row.receipt));
+    return {};
+  }
+  STAMPEDE_TRY(const auto receipt, deploy::decode_receipt(row.receipt));
+  print_receipt(receipt);
+  return {};
+}
+
+Result<> verify(const ReceiptArguments& arguments) {
+  STAMPEDE_TRY(const auto store, open_store(arguments.store));
+  STAMPEDE_TRY(const auto row, find(*store, arguments.number));
+  STAMPEDE_CHECK(trust::verify(row.node, trust::kReceiptDomain, row.receipt, row.signature));
+  STAMPEDE_TRY(const auto receipt, deploy::decode_receipt(row.receipt));
+  if (receipt.node != trust::to_string(row.node))
+    return fail(Code::signature_invalid, "receipt {} speaks of another node than the one that signed it", arguments.number);
+  if (arguments.as_json)
+    print_json(json::object{{"number", row.number}, {"node", receipt.node}, {"valid", true}, {"verdict", row.verdict}});
+  else
+    print(fmt::format("receipt {}: signed by node {}, {}", row.number, trust::short_name(row.node), row.verdict));
+  return {};
+}
+
+CLI::App* add_one(CLI::App& parent, const char* name, const char* what, bool numbered,
+                  const std::shared_ptr<ReceiptArguments>& arguments, Action& action,
+                  Result<> (*run)(const ReceiptArguments&)) {
+  auto* command = parent.add_subcommand(name, what);
+  if (numbered) command->add_option("NUMBER", arguments->number, "As `stampede receipt list` shows it")->required();
+  command->add_flag("--json", arguments->as_json, "As JSON on stdout");
+  add_store_option(*command, arguments->store);
+  command->callback([=, &action] { action = [=] { return run(*arguments); }; });
+  return command;
+}
+
+}  // namespace
+
+void add_receipt(CLI::App& app, Action& action) {
+  auto* receipt = app.add_subcommand("receipt", "Reads what targets told the depot whose store is on this machine");
+  receipt->require_subcommand(1);
+  auto arguments = std::make_shared<ReceiptArguments>();
+  add_one(*receipt, "list", "Lists the receipts in this machine's store", false, arguments, action, list)
+      ->footer("Example: stampede receipt list --json");
+  add_one(*receipt, "show", "Shows one receipt from this machine's store", true, arguments, action, show)
+      ->footer("Example: stampede receipt show 7");
+  add_one(*receipt, "verify", "Checks the node's signature on a receipt in this machine's store", true, arguments, action,
+          verify)
+      ->footer("Example: stampede receipt verify 7");
+}
+
+}  // namespace stampede::tools

@@ -1,0 +1,337 @@
+#include "transport/net/connection.h"
+
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+
+#include <boost/asio/connect.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <deque>
+
+#include "transport/net/connection_impl.h"
+#include "transport/net/loop_impl.h"
+#include "transport/net/tls_impl.h"
+
+namespace stampede::net {
+
+namespace asio = boost::asio;
+using Tcp = asio::ip::tcp;
+
+namespace {
+
+// TLS records are read this many bytes at a time: fewer system calls. Listener::Limits bound what strangers can take.
+constexpr std::size_t kReadAhead = std::size_t{64} << 10;
+// Then the loop gets a turn, so that one fast sender does not starve the others.
+constexpr std::size_t kReadTurn = std::size_t{2} << 20;
+
+// OpenSSL works on the socket directly (no BIO pair, so no copy and no callback a record); Asio says when it is ready.
+class TlsConnection final : public Connection, public std::enable_shared_from_this<TlsConnection> {
+ public:
+  TlsConnection(Loop& loop, std::shared_ptr<TlsContext> tls, Events events)
+      : tls_(std::move(tls)),
+        events_(std::move(events)),
+        socket_(loop.impl().context),
+        resolver_(loop.impl().context),
+        deadline_(loop.impl().context),
+        last_heard_(system_clock().now()) {}
+  ~TlsConnection() override { SSL_free(ssl_); }
+
+  void dial(const Endpoint& endpoint) {
+    target_ = endpoint.text();
+    start_deadline(kHandshakeLimit, "no answer in time");
+    resolver_.async_resolve(endpoint.host.empty() ? "127.0.0.1" : endpoint.host, std::to_string(endpoint.port),
+                            [self = shared_from_this()](const auto& error, const auto& results) {
+                              if (error) return self->fail_with(Code::unreachable, error.message());
+                              self->connect(results);
+                            });
+  }
+
+  void accepted(Tcp::socket socket, std::shared_ptr<void> place) {
+    socket_ = std::move(socket);
+    place_ = std::move(place);
+    start_deadline(kHandshakeLimit, "no handshake in time");
+    start_tls();
+  }
+
+  void set_events(Events events) override { events_ = std::move(events); }
+  bool is_open() const override { return open_; }
+  std::size_t queued() const override { return queued_; }
+  const std::optional<trust::PeerIdentity>& peer() const override { return verdict_.peer; }
+  const std::string& address() const override { return address_; }
+  Instant last_heard() const override { return last_heard_; }
+
+  void send(const wire::Message& message) override { enqueue({wire::encode(message), nullptr}); }
+  void send_span(std::shared_ptr<const chunker::SealedSpan> span) override {
+    std::vector<wire::SpanPart> parts;
+    parts.reserve(span->parts.size());
+    for (const auto& part : span->parts) parts.push_back({static_cast<std::uint8_t>(part.codec), part.sealed_size});
+    Bytes header = wire::encode_span_header(span->index.value, parts, span->bytes.size());
+    enqueue({std::move(header), std::move(span)});
+  }
+  void close_after_sending() override {
+    if (!open_) return;
+    closing_ = true;
+    start_deadline(std::chrono::seconds(1), "closed");
+    if (out_.empty()) close({Code::unreachable, "closed"});
+  }
+  void close(Error why) override {
+    if (!open_) return;
+    open_ = false;
+    if (ready_) SSL_shutdown(ssl_);  // best effort; the socket is not waited for
+    ERR_clear_error();
+    boost::system::error_code ignored;
+    socket_.close(ignored);
+    resolver_.cancel();
+    deadline_.cancel();
+    // Not from within the caller's own handler: what it iterates over must not change under it.
+    asio::post(socket_.get_executor(), [self = shared_from_this(), why = std::move(why)] {
+      const auto closed = std::move(self->events_.closed);
+      self->events_ = {};
+      if (closed) closed(why);
+    });
+  }
+
+ private:
+  struct Out {
+    Bytes head;
+    std::shared_ptr<const chunker::SealedSpan> span;
+    std::size_t size() const { return head.size() + (span ? span->bytes.size() : 0); }
+  };
+
+  void connect(const Tcp::resolver::results_type& results) {
+    asio::async_connect(socket_, results, [self = shared_from_this()](const auto& error, const auto&) {
+      if (error) return self->fail_with(Code::unreachable, error.message());
+      self->start_tls();
+    });
+  }
+
+  void start_deadline(Duration limit, const char* what) {
+    deadline_.expires_after(limit);
+    deadline_.async_wait([weak = weak_from_this(), what](const auto& error) {
+      const auto self = weak.lock();
+      if (!error && self) self->fail_with(Code::unreachable, what);
+    });
+  }
+
+  void fail_with(Code code, std::string_view why) {
+    close({code, target_.empty() ? fmt::format("{}: {}", address_, why) : fmt::format("{}: {}", target_, why)});
+  }
+
+  void start_tls() {
+    if (!open_) return;
+    boost::system::error_code error;
+    const auto remote = socket_.remote_endpoint(error);
+    if (error) return fail_with(Code::unreachable, error.message());
+    // A v4 peer of a v6 socket is shown, and told to others, as what it is.
+    const auto address = remote.address();
+    address_ = address.is_v6() && address.to_v6().is_v4_mapped()
+                   ? asio::ip::make_address_v4(asio::ip::v4_mapped, address.to_v6()).to_string()
+                   : address.to_string();
+    socket_.non_blocking(true, error);
+    socket_.set_option(Tcp::no_delay(true), error);
+    ssl_ = SSL_new(tls_->native());
+    if (ssl_ == nullptr || SSL_set_fd(ssl_, socket_.native_handle()) != 1) return fail_with(Code::busy, tls_error_text());
+    SSL_set_default_read_buffer_len(ssl_, kReadAhead);
+    SSL_set_ex_data(ssl_, identity_slot(), &verdict_);
+    if (tls_->is_server())
+      SSL_set_accept_state(ssl_);
+    else
+      SSL_set_connect_state(ssl_);
+    handshake();
+  }
+
+  void handshake() {
+    if (!open_) return;
+    ERR_clear_error();
+    const int result = SSL_do_handshake(ssl_);
+    if (result == 1) return handshaken();
+    switch (SSL_get_error(ssl_, result)) {
+      case SSL_ERROR_WANT_READ:
+        return wait(Tcp::socket::wait_read, &TlsConnection::handshake);
+      case SSL_ERROR_WANT_WRITE:
+        return wait(Tcp::socket::wait_write, &TlsConnection::handshake);
+      default:
+        break;
+    }
+    if (verdict_.error) return fail_with(verdict_.error->code, verdict_.error->message);
+    fail_with(Code::unreachable, fmt::format("TLS handshake failed: {}", tls_error_text()));
+  }
+
+  void handshaken() {
+    tls_ready_ = true;
+    send(wire::Hello{wire::kMinVersion, wire::kMaxVersion, 0, "stampede"});
+    read();
+  }
+
+  void wait(Tcp::socket::wait_type type, void (TlsConnection::*then)()) {
+    socket_.async_wait(type, [self = shared_from_this(), then](const auto& error) {
+      if (!self->open_) return;
+      if (error) return self->fail_with(Code::unreachable, error.message());
+      ((*self).*then)();
+    });
+  }
+
+  // Reads until the socket has no more, or the turn is over.
+  void read() {
+    std::size_t turn = 0;
+    while (open_) {
+      const MutableBytes into =
+          in_payload_ ? MutableBytes(in_body_).subspan(in_at_) : MutableBytes(in_head_).subspan(in_at_);
+      ERR_clear_error();
+      std::size_t got = 0;
+      if (!into.empty() && SSL_read_ex(ssl_, into.data(), into.size(), &got) != 1) return read_blocked();
+      last_heard_ = got > 0 ? system_clock().now() : last_heard_;
+      in_at_ += got;
+      if (got < into.size()) continue;
+      if (!(in_payload_ ? body_complete() : head_complete())) return;
+      turn += got;
+      if (turn > kReadTurn) return asio::post(socket_.get_executor(), [self = shared_from_this()] { self->read(); });
+    }
+  }
+
+  void read_blocked() {
+    switch (SSL_get_error(ssl_, 0)) {
+      case SSL_ERROR_WANT_READ:
+        return wait(Tcp::socket::wait_read, &TlsConnection::read);
+      case SSL_ERROR_WANT_WRITE:
+        return wait(Tcp::socket::wait_write, &TlsConnection::read);
+      case SSL_ERROR_ZERO_RETURN:
+        return fail_with(Code::unreachable, "the other side closed the connection");
+      default:
+        break;
+    }
+    // A TLS 1.3 server refuses our certificate only after our side of the handshake is over.
+    if (verdict_.error) return fail_with(verdict_.error->code, verdict_.error->message);
+    fail_with(Code::unreachable, fmt::format("connection lost: {}", tls_error_text()));
+  }
+
+  bool head_complete() {
+    auto header = wire::decode_header(in_head_);
+    if (!header) return malformed(header.error());
+    if (!verdict_.peer && header->payload > kMaxPlainHello)
+      return malformed({Code::protocol, "a frame too long for somebody without a certificate"});
+    in_header_ = *header;
+    in_body_.resize(header->payload);
+    in_payload_ = true;
+    in_at_ = 0;
+    return true;
+  }
+
+  bool body_complete() {
+    auto message = wire::decode(in_header_, in_body_);
+    in_payload_ = false;
+    in_at_ = 0;
+    if (!message) return malformed(message.error());
+    if (ready_) {
+      events_.message(std::move(*message));
+      return open_;
+    }
+    const auto* hello = std::get_if<wire::Hello>(&*message);
+    if (hello == nullptr) return malformed({Code::protocol, "the first frame is not Hello"});
+    if (auto version = wire::agree({}, *hello); !version) return malformed(version.error());
+    ready_ = true;
+    deadline_.cancel();
+    const auto ready = std::move(events_.ready);  // it may replace events_
+    ready();
+    return open_;
+  }
+
+  bool malformed(const Error& error) {
+    send(wire::ErrorMessage{static_cast<std::uint8_t>(error.code), error.message.substr(0, 1000)});
+    fail_with(error.code, error.message);
+    return false;
+  }
+
+  void enqueue(Out out) {
+    if (!open_ || closing_) return;
+    queued_ += out.size();
+    if (queued_ > 2 * kQueueLimit + wire::kMaxPayload)
+      return fail_with(Code::busy, "the other side does not read what it asked for");
+    out_.push_back(std::move(out));
+    if (!writing_ && tls_ready_) write();
+  }
+
+  void write() {
+    writing_ = false;
+    while (open_ && !out_.empty()) {
+      const Out& front = out_.front();
+      const ByteView bytes = out_at_ < front.head.size() ? ByteView(front.head).subspan(out_at_)
+                                                         : ByteView(front.span->bytes).subspan(out_at_ - front.head.size());
+      ERR_clear_error();
+      std::size_t put = 0;
+      if (SSL_write_ex(ssl_, bytes.data(), bytes.size(), &put) != 1) return write_blocked();
+      out_at_ += put;
+      if (out_at_ == front.size()) sent_front();
+    }
+    if (open_ && closing_) close({Code::unreachable, "closed"});
+  }
+
+  void sent_front() {
+    const bool was_full = queued_ >= kQueueLimit;
+    queued_ -= out_.front().size();
+    out_.pop_front();
+    out_at_ = 0;
+    if (was_full && queued_ < kQueueLimit) {
+      writing_ = true;  // what drained() queues is taken up by this same loop
+      events_.drained();
+      writing_ = false;
+    }
+  }
+
+  void write_blocked() {
+    writing_ = true;
+    switch (SSL_get_error(ssl_, 0)) {
+      case SSL_ERROR_WANT_WRITE:
+        return wait(Tcp::socket::wait_write, &TlsConnection::write);
+      case SSL_ERROR_WANT_READ:
+        return wait(Tcp::socket::wait_read, &TlsConnection::write);
+      default:
+        fail_with(Code::unreachable, fmt::format("connection lost: {}", tls_error_text()));
+    }
+  }
+
+  std::shared_ptr<TlsContext> tls_;
+  Events events_;
+  Tcp::socket socket_;
+  Tcp::resolver resolver_;
+  asio::steady_timer deadline_;
+  Instant last_heard_;
+  std::string target_;
+  std::string address_;
+  PeerVerdict verdict_;
+  std::shared_ptr<void> place_;  // in the listener's count
+  SSL* ssl_ = nullptr;
+  bool open_ = true;
+  bool tls_ready_ = false;
+  bool ready_ = false;
+  bool closing_ = false;
+
+  std::array<std::byte, wire::kHeaderSize> in_head_{};
+  wire::FrameHeader in_header_;
+  Bytes in_body_;
+  bool in_payload_ = false;
+  std::size_t in_at_ = 0;
+
+  std::deque<Out> out_;
+  std::size_t out_at_ = 0;
+  std::size_t queued_ = 0;
+  bool writing_ = false;
+};
+
+}  // namespace
+
+Connection::Ptr Connection::dial(Loop& loop, const Endpoint& endpoint, std::shared_ptr<TlsContext> tls, Events events) {
+  auto connection = std::make_shared<TlsConnection>(loop, std::move(tls), std::move(events));
+  connection->dial(endpoint);
+  return connection;
+}
+
+Connection::Ptr accept_connection(Loop& loop, Tcp::socket socket, std::shared_ptr<TlsContext> tls,
+                                  std::shared_ptr<void> place, Connection::Events events) {
+  auto connection = std::make_shared<TlsConnection>(loop, std::move(tls), std::move(events));
+  connection->accepted(std::move(socket), std::move(place));
+  return connection;
+}
+
+}  // namespace stampede::net

@@ -1,0 +1,91 @@
+// A target on the network: one line to the depot, lines to its peers, and the picker that decides what to ask from whom.
+// The caller (src/deploy) works from its own thread; everything here runs on the node's loop.
+//
+// Waiting: a lost depot is dialled again until `patience` has passed without it and without a span from anybody; then what
+// waits fails (unreachable if the depot was never there, else patience_ended). A depot or tag that is refused for good
+// (trust, not_found) fails at once.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "chunker/source.h"
+#include "chunker/tag_record.h"
+#include "src/base/error.h"
+#include "src/base/seams.h"
+#include "transport/net/endpoint.h"
+#include "transport/net/tls.h"
+#include "transport/swarm/bitmap.h"
+
+namespace stampede::net {
+
+struct NodeOptions {
+  Endpoint depot;
+  Identity identity;
+  trust::PublicKey site{};
+  std::optional<Endpoint> listen;  // serve peers here; nothing: only take
+  Duration patience = std::chrono::minutes(2);
+};
+
+struct SwarmJob {
+  chunker::ImageId image;
+  std::uint32_t span_count = 0;
+  swarm::Bitmap have;                   // held already
+  std::uint32_t credit = 0;             // spans that may be under way at first
+  chunker::SpanInbox* inbox = nullptr;  // outlives the node
+  chunker::SpanSource* held = nullptr;  // outlives the node
+};
+
+struct SwarmStatus {
+  bool depot_up = false;
+  bool complete = false;
+  std::uint32_t peers = 0;
+  std::uint32_t active = 1;  // members still active, ourselves counted, as the depot last said
+  std::uint32_t spans_held = 0;
+  std::uint64_t from_depot = 0;  // sealed bytes
+  std::uint64_t from_peers = 0;
+  std::uint64_t served = 0;
+  std::uint64_t duplicates = 0;        // spans that came twice
+  std::vector<std::string> bad_peers;  // by key; served altered bytes and were dropped
+};
+
+struct StageReport {
+  std::uint8_t stage = 0;
+  bool finished = false;
+  std::uint64_t total = 0, verified = 0, durable = 0;
+};
+
+class Node {
+ public:
+  // Dials the depot, in the background. Errors: what the options have wrong (address_in_use, …).
+  static Result<std::unique_ptr<Node>> start(NodeOptions options);
+  virtual ~Node() = default;
+
+  // Each waits for the depot within the patience.
+  virtual Result<> wait_for_depot() = 0;
+  virtual Result<chunker::SignedTagRecord> resolve(const chunker::ImageName& name) = 0;
+  virtual Result<std::vector<chunker::SealedChunk>> fetch(const std::vector<chunker::ChunkId>& ids) = 0;
+  virtual Result<std::uint64_t> store_receipt(ByteView receipt, const trust::Signature& signature) = 0;
+
+  virtual Result<> join(SwarmJob job) = 0;
+  virtual void set_credit(std::uint32_t spans) = 0;
+  virtual void had(chunker::SpanIndex span) = 0;                                 // verified and served from now on
+  virtual void bad(chunker::SpanIndex span, const chunker::Origin& origin) = 0;  // verification failed
+  // Until all spans are had. `tick` is called about ten times a second from the calling thread; returning false ends the
+  // waiting with `interrupted`.
+  virtual Result<> wait_complete(const std::function<bool(const SwarmStatus&)>& tick) = 0;
+  virtual void report(const StageReport& report) = 0;
+  // Goes on serving for `time`, or without one while other members are active; at most until the depot has been gone for 10
+  // s.
+  virtual void linger(std::optional<Duration> time, const std::function<bool(const SwarmStatus&)>& tick) = 0;
+  virtual SwarmStatus status() = 0;
+};
+
+// Enrols a key with a join token, within the patience: the node's certificate and the CA's. Errors: token_*, unreachable.
+Result<Identity> enrol(const Endpoint& depot, const trust::PublicKey& site, const std::array<std::byte, 32>& secret,
+                       const trust::PrivateKey& key, Duration patience);
+
+}  // namespace stampede::net

@@ -1,0 +1,98 @@
+// A target's lines to the other members of its swarm: listens, dials whom the depot names (bounded fan-out), serves what it
+// holds while it is still receiving, and reports what others hold. Loop thread only.
+//
+// Memory: kMaxPeers connections, each with at most kQueueLimit and a span queued, and kMaxOwed requests waiting.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+
+#include "chunker/source.h"
+#include "transport/net/connection.h"
+#include "transport/swarm/bitmap.h"
+#include "transport/swarm/picker.h"
+
+namespace stampede::net {
+
+inline constexpr std::size_t kMaxPeers = 48;
+inline constexpr std::size_t kMaxDialled = 12;
+inline constexpr std::size_t kMaxOwed = 64;
+
+class PeerLinks {
+ public:
+  struct Events {
+    std::function<void(swarm::PeerId, swarm::Bitmap)> joined;
+    std::function<void(swarm::PeerId)> left;
+    std::function<void(swarm::PeerId, std::uint32_t span)> has;
+    std::function<void(swarm::PeerId, std::uint32_t span)> not_held;
+    std::function<void(swarm::PeerId, wire::SpanData)> span;
+  };
+  struct Swarm {
+    wire::Digest image{};
+    std::uint32_t span_count = 0;
+    chunker::SpanSource* held = nullptr;
+    std::function<wire::Join()> join;  // with our bitmap as it is now
+  };
+
+  PeerLinks(Loop& loop, const Identity& identity, std::shared_ptr<TlsContext> dial_tls, Swarm swarm, Events events);
+  ~PeerLinks();
+
+  // Listens for peers; the port is told to the depot. Without it we only dial.
+  Result<std::uint16_t> listen(const Endpoint& endpoint, const Identity& identity);
+  // The depot's list; who is no longer on it stays connected until the line breaks.
+  void set_members(const std::vector<wire::Member>& members);
+  void request(swarm::PeerId peer, std::uint32_t span);
+  void announce(const std::vector<std::uint32_t>& spans);
+  // Drops that node and never talks to it again.
+  void ban(const wire::Key& node);
+
+  std::size_t count() const { return peers_.size(); }
+  std::uint64_t served_bytes() const { return served_bytes_; }
+  const wire::Key* key_of(swarm::PeerId peer) const;
+
+ private:
+  struct Peer {
+    swarm::PeerId id = 0;
+    wire::Key key{};
+    Connection::Ptr connection;
+    bool dialled = false;
+    bool joined = false;
+    std::deque<std::uint32_t> owed;
+  };
+  struct Candidate {
+    wire::Member member;
+    Instant not_before;
+    Duration backoff{};
+    bool dialling = false;
+  };
+
+  void tick();
+  void dial(Candidate& candidate);
+  void ready(const Connection::Ptr& connection, bool dialled);
+  bool keeps(const Peer& older, bool newer_dialled) const;
+  void take(Peer& peer, wire::Message message);
+  void take_join(Peer& peer, const wire::Join& join);
+  void serve(Peer& peer);
+  void gone(swarm::PeerId id);
+
+  Loop& loop_;
+  wire::Key own_key_{};
+  std::shared_ptr<TlsContext> tls_;
+  Swarm swarm_;
+  Events events_;
+  std::shared_ptr<PeerLinks*> self_;
+  std::map<swarm::PeerId, Peer> peers_;
+  std::map<wire::Key, swarm::PeerId> by_key_;
+  std::map<wire::Key, Candidate> candidates_;
+  std::set<wire::Key> banned_;
+  swarm::PeerId next_id_ = swarm::kDepot + 1;
+  std::uint64_t served_bytes_ = 0;
+  std::unique_ptr<Listener> listener_;
+  Ticker ticker_;
+  Instant next_beat_;
+};
+
+}  // namespace stampede::net
