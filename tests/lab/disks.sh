@@ -72,8 +72,9 @@ list_tree() {
     cd "$1"
     find . -xdev -mindepth 1 \( -type f -printf '%P\t%y %m %U %G %s\n' -o -type l -printf '%P\t%y %m %U %G %l\n' \
       -o -printf '%P\t%y %m %U %G\n' \) | sort >"$work/entries"
-    find . -xdev -type f -printf '%P\0' | xargs -0 -r -n 200 -P "$(nproc)" sha256sum -z -- |
-      tr '\0' '\n' | sed 's/^\([0-9a-f]*\)  \(.*\)$/\2\t\1/' | sort >"$work/sums"
+    # A file for each group: parallel writers would break each other's lines.
+    find . -xdev -type f -printf '%P\0' | xargs -0 -r -n 200 -P "$(nproc)" sh -c 'sha256sum -z -- "$@" >"$0/sums.$$"' "$work"
+    find "$work" -name 'sums.*' -exec cat {} + | tr '\0' '\n' | sed 's/^\([0-9a-f]*\)  \(.*\)$/\2\t\1/' | sort >"$work/sums"
     join -t $'\t' -a 1 "$work/entries" "$work/sums"
   )
   rm -rf "$work"

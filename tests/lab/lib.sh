@@ -102,10 +102,10 @@ have_command() {
   local c
   for c; do command -v "$c" >/dev/null || { echo "no $c; run tools/setup"; return 1; }; done
 }
-have_stampede() { [ -x "$STAMPEDE" ] || { echo "no $STAMPEDE; run tools/build"; return 1; }; }
 
 LAB_HERE=$LAB_ROOT/tests/lab
 . "$LAB_HERE/net.sh"
 . "$LAB_HERE/disks.sh"
 . "$LAB_HERE/qemu.sh"
+. "$LAB_HERE/stampede.sh"
 . "$LAB_HERE/cases.sh"
