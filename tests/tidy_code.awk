@@ -36,6 +36,7 @@ BEGIN {
   library("OpenSSL's EVP", "^openssl/evp[.]h$", "^(chunker/digest[.]cpp$|src/trust/|transport/net/)")
   library("OpenSSL", "^openssl/", "^(src/trust|transport/net)/")
   library("Asio and Beast", "^boost/(asio|beast)", "^(transport/net|src/service)/.*([.]cpp|_impl[.]h)$")
+  library("Boost.JSON's forward declarations", "^boost/json/fwd[.]hpp$", ".")
   library("Boost.JSON", "^boost/json", "[.]cpp$")
   library("Boost.System", "^boost/system/", "^(transport/net|src/service)/|[.]cpp$")
   library("SQLite", "^sqlite3", "^cache/")
@@ -53,7 +54,7 @@ BEGIN {
   library("Google Benchmark", "^benchmark/", "^bench/")
   # The C++ library has no dot in its names; the rest is the C library's and the kernel's.
   platform = "^([a-z_0-9]+|(sys|linux|net|netinet|arpa|asm|asm-generic|mtd|scsi)/[a-z_0-9/-]+[.]h|" \
-             "(fcntl|unistd|stdlib|string|stdio|time|poll|signal|dirent|getopt|grp|pwd|netdb|sched|spawn|termios|ifaddrs|mntent|glob|fnmatch|pthread|immintrin|cpuid|resolv)[.]h)$"
+             "(fcntl|unistd|malloc|stdlib|string|stdio|time|poll|signal|dirent|getopt|grp|pwd|netdb|sched|spawn|termios|ifaddrs|mntent|glob|fnmatch|pthread|immintrin|cpuid|resolv)[.]h)$"
 
   # ---- Seams. N: what may stand before a name so that it is not part of a longer one, or a member or namespace of ours.
   N = "(^|[^A-Za-z0-9_])"

@@ -73,7 +73,7 @@ void Picker::State::expire(Instant now) {
         source.overdue(request, now);
         if (request.span != kAny) stop(request.span);
         // A depot with a long queue is as good as it can be; it may keep half of the credit.
-        if (request.span == kAny && live_any() < std::max(1U, credit / 2)) source.wait_on(request, now);
+        if (request.span == kAny && live_any() < credit / 2) source.wait_on(request, now);
         if (request.live) deadline = std::min(deadline, request.deadline);
       }
     }
