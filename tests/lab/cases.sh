@@ -64,13 +64,14 @@ need() {
   done
 }
 
-# expect_status CODE COMMAND…: fails the case unless the command ends with that status; its output is in $LAB/said.
+# expect_status CODE COMMAND…: fails the case unless the command ends with that status (an extended regular expression); its
+# output is in $LAB/said.
 expect_status() {
   local want=$1 got=0
   shift
   "$@" >"$LAB/said" 2>&1 || got=$?
   cat "$LAB/said"
-  [ "$got" -eq "$want" ] || no "status $got instead of $want: $* ($(tail -n 1 "$LAB/said"))"
+  [[ $got =~ ^($want)$ ]] || no "status $got instead of $want: $* ($(tail -n 1 "$LAB/said"))"
 }
 # expect_said PATTERN: the last expect_status printed a line that matches (extended regular expression).
 expect_said() { grep -Eq -- "$1" "$LAB/said" || no "does not say '$1': $(tail -n 1 "$LAB/said")"; }
