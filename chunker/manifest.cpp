@@ -16,16 +16,21 @@ Size Span::plain_size() const {
   return size;
 }
 
-std::vector<Span> spans_of(const Segment& segment) {
-  std::vector<const Record*> firsts;
-  walk_spans(segment.records, [&](const Record& record) { firsts.push_back(&record); });
+std::vector<std::uint32_t> span_starts(const Segment& segment) {
+  std::vector<std::uint32_t> starts;
+  walk_spans(segment.records, [&](std::size_t record) { starts.push_back(static_cast<std::uint32_t>(record)); });
+  return starts;
+}
 
+std::vector<Span> spans_of(const Segment& segment) {
+  const std::vector<std::uint32_t> starts = span_starts(segment);
   std::vector<Span> spans;
-  spans.reserve(firsts.size());
+  spans.reserve(starts.size());
   Offset offset = segment.offset;
-  for (const Record& record : segment.records) {
+  for (std::size_t i = 0; i < segment.records.size(); ++i) {
+    const Record& record = segment.records[i];
     if (record.kind == RecordKind::data) {
-      if (spans.size() < firsts.size() && firsts[spans.size()] == &record) spans.emplace_back();
+      if (spans.size() < starts.size() && starts[spans.size()] == i) spans.emplace_back();
       spans.back().chunks.push_back({record.chunk, static_cast<std::uint32_t>(record.length.bytes), offset});
     }
     offset += record.length;
@@ -78,7 +83,7 @@ SegmentRef describe(const Segment& segment) {
   ref.records = static_cast<std::uint32_t>(segment.records.size());
   ref.plain_size = static_cast<std::uint32_t>(kSegmentHead + kRecordEntry * segment.records.size());
   for (const Record& record : segment.records) ref.data_records += record.kind == RecordKind::data ? 1 : 0;
-  walk_spans(segment.records, [&](const Record&) { ++ref.spans; });
+  walk_spans(segment.records, [&](std::size_t) { ++ref.spans; });
   return ref;
 }
 

@@ -130,6 +130,8 @@ struct Span {
 };
 // The spans of a segment, in order.
 std::vector<Span> spans_of(const Segment& segment);
+// The record with which each span of a segment begins: all of a span that has to be kept to find it again.
+std::vector<std::uint32_t> span_starts(const Segment& segment);
 
 // A whole manifest in memory: 48 bytes for each record, and what is derived from it. Bound: kMaxManifestRecords.
 inline constexpr std::size_t kMaxManifestRecords = std::size_t{16} << 20;

@@ -20,17 +20,17 @@ inline constexpr Size kMaxDisk{(std::uint64_t{1} << 56) - 1};
 inline constexpr bool is_chunk(RecordKind kind) { return kind == RecordKind::data || kind == RecordKind::repeat; }
 inline constexpr bool is_aligned(std::uint64_t bytes) { return bytes % kBlock.bytes == 0; }
 
-// Walks the data records of a segment as spans: calls first(record) at the record with which a span begins.
+// Walks the data records of a segment as spans: calls first(index) for the record with which a span begins.
 template <class First>
 void walk_spans(std::span<const Record> records, First&& first) {
-  Size filled = kSpan + Size{1};  // so that the first data record begins a span
-  for (const Record& record : records) {
-    if (record.kind != RecordKind::data) continue;
-    if (filled + record.length > kSpan) {
-      first(record);
+  Size filled = kSpan;  // full, so that the first data record begins a span
+  for (std::size_t i = 0; i < records.size(); ++i) {
+    if (records[i].kind != RecordKind::data) continue;
+    if (filled + records[i].length > kSpan) {
+      first(i);
       filled = {};
     }
-    filled += record.length;
+    filled += records[i].length;
   }
 }
 

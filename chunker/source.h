@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -13,24 +14,6 @@
 #include "src/base/error.h"
 
 namespace stampede::chunker {
-
-// Gives sealed chunks by id. Thread-safe.
-class ChunkSource {
- public:
-  virtual ~ChunkSource() = default;
-  // Errors: not_found; store_damaged, read_failed. The bytes are as stored: the caller opens and verifies them.
-  virtual Result<SealedChunk> get(const ChunkId& id) = 0;
-  virtual bool has(const ChunkId& id) = 0;
-};
-
-// Takes sealed chunks. Thread-safe. A chunk that is there already is dropped.
-class ChunkSink {
- public:
-  virtual ~ChunkSink() = default;
-  virtual bool has(const ChunkId& id) = 0;
-  // Not durable before the sink's own commit.
-  virtual Result<> put(SealedChunk chunk) = 0;
-};
 
 // A span as it travels: the chunks' sealed bytes one after another, in the manifest's order.
 struct SealedSpan {
@@ -41,6 +24,27 @@ struct SealedSpan {
   SpanIndex index;
   std::vector<Part> parts;
   Bytes bytes;
+};
+
+// Gives sealed chunks by id. Thread-safe.
+class ChunkSource {
+ public:
+  virtual ~ChunkSource() = default;
+  // Errors: not_found; store_damaged, read_failed. The bytes are as stored: the caller opens and verifies them.
+  virtual Result<SealedChunk> get(const ChunkId& id) = 0;
+  virtual bool has(const ChunkId& id) = 0;
+  // The chunks of one span at once (the index is left to the caller). Here by get() for each; a store does better.
+  // Also content_altered, where a chunk is not as long as it should be.
+  virtual Result<SealedSpan> gather(std::span<const SpanChunk> chunks);
+};
+
+// Takes sealed chunks. Thread-safe. A chunk that is there already is dropped.
+class ChunkSink {
+ public:
+  virtual ~ChunkSink() = default;
+  virtual bool has(const ChunkId& id) = 0;
+  // Not durable before the sink's own commit.
+  virtual Result<> put(SealedChunk chunk) = 0;
 };
 
 // Who brought a span: a node's id, "depot", or "multicast".

@@ -1,0 +1,221 @@
+#include "cache/catalog.h"
+
+#include <mutex>
+
+#include "cache/catalog_schema.h"
+#include "cache/catalog_sql.h"
+
+namespace stampede::cache {
+namespace {
+
+using chunker::SignedTagRecord;
+
+class SqliteCatalog final : public Catalog {
+ public:
+  SqliteCatalog(Database database, Clock& clock) : database_(std::move(database)), clock_(clock) {}
+  Result<> upgrade(const std::filesystem::path& file);
+
+  Result<bool> add_tag(const chunker::TagRecord& decoded, const SignedTagRecord& record) override;
+  Result<std::optional<SignedTagRecord>> find_tag(const chunker::ImageName& name) override;
+  Result<std::vector<SignedTagRecord>> list_tags() override;
+  Result<> add_token(const Hash32& secret_hash, UnixTime expires, std::uint32_t uses) override;
+  Result<> redeem(const Hash32& secret_hash, const KeyBytes& key) override;
+  Result<bool> is_enrolled(const KeyBytes& key) override;
+  Result<std::vector<NodeRow>> list_nodes() override;
+  Result<std::int64_t> add_receipt(const ReceiptRow& row) override;
+  Result<std::vector<ReceiptRow>> list_receipts() override;
+  Result<std::optional<ReceiptRow>> find_receipt(std::int64_t number) override;
+  Result<> audit(std::string_view actor, std::string_view action, std::string_view subject) override;
+
+ private:
+  Result<> check_token(const Hash32& secret_hash);
+
+  std::mutex mutex_;  // one connection, one statement at a time
+  Database database_;
+  Clock& clock_;
+};
+
+Result<> SqliteCatalog::upgrade(const std::filesystem::path& file) {
+  STAMPEDE_TRY(Transaction transaction, Transaction::begin(database_));
+  std::int64_t version = 0;
+  {
+    STAMPEDE_TRY(Query query, database_.query("PRAGMA user_version"));
+    STAMPEDE_TRY(const bool found, query.next());
+    if (found) version = query.integer(0);
+  }
+  if (version > kCatalogVersion)
+    return fail(Code::store_too_new, "the catalog {} has version {}, and this stampede knows {}; use a newer stampede",
+                file.string(), version, kCatalogVersion);
+  if (version == 0) STAMPEDE_CHECK(database_.script(kCatalogSchema));
+  return transaction.commit();
+}
+
+Result<SignedTagRecord> read_tag(const Query& query) {
+  SignedTagRecord record;
+  record.record = query.blob(0);
+  STAMPEDE_TRY(record.signer, query.array<32>(1));
+  STAMPEDE_TRY(record.signature, query.array<64>(2));
+  return record;
+}
+
+Result<bool> SqliteCatalog::add_tag(const chunker::TagRecord& decoded, const SignedTagRecord& record) {
+  if (record.record.size() > chunker::kMaxTagRecord.bytes)
+    return fail(Code::usage, "the tag record of {} has {} bytes, more than {}", decoded.name.text(), record.record.size(),
+                chunker::kMaxTagRecord.bytes);
+  const std::lock_guard lock(mutex_);
+  STAMPEDE_TRY(Transaction transaction, Transaction::begin(database_));
+  {
+    STAMPEDE_TRY(Query query, database_.query("SELECT image FROM tags WHERE name = ?1 AND tag = ?2", decoded.name.name,
+                                              decoded.name.tag));
+    STAMPEDE_TRY(const bool taken, query.next());
+    if (taken) {
+      STAMPEDE_TRY(const chunker::Sha256 image, query.array<32>(0));
+      if (image == decoded.image.digest) return false;
+      return fail(Code::tag_taken, "{} is already image {}; choose another tag", decoded.name.text(), to_hex(image));
+    }
+  }
+  const ByteView parent = decoded.parent ? ByteView(decoded.parent->digest) : ByteView{};
+  STAMPEDE_CHECK(
+      database_.run("INSERT INTO tags (name, tag, image, parent, record, signer, signature, added) "
+                    "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                    decoded.name.name, decoded.name.tag, decoded.image.digest, parent, record.record, record.signer,
+                    record.signature, clock_.unix_time()));
+  STAMPEDE_CHECK(transaction.commit());
+  return true;
+}
+
+Result<std::optional<SignedTagRecord>> SqliteCatalog::find_tag(const chunker::ImageName& name) {
+  const std::lock_guard lock(mutex_);
+  STAMPEDE_TRY(Query query, database_.query("SELECT record, signer, signature FROM tags WHERE name = ?1 AND tag = ?2",
+                                            name.name, name.tag));
+  STAMPEDE_TRY(const bool found, query.next());
+  if (!found) return std::nullopt;
+  return read_tag(query);
+}
+
+Result<std::vector<SignedTagRecord>> SqliteCatalog::list_tags() {
+  const std::lock_guard lock(mutex_);
+  STAMPEDE_TRY(Query query, database_.query("SELECT record, signer, signature FROM tags ORDER BY name, tag"));
+  std::vector<SignedTagRecord> all;
+  while (true) {
+    STAMPEDE_TRY(const bool more, query.next());
+    if (!more) return all;
+    STAMPEDE_TRY(SignedTagRecord record, read_tag(query));
+    all.push_back(std::move(record));
+  }
+}
+
+Result<> SqliteCatalog::add_token(const Hash32& secret_hash, UnixTime expires, std::uint32_t uses) {
+  const std::lock_guard lock(mutex_);
+  return database_.run("INSERT INTO tokens (secret_hash, expires, uses) VALUES (?1, ?2, ?3)", secret_hash, expires,
+                       std::int64_t{uses});
+}
+
+// Whether a key that has not used the token yet may do so.
+Result<> SqliteCatalog::check_token(const Hash32& secret_hash) {
+  STAMPEDE_TRY(Query token, database_.query("SELECT expires, uses, (SELECT count(*) FROM token_uses WHERE secret_hash = ?1) "
+                                            "FROM tokens WHERE secret_hash = ?1",
+                                            secret_hash));
+  STAMPEDE_TRY(const bool known, token.next());
+  if (!known) return fail(Code::token_invalid, "the join token is not one of this depot; make one with `stampede token`");
+  if (clock_.unix_time() >= token.integer(0))
+    return fail(Code::token_expired, "the join token expired at {}; make a new one", to_rfc3339(token.integer(0)));
+  if (token.integer(2) >= token.integer(1))
+    return fail(Code::token_used, "the join token was used {} times, as often as it may be; make a new one",
+                token.integer(2));
+  return {};
+}
+
+Result<> SqliteCatalog::redeem(const Hash32& secret_hash, const KeyBytes& key) {
+  const std::lock_guard lock(mutex_);
+  STAMPEDE_TRY(Transaction transaction, Transaction::begin(database_));
+  {
+    STAMPEDE_TRY(Query query,
+                 database_.query("SELECT 1 FROM token_uses WHERE secret_hash = ?1 AND key = ?2", secret_hash, key));
+    STAMPEDE_TRY(const bool came_back, query.next());
+    if (came_back) return {};
+  }
+  STAMPEDE_CHECK(check_token(secret_hash));
+  STAMPEDE_CHECK(database_.run("INSERT OR IGNORE INTO nodes (key, enrolled) VALUES (?1, ?2)", key, clock_.unix_time()));
+  STAMPEDE_CHECK(database_.run("INSERT INTO token_uses (secret_hash, key) VALUES (?1, ?2)", secret_hash, key));
+  return transaction.commit();
+}
+
+Result<bool> SqliteCatalog::is_enrolled(const KeyBytes& key) {
+  const std::lock_guard lock(mutex_);
+  STAMPEDE_TRY(Query query, database_.query("SELECT 1 FROM nodes WHERE key = ?1", key));
+  return query.next();
+}
+
+Result<std::vector<NodeRow>> SqliteCatalog::list_nodes() {
+  const std::lock_guard lock(mutex_);
+  STAMPEDE_TRY(Query query, database_.query("SELECT key, enrolled FROM nodes ORDER BY enrolled, key"));
+  std::vector<NodeRow> all;
+  while (true) {
+    STAMPEDE_TRY(const bool more, query.next());
+    if (!more) return all;
+    NodeRow row;
+    STAMPEDE_TRY(row.key, query.array<32>(0));
+    row.enrolled = query.integer(1);
+    all.push_back(row);
+  }
+}
+
+Result<std::int64_t> SqliteCatalog::add_receipt(const ReceiptRow& row) {
+  const std::lock_guard lock(mutex_);
+  STAMPEDE_CHECK(
+      database_.run("INSERT INTO receipts (node, received, verdict, receipt, signature) VALUES (?1, ?2, ?3, ?4, ?5)",
+                    row.node, row.received, row.verdict, row.receipt, row.signature));
+  return database_.last_row();
+}
+
+Result<ReceiptRow> read_receipt(const Query& query) {
+  ReceiptRow row;
+  row.number = query.integer(0);
+  STAMPEDE_TRY(row.node, query.array<32>(1));
+  row.received = query.integer(2);
+  row.verdict = query.text(3);
+  row.receipt = query.blob(4);
+  STAMPEDE_TRY(row.signature, query.array<64>(5));
+  return row;
+}
+
+Result<std::vector<ReceiptRow>> SqliteCatalog::list_receipts() {
+  const std::lock_guard lock(mutex_);
+  STAMPEDE_TRY(Query query,
+               database_.query("SELECT number, node, received, verdict, receipt, signature FROM receipts ORDER BY number"));
+  std::vector<ReceiptRow> all;
+  while (true) {
+    STAMPEDE_TRY(const bool more, query.next());
+    if (!more) return all;
+    STAMPEDE_TRY(ReceiptRow row, read_receipt(query));
+    all.push_back(std::move(row));
+  }
+}
+
+Result<std::optional<ReceiptRow>> SqliteCatalog::find_receipt(std::int64_t number) {
+  const std::lock_guard lock(mutex_);
+  STAMPEDE_TRY(
+      Query query,
+      database_.query("SELECT number, node, received, verdict, receipt, signature FROM receipts WHERE number = ?1", number));
+  STAMPEDE_TRY(const bool found, query.next());
+  if (!found) return std::nullopt;
+  return read_receipt(query);
+}
+
+Result<> SqliteCatalog::audit(std::string_view actor, std::string_view action, std::string_view subject) {
+  const std::lock_guard lock(mutex_);
+  return database_.run("INSERT INTO audit (at, actor, action, subject) VALUES (?1, ?2, ?3, ?4)", clock_.unix_time(), actor,
+                       action, subject);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Catalog>> Catalog::open(const std::filesystem::path& file, Clock& clock) {
+  STAMPEDE_TRY(Database database, Database::open(file));
+  auto catalog = std::make_unique<SqliteCatalog>(std::move(database), clock);
+  STAMPEDE_CHECK(catalog->upgrade(file));
+  return catalog;
+}
+
+}  // namespace stampede::cache

@@ -1,0 +1,142 @@
+// The codecs of pack.h: bytes to values and back, no files.
+#include <xxhash.h>
+
+#include <algorithm>
+
+#include "cache/pack.h"
+
+namespace stampede::cache {
+namespace {
+
+constexpr std::string_view kPackMagic = "STMPPACK";
+constexpr std::string_view kRecordMagic = "CHNK";
+constexpr std::string_view kFooterMagic = "STMPFOOT";
+constexpr std::uint16_t kVersion = 1;
+constexpr std::size_t kSealedCheckAt = 48;
+constexpr std::size_t kHeadCheckAt = 56;
+constexpr unsigned kCodecShift = 28;
+static_assert(chunker::kMaxObject.bytes < 1U << kCodecShift);
+
+std::uint64_t check_of(ByteView bytes) { return XXH3_64bits(bytes.data(), bytes.size()); }
+
+template <class... Args>
+std::unexpected<Error> bad(fmt::format_string<Args...> format, Args&&... args) {
+  return fail(Code::content_altered, format, std::forward<Args>(args)...);
+}
+
+bool is_possible(const PackEntry& entry) {
+  const bool raw = entry.codec == chunker::Codec::raw;
+  return (raw || entry.codec == chunker::Codec::zstd) && entry.plain_size <= chunker::kMaxObject.bytes &&
+         entry.sealed_size > 0 && (raw ? entry.sealed_size == entry.plain_size : entry.sealed_size < entry.plain_size);
+}
+
+}  // namespace
+
+Bytes encode_pack_head() {
+  ByteWriter out(kPackHead);
+  out.raw(as_bytes(kPackMagic)).u16(kVersion).raw(std::array<std::byte, 6>{});
+  return out.take();
+}
+
+bool is_pack_head(ByteView bytes) { return std::ranges::equal(bytes, encode_pack_head()); }
+
+RecordHead encode_record_head(const chunker::SealedChunk& chunk) {
+  ByteWriter out(kRecordHead);
+  out.raw(as_bytes(kRecordMagic)).u8(static_cast<std::uint8_t>(chunk.codec)).u8(0).u16(0);
+  out.u32(chunk.plain_size).u32(static_cast<std::uint32_t>(chunk.bytes.size())).raw(chunk.id.digest);
+  out.u64(check_of(chunk.bytes));
+  out.u64(check_of(out.bytes()));
+  RecordHead head;
+  std::ranges::copy(out.bytes(), head.begin());
+  return head;
+}
+
+Result<PackEntry> decode_record_head(ByteView head, Offset at) {
+  if (head.size() != kRecordHead) return bad("a record's head is cut short");
+  if (load_le<std::uint64_t>(head.subspan(kHeadCheckAt)) != check_of(head.first(kHeadCheckAt)))
+    return bad("no sound record");
+  ByteReader in(head);
+  if (as_text(in.view(kRecordMagic.size())) != kRecordMagic) return bad("no record");
+  PackEntry entry{.id = {}, .record = at};
+  entry.codec = static_cast<chunker::Codec>(in.u8());
+  if (in.u8() != 0 || in.u16() != 0) return bad("reserved bytes of a record are not zero");
+  entry.plain_size = in.u32();
+  entry.sealed_size = in.u32();
+  entry.id = {in.array<32>()};
+  if (!is_possible(entry)) return bad("a record of {} bytes for {}", entry.sealed_size, entry.plain_size);
+  return entry;
+}
+
+bool matches(ByteView head, ByteView sealed) {
+  return load_le<std::uint64_t>(head.subspan(kSealedCheckAt)) == check_of(sealed);
+}
+
+Bytes encode_footer(std::vector<PackEntry> entries, Offset records_end) {
+  std::ranges::sort(entries, {}, &PackEntry::id);
+  ByteWriter out(entries.size() * kFooterEntry + kTrailer);
+  for (const PackEntry& entry : entries) {
+    out.raw(entry.id.digest).u64(entry.record.bytes).u32(entry.sealed_size);
+    out.u32(entry.plain_size | static_cast<std::uint32_t>(entry.codec) << kCodecShift);
+  }
+  out.u64(entries.size()).u64(records_end.bytes).u16(kVersion).raw(std::array<std::byte, 6>{}).raw(as_bytes(kFooterMagic));
+  return out.take();
+}
+
+Result<Offset> decode_trailer(ByteView trailer, Size size) {
+  ByteReader in(trailer);
+  const std::uint64_t count = in.u64();
+  const Offset footer{in.u64()};
+  const std::uint16_t version = in.u16();
+  const ByteView reserved = in.view(6);
+  if (as_text(in.view(kFooterMagic.size())) != kFooterMagic || !in.ok_and_empty()) return bad("no footer at its end");
+  if (version != kVersion) return bad("footer version {} is unknown here", version);
+  if (!all_zero(reserved)) return bad("reserved bytes of the footer are not zero");
+  if (count == 0 || count > kPackEntries) return bad("a footer of {} entries", count);
+  const std::uint64_t length = count * kFooterEntry + kTrailer;
+  if (length > size.bytes || footer.bytes != size.bytes - length || footer.bytes < kPackHead)
+    return bad("a footer of {} entries at byte {} of {}", count, footer.bytes, size.bytes);
+  return footer;
+}
+
+Result<Footer> Footer::decode(ByteView footer, Offset at) {
+  if (footer.size() < kTrailer) return bad("no footer at its end");
+  STAMPEDE_TRY(const Offset begin, decode_trailer(footer.last(kTrailer), Size{at.bytes + footer.size()}));
+  if (begin != at) return bad("a footer at byte {} instead of {}", begin.bytes, at.bytes);
+  Footer out;
+  out.entries_ = footer.first(footer.size() - kTrailer);
+  for (std::size_t i = 0; i < out.size(); ++i) {
+    const PackEntry entry = out.entry(i);
+    if (!is_possible(entry)) return bad("entry {} of the footer is impossible", i);
+    // Written so that no sum can overflow.
+    if (entry.record.bytes < kPackHead || entry.record.bytes > at.bytes ||
+        kRecordHead + entry.sealed_size > at.bytes - entry.record.bytes)
+      return bad("entry {} of the footer lies outside", i);
+    if (i > 0 && out.entry(i - 1).id >= entry.id) return bad("entry {} of the footer is out of order", i);
+  }
+  return out;
+}
+
+PackEntry Footer::entry(std::size_t index) const {
+  const ByteView bytes = entries_.subspan(index * kFooterEntry, kFooterEntry);
+  PackEntry entry;
+  std::memcpy(entry.id.digest.data(), bytes.data(), entry.id.digest.size());
+  entry.record = {load_le<std::uint64_t>(bytes.subspan(32))};
+  entry.sealed_size = load_le<std::uint32_t>(bytes.subspan(40));
+  const auto plain = load_le<std::uint32_t>(bytes.subspan(44));
+  entry.plain_size = plain & ((1U << kCodecShift) - 1);
+  entry.codec = static_cast<chunker::Codec>(plain >> kCodecShift);
+  return entry;
+}
+
+std::optional<PackEntry> Footer::find(const chunker::ChunkId& id) const {
+  std::size_t low = 0, high = size();
+  while (low < high) {
+    const std::size_t middle = low + (high - low) / 2;
+    const int order = std::memcmp(entries_.data() + middle * kFooterEntry, id.digest.data(), id.digest.size());
+    if (order == 0) return entry(middle);
+    (order < 0 ? low : high) = order < 0 ? middle + 1 : middle;
+  }
+  return std::nullopt;
+}
+
+}  // namespace stampede::cache

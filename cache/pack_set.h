@@ -1,0 +1,60 @@
+// The closed packs of a store, by which chunks are found. Thread-safe.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <mutex>
+#include <shared_mutex>
+#include <vector>
+
+#include "cache/pack.h"
+
+namespace stampede::cache {
+
+class PackSet final : public chunker::ChunkSource {
+ public:
+  // Opens what is in `folder`. A damaged pack does not fail it: see damaged().
+  static Result<std::shared_ptr<PackSet>> open(const std::filesystem::path& folder);
+
+  // A miss looks for new packs once. Errors: not_found; store_damaged, also where the chunk may be in a damaged pack.
+  Result<chunker::SealedChunk> get(const chunker::ChunkId& id) override;
+  Result<chunker::SealedSpan> gather(std::span<const chunker::SpanChunk> chunks) override;
+  bool has(const chunker::ChunkId& id) override;
+
+  // Like has(), but does not look for new packs: for those who ask for every chunk of an image.
+  bool knows(const chunker::ChunkId& id) const;
+  // Takes in packs that appeared in the folder. Errors: usage.
+  Result<> refresh();
+  // Takes in a pack that this process has just published.
+  Result<> add(const std::filesystem::path& path);
+  // What is wrong with the packs that could not be opened, a line each.
+  std::vector<Error> damaged() const;
+
+ private:
+  struct Known {
+    std::string name;
+    std::shared_ptr<const Pack> pack;  // none: damaged
+    Error error;
+  };
+  using Packs = std::vector<std::shared_ptr<const Pack>>;
+  struct Place {
+    const Pack* pack = nullptr;
+    PackEntry entry;
+  };
+
+  explicit PackSet(std::filesystem::path folder) : folder_(std::move(folder)), packs_(std::make_shared<Packs>()) {}
+  std::shared_ptr<const Packs> packs() const;
+  static std::optional<Place> find(const Packs& packs, const chunker::ChunkId& id, const Pack* likely);
+  void put(const std::filesystem::path& path);
+  Error missing(const chunker::ChunkId& id) const;
+  // Where each chunk lies; the packs stay alive with `held`.
+  Result<std::vector<Place>> places(std::span<const chunker::SpanChunk> chunks, std::shared_ptr<const Packs>& held);
+
+  const std::filesystem::path folder_;
+  std::mutex refreshing_;
+  mutable std::shared_mutex mutex_;  // guards what follows; the lists themselves never change
+  std::shared_ptr<const Packs> packs_;
+  std::vector<Known> known_;
+};
+
+}  // namespace stampede::cache

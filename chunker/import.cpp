@@ -1,0 +1,133 @@
+#include <fcntl.h>
+
+#include <thread>
+
+#include "chunker/import_line.h"
+#include "chunker/import_reader.h"
+#include "chunker/package.h"
+#include "chunker/parallel.h"
+#include "chunker/seal.h"
+#include "src/base/file.h"
+#include "src/base/seams.h"
+
+namespace stampede::chunker {
+namespace {
+
+constexpr Duration kProgressEvery = std::chrono::milliseconds(100);
+
+void work(ImportLine& line, ChunkSink& sink, int level) {
+  Digester digester;
+  Sealer sealer(level);
+  while (ImportBatch* const batch = line.take_work()) {
+    for (ImportItem& item : batch->items) {
+      if (item.kind != ExtentKind::data) continue;
+      const VerifiedChunk chunk = digester.name(ByteView(batch->buffer).subspan(item.at, item.length.bytes));
+      item.id = chunk.id();
+      if (!sink.has(item.id)) item.sealed = sealer.seal(chunk);
+    }
+    line.finish(batch);
+  }
+}
+
+// Puts what comes off the line into the sink and the manifest, in disk order.
+class Collector {
+ public:
+  Collector(ChunkSink& sink, const TableFacts& table, int level)
+      : sink_(sink), sealer_(level), builder_(table.sector_size, [this](const ChunkId&, ByteView bytes) -> Result<> {
+          STAMPEDE_CHECK(put_object(bytes));
+          return {};
+        }) {}
+
+  Result<> take(ImportItem& item) {
+    report.disk += item.length;
+    if (item.kind != ExtentKind::data) {
+      report.zero += item.length;
+      return builder_.add_extent(item.kind, item.length);
+    }
+    report.data += item.length;
+    STAMPEDE_CHECK(builder_.add_chunk(item.id, item.length));
+    // Another batch may have brought the same chunk since a worker asked.
+    if (!item.sealed || sink_.has(item.id)) {
+      report.shared_data += item.length;
+      ++report.shared_chunks;
+      return {};
+    }
+    report.new_data += item.length;
+    report.new_sealed += Size{item.sealed->bytes.size()};
+    ++report.new_chunks;
+    return sink_.put(*std::move(item.sealed));
+  }
+
+  Result<> finish(const TableFacts& table) {
+    STAMPEDE_TRY(report.root, builder_.finish());
+    report.root.table = table.kind;
+    report.root.partitions = table.partitions;
+    const Bytes bytes = encode(report.root);
+    // What nobody could read back must not be stored.
+    if (const auto decoded = decode_root(bytes); !decoded)
+      return fail(Code::usage, "the image's partition table cannot be described: {}", decoded.error().message);
+    STAMPEDE_TRY(const ChunkId id, put_object(bytes));
+    report.image = {id.digest};
+    return {};
+  }
+
+  ImportReport report;
+
+ private:
+  Result<ChunkId> put_object(ByteView bytes) {
+    const VerifiedChunk object = digester_.name(bytes);
+    STAMPEDE_CHECK(sink_.put(sealer_.seal(object)));
+    return object.id();
+  }
+
+  ChunkSink& sink_;
+  Digester digester_;
+  Sealer sealer_;
+  ManifestBuilder builder_;
+};
+
+// The collector's part of the line, on the calling thread.
+Result<> collect(ImportLine& line, Collector& collector, const std::function<void(Offset)>& progress) {
+  Instant last = system_clock().now();
+  while (true) {
+    STAMPEDE_TRY(auto batch, line.collect());
+    if (!batch) return {};
+    for (ImportItem& item : batch->items) STAMPEDE_CHECK(collector.take(item));
+    if (const Instant now = system_clock().now(); now - last >= kProgressEvery) {
+      progress(batch->end);
+      last = now;
+    }
+    line.give_back(std::move(batch));
+  }
+}
+
+}  // namespace
+
+Result<ImportReport> import_image(const std::filesystem::path& path, const TableFacts& table, ChunkSink& sink,
+                                  const ImportOptions& options) {
+  STAMPEDE_TRY(const File file, File::open(path, O_RDONLY));
+  if (std::error_code error; std::filesystem::is_directory(path, error))
+    return fail(Code::usage, "{} is a folder, not a disk image", path.string());
+  STAMPEDE_TRY(const Size size, file.size());
+  const auto progress = [&](Offset done) {
+    if (options.progress) options.progress(done, size);
+  };
+
+  ImportLine line;
+  Collector collector(sink, table, options.level);
+  Result<> collected;
+  {
+    std::vector<std::jthread> threads;
+    threads.emplace_back([&] { line.end(ImportReader(file, size, line).run()); });
+    for (unsigned i = thread_count(options.threads); i > 0; --i)
+      threads.emplace_back([&] { work(line, sink, options.level); });
+    collected = collect(line, collector, progress);
+    line.stop();
+  }
+  STAMPEDE_CHECK(collected);
+  STAMPEDE_CHECK(collector.finish(table));
+  progress({size.bytes});
+  return std::move(collector.report);
+}
+
+}  // namespace stampede::chunker

@@ -1,0 +1,19 @@
+#include "chunker/source.h"
+
+namespace stampede::chunker {
+
+Result<SealedSpan> ChunkSource::gather(std::span<const SpanChunk> chunks) {
+  SealedSpan span;
+  span.parts.reserve(chunks.size());
+  for (const SpanChunk& wanted : chunks) {
+    STAMPEDE_TRY(const SealedChunk chunk, get(wanted.id));
+    if (chunk.plain_size != wanted.length)
+      return fail(Code::content_altered, "chunk {} has {} bytes, not {}", to_string(wanted.id), chunk.plain_size,
+                  wanted.length);
+    span.parts.push_back({chunk.codec, static_cast<std::uint32_t>(chunk.bytes.size())});
+    span.bytes.insert(span.bytes.end(), chunk.bytes.begin(), chunk.bytes.end());
+  }
+  return span;
+}
+
+}  // namespace stampede::chunker

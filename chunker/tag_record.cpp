@@ -1,0 +1,110 @@
+#include "chunker/tag_record.h"
+
+#include <algorithm>
+#include <boost/json.hpp>
+
+namespace stampede::chunker {
+namespace {
+
+namespace json = boost::json;
+
+constexpr std::size_t kMaxPart = 63;
+
+bool is_part(std::string_view text) {
+  const auto plain = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); };
+  return !text.empty() && text.size() <= kMaxPart && plain(text[0]) &&
+         std::ranges::all_of(text, [&](char c) { return plain(c) || c == '.' || c == '_' || c == '-'; });
+}
+
+// The length of the UTF-8 character at the head of `text`; 0 where there is none (RFC 3629, so no surrogates).
+std::size_t character(std::string_view text) {
+  const auto at = [&](std::size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U; };
+  const unsigned head = at(0);
+  if (head < 0x80) return 1;
+  const std::size_t length = head < 0xc2 ? 0 : head < 0xe0 ? 2 : head < 0xf0 ? 3 : head < 0xf5 ? 4 : 0;
+  for (std::size_t i = 1; i < length; ++i)
+    if ((at(i) & 0xc0) != 0x80) return 0;
+  const bool overlong = (head == 0xe0 && at(1) < 0xa0) || (head == 0xf0 && at(1) < 0x90);
+  const bool beyond = (head == 0xed && at(1) >= 0xa0) || (head == 0xf4 && at(1) >= 0x90);
+  return overlong || beyond ? 0 : length;
+}
+
+// Labels and os-release come from disks and may hold anything; JSON is UTF-8.
+json::string utf8(std::string_view text) {
+  json::string out;
+  while (!text.empty()) {
+    const std::size_t length = character(text);
+    out += length > 0 ? text.substr(0, length) : std::string_view("\xef\xbf\xbd");
+    text.remove_prefix(std::max<std::size_t>(length, 1));
+  }
+  return out;
+}
+
+json::value or_null(const std::optional<std::string>& text) {
+  return text ? json::value(utf8(*text)) : json::value(nullptr);
+}
+
+json::array list(const std::vector<std::string>& texts) {
+  json::array out;
+  for (const std::string& text : texts) out.emplace_back(utf8(text));
+  return out;
+}
+
+json::object object(const volume::PartitionFacts& p) {
+  return {
+      {"number", p.number},     {"offset", p.offset.bytes}, {"length", p.length.bytes}, {"type", utf8(p.type)},
+      {"guid", utf8(p.guid)},   {"name", utf8(p.name)},     {"flags", p.flags},         {"filesystem", utf8(p.filesystem)},
+      {"label", utf8(p.label)}, {"uuid", utf8(p.uuid)}};
+}
+
+json::value root_object(const std::optional<volume::RootFacts>& root) {
+  if (!root) return nullptr;
+  return json::object{{"partition", root->partition}, {"filesystem", utf8(root->filesystem)}, {"offset", root->offset.bytes},
+                      {"length", root->length.bytes}, {"label", utf8(root->label)},           {"uuid", utf8(root->uuid)},
+                      {"clean", root->clean}};
+}
+
+}  // namespace
+
+Result<ImageName> ImageName::parse(std::string_view text) {
+  const std::size_t colon = text.find(':');
+  ImageName name{std::string(text.substr(0, colon)), colon == text.npos ? "latest" : std::string(text.substr(colon + 1))};
+  if (!is_part(name.name) || !is_part(name.tag))
+    return fail(Code::usage, "'{}' is not an image name: write name or name:tag, each of a-z 0-9 . _ - and at most {} long",
+                text, kMaxPart);
+  return name;
+}
+
+// Members stand in the order in which they are put here, so one record has one encoding.
+Bytes encode(const TagRecord& record) {
+  const volume::ImageFacts& facts = record.facts;
+  json::array partitions;
+  for (const auto& partition : facts.partitions) partitions.push_back(object(partition));
+  json::object os_release;
+  for (const auto& [key, value] : facts.os_release) os_release[json::string_view(utf8(key))] = utf8(value);
+  const json::object out{
+      {"version", 1},
+      {"name", record.name.name},
+      {"tag", record.name.tag},
+      {"image", to_string(record.image)},
+      {"parent", record.parent ? json::value(to_string(*record.parent)) : json::value(nullptr)},
+      {"created", utf8(record.created)},
+      {"source", utf8(record.source)},
+      {"disk_size", record.disk_size.bytes},
+      {"data_size", record.data_size.bytes},
+      {"sector_size", facts.sector_size},
+      {"table", utf8(facts.table)},
+      {"disk_guid", utf8(facts.disk_guid)},
+      {"partitions", std::move(partitions)},
+      {"root", root_object(facts.root)},
+      {"architecture", or_null(facts.architecture)},
+      {"firmware", list(facts.firmware)},
+      {"cloud_init", facts.cloud_init ? json::value(*facts.cloud_init) : json::value(nullptr)},
+      {"os_release", std::move(os_release)},
+      {"roles", list(record.roles)},
+      {"lint", json::array{}},
+  };
+  return copy(as_bytes(json::serialize(out)));
+}
+
+}  // namespace stampede::chunker
