@@ -23,9 +23,10 @@ struct FileEdit {
 Result<> check(const volume::ImageFacts& facts);
 
 // The edits for an instance: /var/lib/cloud/seed/nocloud/{meta-data,user-data,network-config}, /etc/machine-id emptied
-// (and /var/lib/dbus/machine-id removed where it is a file), /etc/ssh/ssh_host_* removed, /etc/stampede/roles (one a line),
-// and without cloud-init /etc/hostname. `instance_id` is "iid-<deployment>-<image prefix>": a re-image customises again, a
-// reboot does not. Pure.
+// (and /var/lib/dbus/machine-id removed where it is a file), systemd's random seed and credential secret removed,
+// /etc/ssh/ssh_host_* removed, a network-config of the template's own removed where the instance has none,
+// /etc/stampede/roles (one a line), and without cloud-init /etc/hostname. `instance_id` is "iid-<deployment>-<image
+// prefix>": a re-image customises again, a reboot does not. Pure.
 std::vector<FileEdit> render(const Instance& instance, const std::string& instance_id, bool cloud_init,
                              const std::vector<std::string>& existing_host_keys);
 
