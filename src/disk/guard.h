@@ -27,9 +27,9 @@ struct Selector {
 };
 
 struct Needs {
-  Size size;                             // the image's
-  std::uint32_t sector_size = 512;       // the image's; files take any
-  std::optional<std::string> overwrite;  // --overwrite
+  Size size{};                             // the image's
+  std::uint32_t sector_size = 512;         // the image's; files take any
+  std::optional<std::string> overwrite{};  // --overwrite
 };
 
 // The disk, open and held.

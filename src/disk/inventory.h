@@ -11,20 +11,20 @@
 namespace stampede::disk {
 
 struct Disk {
-  std::string path;  // "/dev/sda"
-  std::string model;
-  std::string serial;
-  std::string wwn;   // "0x5000c500…", "eui.…", "naa.…" as the kernel gives it
-  std::string guid;  // of the partition table on it, lower case; empty where there is none
-  Size size;
+  std::string path{};  // "/dev/sda"
+  std::string model{};
+  std::string serial{};
+  std::string wwn{};   // "0x5000c500…", "eui.…", "naa.…" as the kernel gives it
+  std::string guid{};  // of the partition table on it, lower case; empty where there is none
+  Size size{};
   std::uint32_t sector_size = 512;  // logical
   bool removable = false;
   bool read_only = false;
-  std::vector<std::string> mounts;  // "/dev/sda1 on /boot"
-  std::vector<std::string> swaps;
-  std::vector<std::string> holders;  // "dm-0"
-  bool own = false;                  // carries the running system's root (or the agent's boot) file system
-  std::string content;               // "blank", "gpt partition table, 2 partitions", "an interrupted deployment of …"
+  std::vector<std::string> mounts{};  // "/dev/sda1 on /boot"
+  std::vector<std::string> swaps{};
+  std::vector<std::string> holders{};  // "dm-0"
+  bool own = false;                    // carries the running system's root (or the agent's boot) file system
+  std::string content{};               // "blank", "gpt partition table, 2 partitions", "an interrupted deployment of …"
 };
 
 // Where the kernel's tables are looked for; tests point it at a made-up tree.

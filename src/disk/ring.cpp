@@ -83,8 +83,8 @@ Result<> Ring::set_up() {
                 options_.path, errno_text(-error));
   }
   ring_ = std::move(ring);
-  if (const int fd = options_.fd; (error = ::io_uring_register_files(ring_.get(), &fd, 1)) < 0)
-    return fail(Code::write_failed, "cannot register {} with io_uring: {}", options_.path, errno_text(-error));
+  // The file is not registered: the kernel lets a ring's files go some time after the ring, and until then the disk would be
+  // in use for the next one who opens it with O_EXCL, be it this program's second run.
   std::vector<iovec> buffers;
   for (const MutableBytes bytes : options_.buffers) buffers.push_back({bytes.data(), bytes.size()});
   // Registered buffers save pinning their pages at each transfer; under a tight limit of locked memory it goes without.
@@ -164,15 +164,14 @@ void Ring::prepare(Flight* flight) {
   const auto size = static_cast<unsigned>(rest.size());
   if (transfer.buffer >= 0 && fixed_buffers_) {
     if (transfer.write)
-      ::io_uring_prep_write_fixed(sqe, 0, rest.data(), size, at, transfer.buffer);
+      ::io_uring_prep_write_fixed(sqe, options_.fd, rest.data(), size, at, transfer.buffer);
     else
-      ::io_uring_prep_read_fixed(sqe, 0, rest.data(), size, at, transfer.buffer);
+      ::io_uring_prep_read_fixed(sqe, options_.fd, rest.data(), size, at, transfer.buffer);
   } else if (transfer.write) {
-    ::io_uring_prep_write(sqe, 0, rest.data(), size, at);
+    ::io_uring_prep_write(sqe, options_.fd, rest.data(), size, at);
   } else {
-    ::io_uring_prep_read(sqe, 0, rest.data(), size, at);
+    ::io_uring_prep_read(sqe, options_.fd, rest.data(), size, at);
   }
-  ::io_uring_sqe_set_flags(sqe, IOSQE_FIXED_FILE);
   ::io_uring_sqe_set_data(sqe, flight);
   ++in_flight_;
 }

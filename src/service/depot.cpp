@@ -8,7 +8,7 @@ namespace stampede::service {
 
 namespace {
 
-constexpr Duration kTick = std::chrono::milliseconds(100);
+constexpr Duration kTick = std::chrono::milliseconds(20);
 
 class LoopDepot final : public Depot {
  public:

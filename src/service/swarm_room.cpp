@@ -21,9 +21,12 @@ Result<swarm::MemberId> SwarmRoom::join(const wire::Join& join, Member member) {
   if (join.span_count != span_count_ || !have)
     return fail(Code::protocol, "the image has {} spans, not {}", span_count_, join.span_count);
   const swarm::MemberId id = next_++;
+  const Instant now = system_clock().now();
   members_[id] = std::move(member);
-  origin_.join(id, std::move(*have), system_clock().now());
+  origin_.join(id, std::move(*have), now);
   changed_ = true;
+  // The newcomer at once: until it knows that it is not alone it takes everything from the depot.
+  members_[id].connection->send(list_for(id, origin_.active(now)));
   return id;
 }
 

@@ -45,7 +45,8 @@ std::unique_ptr<LoopDevice> LoopDevice::make(const std::filesystem::path& file, 
   return nullptr;
 }
 
-LoopDevice::~LoopDevice() { run("losetup --detach " + path_); }
+// The kernel keeps a device read-only beyond its detachment.
+LoopDevice::~LoopDevice() { run(fmt::format("blockdev --setrw {0}; losetup --detach {0}", path_)); }
 
 Bytes random_bytes(Random& random, std::size_t size) {
   Bytes bytes(size);

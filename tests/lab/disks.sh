@@ -66,15 +66,18 @@ clean_root() {
 # list_tree DIR: one sorted line for each entry: path, kind, mode, owner, group, then size and SHA-256 of a file, the goal
 # of a link, or the numbers of a device.
 list_tree() {
+  local work
+  work=$(mktemp -d "$LAB/tree.XXXXXX")
   (
     cd "$1"
     find . -xdev -mindepth 1 \( -type f -printf '%P\t%y %m %U %G %s\n' -o -type l -printf '%P\t%y %m %U %G %l\n' \
-      -o -printf '%P\t%y %m %U %G\n' \) | sort >"$LAB/.tree.$BASHPID"
-    find . -xdev -type f -printf '%P\0' | xargs -0 -r -n 200 -P "$(nproc)" sha256sum -z -- |
-      tr '\0' '\n' | sed 's/^\([0-9a-f]*\)  \(.*\)$/\2\t\1/' | sort >"$LAB/.sums.$BASHPID"
-    join -t $'\t' -a 1 "$LAB/.tree.$BASHPID" "$LAB/.sums.$BASHPID"
-    rm -f "$LAB/.tree.$BASHPID" "$LAB/.sums.$BASHPID"
+      -o -printf '%P\t%y %m %U %G\n' \) | sort >"$work/entries"
+    # A file for each group: parallel writers would break each other's lines.
+    find . -xdev -type f -printf '%P\0' | xargs -0 -r -n 200 -P "$(nproc)" sh -c 'sha256sum -z -- "$@" >"$0/sums.$$"' "$work"
+    find "$work" -name 'sums.*' -exec cat {} + | tr '\0' '\n' | sed 's/^\([0-9a-f]*\)  \(.*\)$/\2\t\1/' | sort >"$work/sums"
+    join -t $'\t' -a 1 "$work/entries" "$work/sums"
   )
+  rm -rf "$work"
 }
 
 # changed_paths LISTING-A LISTING-B: "changed PATH", "added PATH" or "removed PATH", sorted by path.

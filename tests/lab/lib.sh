@@ -5,6 +5,7 @@
 #   lab_begin                       a temporary folder $LAB, and full cleanup on exit, INT and TERM
 #   make_network 4 1gbit            net.sh: namespaces on one bridge
 #   dev=$(attach_disk "$LAB/a.img") disks.sh: loop devices, root partitions, trees
+#   machine NAME                    qemu.sh: QEMU, its console, and firmware
 #   run_case NAME SECONDS FUNCTION  cases.sh: "ok NAME", "not ok NAME: why", "skip NAME: why"
 #
 # Whatever is made is written into an undo log (a file, so that sub-shells may add to it), and undone in reverse order.
@@ -101,9 +102,10 @@ have_command() {
   local c
   for c; do command -v "$c" >/dev/null || { echo "no $c; run tools/setup"; return 1; }; done
 }
-have_stampede() { [ -x "$STAMPEDE" ] || { echo "no $STAMPEDE; run tools/build"; return 1; }; }
 
 LAB_HERE=$LAB_ROOT/tests/lab
 . "$LAB_HERE/net.sh"
 . "$LAB_HERE/disks.sh"
+. "$LAB_HERE/qemu.sh"
+. "$LAB_HERE/stampede.sh"
 . "$LAB_HERE/cases.sh"

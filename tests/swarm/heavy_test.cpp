@@ -30,13 +30,26 @@ TEST(SwarmHeavy, AThousandMixedNodes) {
   for (NodeSpec& node : s.nodes) {
     const auto moment = Duration(static_cast<Duration::rep>(random.below(8'000'000'000)));
     switch (random.below(20)) {
-      case 0: node.rate = 0.2; break;
-      case 1: node.dies = moment, ++lost; break;
-      case 2: node.freezes = moment, ++lost; break;
-      case 3: node.joins = moment; break;
-      case 4: node.serves = false; break;
-      case 5: node.bad = random.below(5) == 0; break;
-      default: break;
+      case 0:
+        node.rate = 0.2;
+        break;
+      case 1:
+        node.dies = moment, ++lost;
+        break;
+      case 2:
+        node.freezes = moment, ++lost;
+        break;
+      case 3:
+        node.joins = moment;
+        break;
+      case 4:
+        node.serves = false;
+        break;
+      case 5:
+        node.bad = random.below(5) == 0;
+        break;
+      default:
+        break;
     }
   }
   const Outcome out = simulate(s);

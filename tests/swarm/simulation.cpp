@@ -176,7 +176,7 @@ void World::befriend(std::uint32_t i) {
   std::vector<std::uint32_t> others;
   for (std::uint32_t j = 0; j < nodes_.size(); ++j) {
     const Node& other = nodes_[j];
-    if (j == i || !other.alive || !other.spec.serves || other.frozen) continue;
+    if (j == i || !other.alive || !other.spec.serves || other.frozen || other.peers.size() >= 3 * s_.fan_out) continue;
     if (!linked(i, j) && !node.shunned.contains(j) && !other.shunned.contains(i)) others.push_back(j);
   }
   while (node.peers.size() < s_.fan_out && !others.empty()) {

@@ -51,7 +51,8 @@ class TlsConnection final : public Connection, public std::enable_shared_from_th
     socket_ = std::move(socket);
     place_ = std::move(place);
     start_deadline(kHandshakeLimit, "no handshake in time");
-    start_tls();
+    // Not at once: all may be there already, and the events' owner has not got the connection yet.
+    asio::post(socket_.get_executor(), [self = shared_from_this()] { self->start_tls(); });
   }
 
   void set_events(Events events) override { events_ = std::move(events); }

@@ -7,9 +7,9 @@
 namespace stampede::net {
 
 namespace {
-constexpr Duration kTick = std::chrono::milliseconds(100);
+constexpr Duration kTick = std::chrono::milliseconds(50);
 // Of two that know of each other the one with the smaller key dials; the other waits this long for it.
-constexpr Duration kPoliteness = std::chrono::milliseconds(500);
+constexpr Duration kPoliteness = std::chrono::milliseconds(150);
 constexpr Duration kLastBackoff = std::chrono::seconds(8);
 }  // namespace
 

@@ -72,6 +72,9 @@ void Picker::State::expire(Instant now) {
       } else {
         source.overdue(request, now);
         if (request.span != kAny) stop(request.span);
+        // A depot with a long queue is as good as it can be; it may keep half of the credit.
+        if (request.span == kAny && live_any() < credit / 2) source.wait_on(request, now);
+        if (request.live) deadline = std::min(deadline, request.deadline);
       }
     }
   };

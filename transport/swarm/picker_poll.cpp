@@ -30,7 +30,7 @@ void Picker::State::ask_any(Instant now, std::vector<Ask>& out) {
   const bool shared = spans.open_count() > spans.orphans();
   const std::uint32_t limit = std::min(shared ? std::max(1U, credit / 2) : credit, open);
   if (live >= limit) return;
-  const std::uint32_t count = std::min({limit - live, depot->room(), credit_left()});
+  const std::uint32_t count = std::min({limit - live, depot_room(), credit_left()});
   if (count == 0) return;
   for (std::uint32_t i = 0; i < count; ++i) ask(*depot, kAny, now);
   out.push_back({Ask::Kind::any, kDepot, 0, count});
@@ -89,7 +89,7 @@ void Picker::State::ask_by_name(Instant now, std::vector<Ask>& out) {
     const auto at = refused.find(span);
     return !depot->has_asked(span) && (at == refused.end() || now >= at->second);
   };
-  while (depot->room() > 0 && credit_left() > 0 && live_by_name() < limit) {
+  while (depot_room() > 0 && credit_left() > 0 && live_by_name() < limit) {
     auto span = spans.orphan(random, allowed);
     // What peers hold and do not give, once none of them is working on anything for us.
     if (!span && !peers_busy()) span = spans.any_open(random, allowed);
@@ -126,7 +126,7 @@ bool Picker::State::hedge_one(PeerId slow, const Asked& request, Instant now, st
     if (2 * peer.expected(now) > age) continue;
     if (best.second == nullptr || peer.expected(now) < best.second->expected(now)) best = {id, &peer};
   }
-  if (best.second == nullptr && slow != kDepot && depot && depot->room() > 0 && !depot->has_asked(request.span) &&
+  if (best.second == nullptr && slow != kDepot && depot_room() > 0 && !depot->has_asked(request.span) &&
       !refused.contains(request.span) && age > std::max(kDepotGrace, 2 * grace(now))) {
     best = {kDepot, &*depot};
   }

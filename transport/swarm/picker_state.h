@@ -49,6 +49,7 @@ struct Picker::State {
   std::uint32_t live_any() const;
   std::uint32_t live_by_name() const;
   bool peers_busy() const;
+  std::uint32_t depot_room() const { return !depot ? 0 : alone() ? depot->whole_room() : depot->room(); }
   Duration grace(Instant now) const;
   void wake(Instant candidate) { next = next ? std::min(*next, candidate) : candidate; }
   void plan(Instant now);

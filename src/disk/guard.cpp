@@ -1,0 +1,140 @@
+#include "src/disk/guard.h"
+
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "src/disk/guard_file.h"
+#include "src/disk/rules.h"
+#include "src/disk/sysfs.h"
+
+namespace stampede::disk {
+
+namespace {
+
+bool matches(const Selector& selector, const Disk& disk, const SystemPaths& paths) {
+  switch (selector.kind) {
+    case Selector::Kind::serial:
+      return selector.value == disk.serial;
+    case Selector::Kind::wwn:
+      return selector.value == disk.wwn;
+    case Selector::Kind::dev: {
+      const std::string name = device_name(selector.value, paths);
+      return !name.empty() && name == device_name(disk.path, paths);
+    }
+    case Selector::Kind::file:
+      break;
+  }
+  return false;
+}
+
+std::unexpected<Error> no_match(const Selector& selector, const SystemPaths& paths) {
+  if (selector.kind == Selector::Kind::dev) {
+    const std::string name = device_name(selector.value, paths);
+    for (const BlockNode& node : block_nodes(paths))
+      if (node.name == name && node.is_partition())
+        return fail(Code::no_match, "{} is a partition: name the whole disk, dev:/dev/{}", selector.value, node.whole);
+  }
+  return fail(Code::no_match, "no disk matches {}: 'stampede disks' lists what there is", selector.text());
+}
+
+Result<Disk> select(const Selector& selector, const std::vector<Disk>& disks, const SystemPaths& paths) {
+  std::vector<Disk> found;
+  std::ranges::copy_if(disks, std::back_inserter(found), [&](const Disk& disk) { return matches(selector, disk, paths); });
+  if (found.size() == 1) return found.front();
+  if (found.empty()) return no_match(selector, paths);
+  std::vector<std::string> names;
+  for (const Disk& disk : found) names.push_back(disk.path);
+  return fail(Code::several_match, "{} matches {}: name one by dev:", selector.text(), fmt::join(names, ", "));
+}
+
+// Why the disk cannot be opened: by its uses if they tell, else by errno.
+Error cannot_open(const Disk& disk, int error_number, const SystemPaths& paths) {
+  if (const auto facts = describe(disk.path, paths))
+    if (const auto unused = check_unused(*facts); !unused) return unused.error();
+  const std::string text = errno_text(error_number);
+  switch (error_number) {
+    case EBUSY:
+      return {Code::in_use, fmt::format("{} is held by another program: {}", disk.path, text)};
+    case EROFS:
+      return {Code::read_only, fmt::format("{} is read-only", disk.path)};
+    case ENOENT:
+    case ENXIO:
+    case ENODEV:
+      return {Code::no_match, fmt::format("{} is not there any more: {}", disk.path, text)};
+    default:
+      return {Code::usage, fmt::format("cannot open {} for writing: {}", disk.path, text)};
+  }
+}
+
+// Is the open device the disk that was selected? Returns the facts of the open one.
+Result<Disk> check_identity(const File& file, const Disk& selected, const SystemPaths& paths) {
+  struct stat status{};
+  if (::fstat(file.fd(), &status) != 0)
+    return fail(Code::read_failed, "cannot stat {}: {}", selected.path, errno_text(errno));
+  const auto changed = [&](std::string_view what) {
+    return fail(Code::identity_changed, "{} is not the disk that was selected ({} differs): list the disks again",
+                selected.path, what);
+  };
+  if (!S_ISBLK(status.st_mode)) return changed("the kind of file");
+  const std::string number = fmt::format("{}:{}", major(status.st_rdev), minor(status.st_rdev));
+  const std::vector<BlockNode> nodes = block_nodes(paths);
+  const auto node = std::ranges::find(nodes, number, &BlockNode::number);
+  if (node == nodes.end() || node->name != device_name(selected.path, paths)) return changed("the device number");
+  STAMPEDE_TRY(Disk open, describe(selected.path, paths));
+  STAMPEDE_TRY(const Size size, file.size());
+  int sector = 0;
+  if (::ioctl(file.fd(), BLKSSZGET, &sector) != 0) return changed("the sector size");
+  if (size != selected.size) return changed("the size");
+  if (open.serial != selected.serial) return changed("the serial number");
+  if (open.wwn != selected.wwn) return changed("the WWN");
+  open.size = size;
+  open.sector_size = static_cast<std::uint32_t>(sector);
+  return open;
+}
+
+Result<GuardedDisk> open_device(const Disk& selected, const Needs& needs, const SystemPaths& paths) {
+  const int fd = ::open(selected.path.c_str(), O_RDWR | O_EXCL | O_DIRECT | O_CLOEXEC);
+  if (fd < 0) return std::unexpected(cannot_open(selected, errno, paths));
+  GuardedDisk disk;
+  disk.file = File(fd, selected.path);
+  STAMPEDE_TRY(disk.identity, check_identity(disk.file, selected, paths));
+  STAMPEDE_CHECK(check_unused(disk.identity));
+  STAMPEDE_CHECK(check_size(disk.identity, needs));
+  STAMPEDE_CHECK(check_sector(disk.identity, needs));
+  STAMPEDE_TRY(const Look look, look_at(fd, disk.identity.size));
+  disk.identity.content = look.description;
+  disk.identity.guid = look.guid;
+  STAMPEDE_CHECK(check_content(disk.identity, look, needs));
+  disk.alignment = disk.identity.sector_size;
+  disk.interrupted = look.interrupted;
+  return disk;
+}
+
+}  // namespace
+
+Result<GuardedDisk> open_guarded(const Selector& selector, const Needs& needs, const std::vector<Disk>& disks,
+                                 const SystemPaths& paths) {
+  if (selector.kind == Selector::Kind::file) return open_guarded_file(selector.value, needs, paths);
+  STAMPEDE_TRY(const Disk selected, select(selector, disks, paths));
+  return open_device(selected, needs, paths);
+}
+
+Verdict verdict_on(const Disk& disk) {
+  const auto refused = [](const Error& error) { return Verdict{false, error.code, error.message}; };
+  if (const auto unused = check_unused(disk); !unused) return refused(unused.error());
+  const int fd = ::open(disk.path.c_str(), O_RDONLY | O_EXCL | O_CLOEXEC);
+  if (fd < 0) return refused(cannot_open(disk, errno, {}));
+  const File file(fd, disk.path);
+  const auto look = look_at(fd, disk.size);
+  if (!look) return refused(look.error());
+  if (const auto content = check_content(disk, *look, {}); !content) return refused(content.error());
+  return {true, Code::internal, "may be written"};
+}
+
+}  // namespace stampede::disk

@@ -1,0 +1,129 @@
+#include "src/disk/guard_file.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "src/disk/rules.h"
+#include "src/disk/sysfs.h"
+
+namespace stampede::disk {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+// Not every file system has O_DIRECT.
+int open_direct(const fs::path& path, int flags) {
+  const int fd = ::open(path.c_str(), flags | O_RDWR | O_DIRECT | O_CLOEXEC, 0600);
+  if (fd >= 0 || errno != EINVAL) return fd;
+  // A refused O_CREAT | O_EXCL | O_DIRECT may have made the file.
+  return ::open(path.c_str(), (flags & ~O_EXCL) | O_RDWR | O_CLOEXEC, 0600);
+}
+
+Error cannot_open(const fs::path& path, int error_number) {
+  const std::string text = errno_text(error_number);
+  switch (error_number) {
+    case EROFS:
+    case EPERM:  // immutable
+      return {Code::read_only, fmt::format("{} is read-only: {}", path.string(), text)};
+    case ETXTBSY:
+      return {Code::in_use, fmt::format("{} is in use: {}", path.string(), text)};
+    case ENOSPC:
+    case EDQUOT:
+      return {Code::no_space, fmt::format("cannot make {}: {}", path.string(), text)};
+    default:
+      return {Code::usage, fmt::format("cannot open {} for writing: {}", path.string(), text)};
+  }
+}
+
+Result<> lock(const File& file) {
+  if (::flock(file.fd(), LOCK_EX | LOCK_NB) == 0) return {};
+  return fail(Code::in_use, "{} is locked by another program: is it being deployed already?", file.name());
+}
+
+Result<> check_not_attached(const fs::path& path, const SystemPaths& paths) {
+  std::error_code error;
+  const fs::path real = fs::canonical(path, error);
+  for (const BlockNode& node : block_nodes(paths)) {
+    if (!node.name.starts_with("loop")) continue;
+    if (const std::string backing = attribute(node.folder / "loop" / "backing_file"); !backing.empty() && real == backing)
+      return fail(Code::in_use, "{} is attached as /dev/{}: detach it, or deploy to that", path.string(), node.name);
+  }
+  return {};
+}
+
+GuardedDisk as_guarded(File file, const fs::path& path, Size size, const Needs& needs) {
+  GuardedDisk disk;
+  disk.file = std::move(file);
+  disk.identity.path = path;
+  disk.identity.size = size;
+  disk.identity.sector_size = needs.sector_size;
+  disk.is_file = true;
+  return disk;
+}
+
+Result<GuardedDisk> create(const fs::path& path, const Needs& needs) {
+  const fs::path folder = path.parent_path();
+  std::error_code error;
+  if (!fs::is_directory(folder, error))
+    return fail(Code::usage, "there is no folder {} to make {} in", folder.string(), path.filename().string());
+  const int fd = open_direct(path, O_CREAT | O_EXCL);
+  if (fd < 0) return std::unexpected(cannot_open(path, errno));
+  File file(fd, path);
+  const auto finish = [&]() -> Result<> {
+    STAMPEDE_CHECK(lock(file));
+    STAMPEDE_CHECK(file.truncate(needs.size));
+    STAMPEDE_CHECK(file.sync());
+    return sync_folder(folder);
+  };
+  if (auto made = finish(); !made) {
+    ::unlink(path.c_str());
+    return pass(std::move(made).error());
+  }
+  GuardedDisk disk = as_guarded(std::move(file), path, needs.size, needs);
+  disk.identity.content = "blank";
+  disk.created = true;
+  return disk;
+}
+
+Result<GuardedDisk> open_existing(const fs::path& path, const Needs& needs, const SystemPaths& paths) {
+  const int fd = open_direct(path, 0);
+  if (fd < 0) return std::unexpected(cannot_open(path, errno));
+  File file(fd, path);
+  struct stat status{};
+  if (::fstat(fd, &status) != 0 || !S_ISREG(status.st_mode))
+    return fail(Code::usage, "{} is not a regular file", path.string());
+  STAMPEDE_CHECK(lock(file));
+  STAMPEDE_CHECK(check_not_attached(path, paths));
+  GuardedDisk disk = as_guarded(std::move(file), path, {static_cast<std::uint64_t>(status.st_size)}, needs);
+  STAMPEDE_CHECK(check_size(disk.identity, needs));
+  STAMPEDE_TRY(const Look look, look_at(fd, disk.identity.size));
+  disk.identity.content = look.description;
+  disk.identity.guid = look.guid;
+  STAMPEDE_CHECK(check_content(disk.identity, look, needs));
+  disk.interrupted = look.interrupted;
+  return disk;
+}
+
+}  // namespace
+
+Result<GuardedDisk> open_guarded_file(const fs::path& path, const Needs& needs, const SystemPaths& paths) {
+  if (!path.is_absolute()) return fail(Code::usage, "file:{} is not an absolute path", path.string());
+  struct stat status{};
+  if (::stat(path.c_str(), &status) != 0) {
+    if (errno == ENOENT || errno == ENOTDIR) return create(path, needs);
+    return std::unexpected(cannot_open(path, errno));
+  }
+  // Before it is opened: opening some devices and pipes does something.
+  if (S_ISDIR(status.st_mode)) return fail(Code::usage, "{} is a folder: name a file in it", path.string());
+  if (S_ISBLK(status.st_mode)) return fail(Code::usage, "{} is a block device: say dev:{}", path.string(), path.string());
+  if (!S_ISREG(status.st_mode)) return fail(Code::usage, "{} is not a regular file", path.string());
+  return open_existing(path, needs, paths);
+}
+
+}  // namespace stampede::disk

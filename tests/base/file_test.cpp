@@ -1,0 +1,66 @@
+#include "src/base/file.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+namespace stampede {
+namespace {
+
+class FileTest : public ::testing::Test {
+ protected:
+  FileTest() {
+    std::string name = (std::filesystem::temp_directory_path() / "stampede-test-XXXXXX").string();
+    folder_ = ::mkdtemp(name.data());
+  }
+  ~FileTest() override { std::filesystem::remove_all(folder_); }
+  std::filesystem::path folder_;
+};
+
+TEST_F(FileTest, ReplacedFilesAreWholeAndPrivate) {
+  const auto path = folder_ / "f";
+  ASSERT_TRUE(replace_file(path, as_bytes("one")));
+  ASSERT_TRUE(replace_file(path, as_bytes("two")));
+  EXPECT_EQ(as_text(*read_file(path, 10_B)), "two");
+  struct stat status{};
+  ASSERT_EQ(::stat(path.c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 0777, 0600U);
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder_), {}), 1);
+}
+
+TEST_F(FileTest, ReadingHasALimit) {
+  ASSERT_TRUE(replace_file(folder_ / "f", Bytes(100'000)));
+  EXPECT_EQ(read_file(folder_ / "f", 100'000_B)->size(), 100'000U);
+  EXPECT_EQ(read_file(folder_ / "f", 99'999_B).error().code, Code::usage);
+  EXPECT_EQ(read_file(folder_ / "missing", 1_B).error().code, Code::usage);
+  EXPECT_EQ(read_file(folder_, 1_B).error().code, Code::usage);
+}
+
+TEST_F(FileTest, ReadingPastTheEndIsAnErrorThatNamesTheFile) {
+  ASSERT_TRUE(replace_file(folder_ / "f", Bytes(10)));
+  const auto file = File::open(folder_ / "f", O_RDONLY);
+  Bytes out(11);
+  const auto read = file->read_at({0}, out);
+  ASSERT_FALSE(read);
+  EXPECT_NE(read.error().message.find((folder_ / "f").string()), std::string::npos);
+  EXPECT_EQ(*file->read_some_at({4}, out), 6U);
+}
+
+TEST_F(FileTest, AFullDeviceIsNoSpace) {
+  const auto full = File::open("/dev/full", O_WRONLY);
+  ASSERT_TRUE(full);
+  EXPECT_EQ(full->write_at({}, Bytes(1)).error().code, Code::no_space);
+}
+
+TEST_F(FileTest, MakesFoldersPrivately) {
+  ASSERT_TRUE(make_folders(folder_ / "a" / "b"));
+  ASSERT_TRUE(make_folders(folder_ / "a" / "b"));
+  struct stat status{};
+  ASSERT_EQ(::stat((folder_ / "a" / "b").c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 0777, 0700U);
+  EXPECT_FALSE(make_folders("/proc/nothing/here"));
+}
+
+}  // namespace
+}  // namespace stampede

@@ -1,0 +1,224 @@
+#include "cache/store.h"
+
+#include <sys/stat.h>
+
+#include <thread>
+
+#include "tests/cache/store_fixture.h"
+
+namespace stampede::cache {
+namespace {
+
+using namespace stampede::testing;
+
+void expect_gets(Store& store, const std::vector<chunker::SealedChunk>& chunks) {
+  for (const auto& chunk : chunks) {
+    EXPECT_TRUE(store.chunks().has(chunk.id));
+    const auto got = store.chunks().get(chunk.id);
+    ASSERT_DONE(got);
+    EXPECT_EQ(got->bytes, chunk.bytes);
+    EXPECT_EQ(got->codec, chunk.codec);
+    EXPECT_EQ(got->plain_size, chunk.plain_size);
+  }
+}
+
+unsigned mode_of(const std::filesystem::path& path) {
+  struct stat status{};
+  return ::stat(path.c_str(), &status) == 0 ? status.st_mode & 0777 : 0;
+}
+
+TEST(Store, IsMadeWhereThereIsNone) {
+  const Scratch scratch;
+  const auto store = open_store(scratch / "a/store");
+  EXPECT_EQ(as_text(*read_file(scratch / "a/store/version", 1_KiB)), "stampede store 1\n");
+  for (const auto* folder : {"a/store", "a/store/packs", "a/store/keys"})
+    EXPECT_EQ(mode_of(scratch / folder), 0700U) << folder;
+  for (const auto* file : {"a/store/version", "a/store/catalog.sqlite"}) EXPECT_EQ(mode_of(scratch / file), 0600U) << file;
+  EXPECT_TRUE(store->recovered().empty());
+  EXPECT_CODE(Code::not_found, store->chunks().get(id_of(1)));
+}
+
+TEST(Store, RefusesWhatItDoesNotKnow) {
+  const Scratch scratch;
+  ASSERT_DONE(replace_file(scratch / "something", as_bytes("x")));
+  EXPECT_CODE(Code::usage, Store::open(scratch / "", system_clock()));
+  (void)open_store(scratch / "store");
+  const auto with_version = [&](std::string_view text) {
+    EXPECT_DONE(replace_file(scratch / "store/version", as_bytes(text)));
+    return Store::open(scratch / "store", system_clock());
+  };
+  const auto newer = with_version("stampede store 2\n");
+  EXPECT_CODE(Code::store_too_new, newer);
+  EXPECT_NE(newer.error().message.find((scratch / "store").string()), std::string::npos);
+  EXPECT_NE(newer.error().message.find("version 2"), std::string::npos);
+  for (const auto* text :
+       {"", "stampede store 1", "stampede store x\n", "stampede store 0\n", "stampede store 1 \n", "store 1\n"})
+    EXPECT_CODE(Code::store_damaged, with_version(text)) << text;
+  EXPECT_DONE(with_version("stampede store 1\n"));
+}
+
+TEST(Store, KeepsWhatWasCommitted) {
+  const Scratch scratch;
+  const auto chunks = some_chunks(1, 100);
+  put_all(*open_store(scratch / "store"), chunks);
+  const auto store = open_store(scratch / "store");
+  EXPECT_TRUE(store->recovered().empty());
+  expect_gets(*store, chunks);
+  const auto check = store->check_packs({});
+  ASSERT_DONE(check);
+  EXPECT_EQ(check->packs, 1U);
+  EXPECT_EQ(check->chunks, 100U);
+  EXPECT_TRUE(check->problems.empty());
+  EXPECT_EQ(mode_of(files(scratch / "store", ".pack")[0]), 0600U);
+}
+
+TEST(Store, ASessionAnswersForItsOwnChunksAndDropsWhatIsThere) {
+  const Scratch scratch;
+  const auto store = open_store(scratch / "store");
+  const auto chunks = some_chunks(2, 10);
+  put_all(*store, {chunks[0]});
+  {
+    auto session = store->begin_import();
+    ASSERT_DONE(session);
+    EXPECT_TRUE((*session)->has(chunks[0].id));
+    EXPECT_FALSE((*session)->has(chunks[1].id));
+    for (int i = 0; i < 3; ++i)
+      for (const auto& chunk : chunks) ASSERT_DONE((*session)->put(chunk));
+    EXPECT_TRUE((*session)->has(chunks[1].id));
+    EXPECT_FALSE(store->chunks().has(chunks[1].id));  // not before it is committed
+    ASSERT_DONE((*session)->commit());
+    ASSERT_DONE((*session)->commit());  // there is nothing more to commit
+  }
+  const auto check = store->check_packs({});
+  ASSERT_DONE(check);
+  EXPECT_EQ(check->packs, 2U);
+  EXPECT_EQ(check->chunks, 10U);
+}
+
+TEST(Store, ASessionThatIsNotCommittedLeavesNothing) {
+  const Scratch scratch;
+  const auto store = open_store(scratch / "store");
+  const auto chunks = some_chunks(3, 5);
+  {
+    auto session = store->begin_import();
+    ASSERT_DONE(session);
+    for (const auto& chunk : chunks) ASSERT_DONE((*session)->put(chunk));
+  }
+  EXPECT_FALSE(store->chunks().has(chunks[0].id));
+  EXPECT_TRUE(std::filesystem::is_empty(scratch / "store/packs"));
+}
+
+TEST(Store, SeesWhatAnotherCommits) {
+  const Scratch scratch;
+  const auto reader = open_store(scratch / "store");
+  const auto writer = open_store(scratch / "store");
+  const auto chunks = some_chunks(4, 20);
+  put_all(*writer, {chunks.begin(), chunks.begin() + 10});
+  expect_gets(*reader, {chunks.begin(), chunks.begin() + 10});
+  EXPECT_FALSE(reader->chunks().has(chunks[15].id));
+  put_all(*writer, {chunks.begin() + 10, chunks.end()});
+  expect_gets(*reader, chunks);
+}
+
+TEST(Store, ManyThreadsPutAndGetAtOnce) {
+  const Scratch scratch;
+  const auto store = open_store(scratch / "store");
+  const auto chunks = some_chunks(5, 120);
+  auto session = store->begin_import();
+  ASSERT_DONE(session);
+  {
+    std::vector<std::jthread> threads;
+    for (int t = 0; t < 3; ++t)
+      threads.emplace_back([&] {
+        for (const auto& chunk : chunks) EXPECT_DONE((*session)->put(chunk));
+      });
+    threads.emplace_back([&] {
+      for (const auto& chunk : chunks) (void)store->chunks().has(chunk.id);
+    });
+  }
+  ASSERT_DONE((*session)->commit());
+  {
+    std::vector<std::jthread> threads;
+    for (int t = 0; t < 3; ++t) threads.emplace_back([&] { expect_gets(*store, chunks); });
+  }
+  const auto check = store->check_packs({});
+  ASSERT_DONE(check);
+  EXPECT_EQ(check->chunks, chunks.size());
+}
+
+TEST(Store, ADamagedPackIsNamedAndTheRestGoesOn) {
+  const Scratch scratch;
+  const auto first = some_chunks(6, 10), second = some_chunks(7, 10);
+  put_all(*open_store(scratch / "store"), first);
+  const auto damaged = files(scratch / "store", ".pack")[0];
+  put_all(*open_store(scratch / "store"), second);
+  std::filesystem::resize_file(damaged, std::filesystem::file_size(damaged) - 1);
+
+  const auto store = open_store(scratch / "store");
+  expect_gets(*store, second);
+  const auto got = store->chunks().get(first[0].id);
+  EXPECT_CODE(Code::store_damaged, got);
+  EXPECT_NE(got.error().message.find(damaged.filename().string()), std::string::npos);
+  const auto check = store->check_packs({});
+  ASSERT_DONE(check);
+  ASSERT_EQ(check->problems.size(), 1U);
+  EXPECT_NE(check->problems[0].find(damaged.string()), std::string::npos);
+
+  // Putting the same chunks again heals it.
+  put_all(*store, first);
+  expect_gets(*store, first);
+}
+
+TEST(Store, CheckFindsEveryDamagedChunk) {
+  const Scratch scratch;
+  const auto chunks = some_chunks(8, 30);
+  const auto store = open_store(scratch / "store");
+  put_all(*store, chunks);
+  const auto path = files(scratch / "store", ".pack")[0];
+  auto bytes = *read_file(path, 10_MiB);
+  std::size_t at = 16;
+  for (std::size_t i = 0; i < chunks.size(); ++i) {
+    if (i % 10 == 4) bytes[at + 64] ^= std::byte{0x20};  // the seal
+    if (i % 10 == 5) bytes[at + 9] ^= std::byte{0x20};   // the head
+    at += 64 + chunks[i].bytes.size();
+  }
+  ASSERT_DONE(replace_file(path, bytes));
+  Size reached, total;
+  const auto check = store->check_packs([&](Size done, Size all) { reached = done, total = all; });
+  ASSERT_DONE(check);
+  EXPECT_EQ(check->problems.size(), 6U);
+  EXPECT_EQ(reached, total);
+  EXPECT_EQ(total.bytes, bytes.size());
+  for (const std::size_t i : {4UL, 5UL, 14UL, 15UL, 24UL, 25UL}) {
+    const bool named =
+        std::ranges::any_of(check->problems, [&](const std::string& p) { return p.contains(to_string(chunks[i].id)); });
+    EXPECT_TRUE(named) << i;
+  }
+}
+
+TEST(Store, RoundTripsImagesAndSharesTheirChunks) {
+  const Scratch scratch;
+  const auto store = open_store(scratch / "store");
+  auto pieces = filesystem_like(20, 4000);
+  write_image(scratch / "parent", {4000 * 4096}, pieces);
+  pieces.push_back({123 * 4096, random_bytes(21, 4096)});
+  write_image(scratch / "child", {4000 * 4096}, pieces);
+  write_image(scratch / "empty", {}, {});
+  const auto parent = import_into(*store, scratch / "parent");
+  const auto child = import_into(*store, scratch / "child");
+  const auto empty = import_into(*store, scratch / "empty");
+  const auto again = import_into(*store, scratch / "parent");
+  EXPECT_LT(child.new_data.bytes, 1U << 20);
+  EXPECT_EQ(again.new_chunks, 0U);
+  EXPECT_EQ(again.image, parent.image);
+  for (const auto& other : {store.get(), open_store(scratch / "store").release()}) {
+    expect_exports(*other, parent.image, scratch / "parent", scratch / "out");
+    expect_exports(*other, child.image, scratch / "child", scratch / "out");
+    expect_exports(*other, empty.image, scratch / "empty", scratch / "out");
+    if (other != store.get()) delete other;
+  }
+  expect_sound(*store);
+}
+
+}  // namespace
+}  // namespace stampede::cache

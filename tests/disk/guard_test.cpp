@@ -1,0 +1,328 @@
+#include "src/disk/guard.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/file.h>
+
+#include <algorithm>
+
+#include "src/disk/rules.h"
+#include "src/disk/target.h"
+#include "tests/disk/sample_image.h"
+#include "tests/disk/scratch.h"
+#include "tests/disk/table_model.h"
+
+namespace stampede::disk {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr Size kDisk = 16_MiB;
+
+Code code_of(const auto& result) { return result ? Code::internal : result.error().code; }
+std::string message_of(const auto& result) { return result ? "no error" : result.error().message; }
+
+TEST(Selector, Forms) {
+  for (const char* const text : {"serial:AB 12", "wwn:naa.5000", "dev:/dev/sda", "dev:/dev/disk/by-path/x", "file:/tmp/x"}) {
+    const auto selector = Selector::parse(text);
+    ASSERT_TRUE(selector) << text;
+    EXPECT_EQ(selector->text(), text);
+  }
+  for (const char* const text : {"", "sda", "/dev/sda", "dev:sda", "dev:/dev/", "dev:/etc/passwd", "file:relative", "file:/",
+                                 "serial:", "wwn:", "serial:a\nb", "SERIAL:x"})
+    EXPECT_EQ(code_of(Selector::parse(text)), Code::usage) << text;
+}
+
+TEST(Rules, TheGravestIsNamed) {
+  Disk disk{.path = "/dev/sdx",
+            .read_only = true,
+            .mounts = {"/dev/sdx1 on /a"},
+            .swaps = {"/dev/sdx2"},
+            .holders = {"dm-0"},
+            .own = true};
+  EXPECT_EQ(code_of(check_unused(disk)), Code::mounted);
+  EXPECT_NE(message_of(check_unused(disk)).find("/dev/sdx1 on /a"), std::string::npos);
+  disk.mounts.clear();
+  EXPECT_EQ(code_of(check_unused(disk)), Code::swap);
+  disk.swaps.clear();
+  EXPECT_EQ(code_of(check_unused(disk)), Code::in_use);
+  disk.holders.clear();
+  EXPECT_EQ(code_of(check_unused(disk)), Code::read_only);
+  disk.read_only = false;
+  EXPECT_EQ(code_of(check_unused(disk)), Code::own_disk);
+  disk.own = false;
+  EXPECT_TRUE(check_unused(disk));
+}
+
+TEST(Rules, OverwriteNamesOneDisk) {
+  const Disk disk{.path = "/dev/null", .serial = "S1", .wwn = "naa.1", .guid = "abcd-ef"};
+  for (const char* const name :
+       {"S1", "naa.1", "abcd-ef", "ABCD-EF", "/dev/null", "/dev/../dev/null", "serial:S1", "wwn:naa.1", "dev:/dev/null"})
+    EXPECT_TRUE(overwrite_names(name, disk)) << name;
+  for (const char* const name : {"", "s1", "S", "serial:", "wwn:S1", "serial:naa.1", "dev:/dev/zero", "/dev", "yes"})
+    EXPECT_FALSE(overwrite_names(name, disk)) << name;
+  const Disk nameless{.path = "/dev/null"};
+  for (const char* const name : {"", "serial:", "wwn:"}) EXPECT_FALSE(overwrite_names(name, nameless)) << name;
+}
+
+TEST(Guard, SelectorMustMatchExactlyOne) {
+  const Disk a{.path = "/dev/no-such-a", .serial = "S", .wwn = "W1", .size = kDisk};
+  const Disk b{.path = "/dev/no-such-b", .serial = "S", .wwn = "W2", .size = kDisk};
+  const Needs needs{.size = kDisk};
+  EXPECT_EQ(code_of(open_guarded({Selector::Kind::serial, "S"}, needs, {a, b})), Code::several_match);
+  EXPECT_EQ(code_of(open_guarded({Selector::Kind::serial, "s"}, needs, {a, b})), Code::no_match);
+  EXPECT_EQ(code_of(open_guarded({Selector::Kind::serial, ""}, needs, {a, Disk{}})), Code::no_match);
+  EXPECT_EQ(code_of(open_guarded({Selector::Kind::dev, "/dev/null"}, needs, {a, b})), Code::no_match);
+  EXPECT_EQ(code_of(open_guarded({Selector::Kind::wwn, "W2"}, needs, {a, b})), Code::no_match);  // gone meanwhile
+}
+
+// --- on loop devices ---
+
+class DeviceGuard : public ::testing::Test {
+ protected:
+  bool attach(Size size = kDisk, std::uint32_t sector = 512) {
+    device_ = LoopDevice::make(file(), size, sector);
+    return device_ != nullptr;
+  }
+  fs::path file() const { return folder_.path() / "disk"; }
+  Result<GuardedDisk> open(Needs needs = {.size = kDisk}) const {
+    return open_guarded({Selector::Kind::dev, device_->path()}, needs, *list_disks());
+  }
+  Verdict verdict() const { return verdict_on(*describe(device_->path())); }
+  void put_gpt() const {
+    Bytes bytes(kDisk.bytes);
+    write_gpt(bytes, kDisk, 512, {std::byte{0xab}, {{{1 << 20}, 4_MiB}}});
+    put(file(), bytes);
+  }
+
+  const ScratchFolder folder_;
+  std::unique_ptr<LoopDevice> device_;
+};
+
+#define ATTACH(...) \
+  if (!attach(__VA_ARGS__)) GTEST_SKIP() << "no loop device can be attached here"
+
+TEST_F(DeviceGuard, ABlankDiskMayBeWritten) {
+  ATTACH();
+  const auto disk = open();
+  ASSERT_TRUE(disk) << disk.error().message;
+  EXPECT_EQ(disk->identity.path, device_->path());
+  EXPECT_EQ(disk->identity.size, kDisk);
+  EXPECT_EQ(disk->alignment, 512U);
+  EXPECT_FALSE(disk->is_file);
+  EXPECT_FALSE(disk->interrupted);
+  EXPECT_NE(::fcntl(disk->file.fd(), F_GETFL) & O_DIRECT, 0);
+}
+
+TEST_F(DeviceGuard, VerdictWithoutWriting) {
+  ATTACH();
+  EXPECT_TRUE(verdict().writable) << verdict().reason;
+  const auto held = open();
+  ASSERT_TRUE(held);
+  EXPECT_FALSE(verdict().writable);
+  EXPECT_EQ(verdict().code, Code::in_use);
+}
+
+TEST_F(DeviceGuard, HeldExclusivelyIsInUse) {
+  ATTACH();
+  const auto first = open();
+  ASSERT_TRUE(first);
+  EXPECT_EQ(code_of(open()), Code::in_use) << message_of(open());
+}
+
+TEST_F(DeviceGuard, MountedIsRefused) {
+  ATTACH();
+  ASSERT_EQ(run("mkfs.ext4 -q -F " + device_->path()).code, 0);
+  const fs::path where = folder_.path() / "mnt";
+  fs::create_directory(where);
+  if (const Ran ran = run(fmt::format("mount {} {}", device_->path(), where.string())); ran.code != 0)
+    GTEST_SKIP() << "cannot mount here: " << ran.output;
+  const auto refused = open({.size = kDisk, .overwrite = device_->path()});
+  const Verdict seen = verdict();
+  run("umount " + where.string());
+  EXPECT_EQ(code_of(refused), Code::mounted) << message_of(refused);
+  EXPECT_NE(message_of(refused).find(where.string()), std::string::npos) << message_of(refused);
+  EXPECT_EQ(seen.code, Code::mounted);
+}
+
+TEST_F(DeviceGuard, MountedPartitionIsRefused) {
+  put_gpt();
+  ATTACH();
+  if (const Ran ran = run("partx --add " + device_->path()); ran.code != 0) GTEST_SKIP() << "no partx here: " << ran.output;
+  const std::string partition = device_->path() + "p1";
+  const fs::path where = folder_.path() / "mnt";
+  fs::create_directory(where);
+  EXPECT_EQ(run("mkfs.ext4 -q -F " + partition).code, 0);
+  const Ran mounted = run(fmt::format("mount {} {}", partition, where.string()));
+  const auto refused = open({.size = kDisk, .overwrite = device_->path()});
+  run("umount " + where.string());
+  const auto partition_named = open_guarded({Selector::Kind::dev, partition}, {.size = 1_MiB}, *list_disks());
+  run("partx --delete " + device_->path());
+  if (mounted.code != 0) GTEST_SKIP() << "cannot mount here: " << mounted.output;
+  EXPECT_EQ(code_of(refused), Code::mounted) << message_of(refused);
+  EXPECT_EQ(code_of(partition_named), Code::no_match);
+  EXPECT_NE(message_of(partition_named).find("name the whole disk"), std::string::npos) << message_of(partition_named);
+}
+
+TEST_F(DeviceGuard, SwapIsRefused) {
+  ATTACH();
+  ASSERT_EQ(run("mkswap " + device_->path()).code, 0);
+  if (const Ran ran = run("swapon " + device_->path()); ran.code != 0) GTEST_SKIP() << "no swap here: " << ran.output;
+  const auto refused = open({.size = kDisk, .overwrite = device_->path()});
+  run("swapoff " + device_->path());
+  EXPECT_EQ(code_of(refused), Code::swap) << message_of(refused);
+}
+
+TEST_F(DeviceGuard, ReadOnlyIsRefused) {
+  ATTACH();
+  ASSERT_EQ(run("blockdev --setro " + device_->path()).code, 0);
+  EXPECT_EQ(code_of(open()), Code::read_only) << message_of(open());
+  EXPECT_EQ(verdict().code, Code::read_only);
+}
+
+TEST_F(DeviceGuard, TooSmallIsRefused) {
+  ATTACH();
+  EXPECT_EQ(code_of(open({.size = kDisk + 1_B})), Code::too_small) << message_of(open({.size = kDisk + 1_B}));
+}
+
+TEST_F(DeviceGuard, AnotherSectorSizeIsRefused) {
+  ATTACH(kDisk, 4096);
+  EXPECT_EQ(code_of(open()), Code::sector_size) << message_of(open());
+  const auto disk = open({.size = kDisk, .sector_size = 4096});
+  ASSERT_TRUE(disk) << disk.error().message;
+  EXPECT_EQ(disk->alignment, 4096U);
+}
+
+TEST_F(DeviceGuard, ForeignContentIsRefusedUnlessNamed) {
+  put_gpt();
+  ATTACH();
+  EXPECT_EQ(code_of(open()), Code::foreign_content);
+  EXPECT_NE(message_of(open()).find("--overwrite abababab-abab"), std::string::npos) << message_of(open());
+  EXPECT_EQ(verdict().code, Code::foreign_content);
+  EXPECT_EQ(code_of(open({.size = kDisk, .overwrite = "/dev/null"})), Code::foreign_content);
+  const std::string guid = describe(device_->path())->guid;
+  EXPECT_EQ(guid.substr(0, 9), "abababab-");
+  for (const std::string& name : {guid, device_->path(), "dev:" + device_->path()})
+    EXPECT_TRUE(open({.size = kDisk, .overwrite = name})) << name;
+  Bytes wanted(kDisk.bytes);
+  write_gpt(wanted, kDisk, 512, {std::byte{0xab}, {{{1 << 20}, 4_MiB}}});
+  EXPECT_TRUE(content_of(file()) == wanted);  // opening wrote nothing
+}
+
+TEST_F(DeviceGuard, AnotherDiskUnderTheSameNameIsNoticed) {
+  ATTACH();
+  std::vector<Disk> disks = *list_disks();
+  const auto it = std::ranges::find(disks, device_->path(), &Disk::path);
+  ASSERT_NE(it, disks.end());
+  const Disk real = *it;
+  const Selector selector{Selector::Kind::dev, device_->path()};
+  it->size = real.size + 512_B;
+  EXPECT_EQ(code_of(open_guarded(selector, {.size = kDisk}, disks)), Code::identity_changed);
+  *it = real;
+  it->serial = "another";
+  EXPECT_EQ(code_of(open_guarded(selector, {.size = kDisk}, disks)), Code::identity_changed);
+  *it = real;
+  it->wwn = "another";
+  EXPECT_EQ(code_of(open_guarded(selector, {.size = kDisk}, disks)), Code::identity_changed);
+}
+
+TEST_F(DeviceGuard, AnInterruptedDeploymentIsOurs) {
+  put_gpt();
+  ATTACH();
+  InProgress record = sample_record(kDisk);
+  {
+    auto disk = open({.size = kDisk, .overwrite = device_->path()});
+    ASSERT_TRUE(disk);
+    auto target = Target::open(std::move(*disk), kDisk);
+    ASSERT_TRUE(target) << target.error().message;
+    ASSERT_TRUE((*target)->begin(record));
+  }
+  const auto disk = open();
+  ASSERT_TRUE(disk) << disk.error().message;
+  EXPECT_EQ(disk->interrupted, record);
+}
+
+// --- files ---
+
+class FileGuard : public ::testing::Test {
+ protected:
+  fs::path path() const { return folder_.path() / "disk"; }
+  static Result<GuardedDisk> open(const fs::path& path, Needs needs = {.size = 4_MiB}) {
+    return open_guarded({Selector::Kind::file, path}, needs, {});
+  }
+  const ScratchFolder folder_;
+};
+
+TEST_F(FileGuard, MissingIsMade) {
+  const auto disk = open(path(), {.size = 4_MiB, .sector_size = 4096});
+  ASSERT_TRUE(disk) << disk.error().message;
+  EXPECT_TRUE(disk->is_file);
+  EXPECT_TRUE(disk->created);
+  EXPECT_EQ(disk->identity.size, 4_MiB);
+  EXPECT_EQ(disk->identity.sector_size, 4096U);
+  EXPECT_EQ(fs::file_size(path()), (4_MiB).bytes);
+}
+
+TEST_F(FileGuard, BlankMayBeWritten) {
+  put(path(), Bytes((5_MiB).bytes));
+  const auto disk = open(path());
+  ASSERT_TRUE(disk) << disk.error().message;
+  EXPECT_FALSE(disk->created);
+  EXPECT_EQ(disk->identity.size, 5_MiB);
+}
+
+TEST_F(FileGuard, ForeignIsRefusedUnlessNamed) {
+  Bytes bytes((4_MiB).bytes);
+  bytes[5] = std::byte{1};
+  put(path(), bytes);
+  EXPECT_EQ(code_of(open(path())), Code::foreign_content) << message_of(open(path()));
+  EXPECT_TRUE(open(path(), {.size = 4_MiB, .overwrite = path()}));
+  EXPECT_TRUE(open(path(), {.size = 4_MiB, .overwrite = "file:" + path().string()}));
+  EXPECT_TRUE(content_of(path()) == bytes);
+}
+
+TEST_F(FileGuard, InterruptedIsOurs) {
+  Bytes bytes((4_MiB).bytes);
+  std::ranges::copy(encode(sample_record(4_MiB)), bytes.begin() + 4096);
+  put(path(), bytes);
+  const auto disk = open(path());
+  ASSERT_TRUE(disk) << disk.error().message;
+  EXPECT_EQ(disk->interrupted, sample_record(4_MiB));
+}
+
+TEST_F(FileGuard, LockedIsInUse) {
+  const auto first = open(path());
+  ASSERT_TRUE(first);
+  EXPECT_EQ(code_of(open(path())), Code::in_use);
+}
+
+TEST_F(FileGuard, AttachedToALoopDeviceIsInUse) {
+  const auto device = LoopDevice::make(path(), 4_MiB);
+  NEED_LOOP(device);
+  EXPECT_EQ(code_of(open(path())), Code::in_use) << message_of(open(path()));
+}
+
+TEST_F(FileGuard, TooSmallIsRefused) {
+  put(path(), Bytes(1000));
+  EXPECT_EQ(code_of(open(path())), Code::too_small);
+  EXPECT_EQ(fs::file_size(path()), 1000U);
+  put(folder_.path() / "empty", {});
+  EXPECT_EQ(code_of(open(folder_.path() / "empty")), Code::too_small);
+}
+
+TEST_F(FileGuard, WhatIsNoFileIsAUsageError) {
+  EXPECT_EQ(code_of(open(folder_.path())), Code::usage);
+  EXPECT_EQ(code_of(open("relative")), Code::usage);
+  EXPECT_EQ(code_of(open("/dev/null")), Code::usage);
+  EXPECT_EQ(code_of(open(folder_.path() / "no-such-folder" / "disk")), Code::usage);
+  ASSERT_EQ(run("mkfifo " + path().string()).code, 0);
+  EXPECT_EQ(code_of(open(path())), Code::usage);
+}
+
+TEST_F(FileGuard, AFileThatCannotBeMadeIsNotLeft) {
+  EXPECT_FALSE(open(path(), {.size = {~0ULL >> 1}}));
+  EXPECT_FALSE(fs::exists(path()));
+}
+
+}  // namespace
+}  // namespace stampede::disk

@@ -1,0 +1,56 @@
+# shellcheck shell=bash
+# Is a written disk the image, but for what makes it its own machine? Part of tools/demo and the end-to-end tests.
+
+# Everything that first boot may touch; paths without the leading slash.
+CUSTOMISED='^(etc/stampede(/roles)?|var/lib/cloud(/seed(/nocloud(/(meta-data|user-data|network-config))?)?)?|etc/(machine-id|hostname)|var/lib/dbus/machine-id|etc/ssh/ssh_host_[a-z0-9_]+_key(\.pub)?)$'
+
+# tree_of DISK: the listing of the root file system's tree (list_tree). Mounted where loop devices can be had, else copied out.
+tree_of() {
+  local dir mark at
+  mark=$(undo_mark)
+  dir=$(mktemp -d "$LAB/root.XXXXXX")
+  if have_loop >/dev/null; then
+    mount_root "$1" "$dir"
+    list_tree "$dir"
+    undo_to "$mark"
+    rmdir "$dir"
+  else
+    read -ra at < <(partition_of "$1" "$ROOT_TYPE")
+    debugfs -R "rdump / $dir" "$1?offset=${at[1]}" 2>/dev/null
+    list_tree "$dir"
+    rm -rf "$dir"
+  fi
+}
+
+# image_tree IMAGE-FOLDER: prints the file with the image's listing, made once for each way of looking (a copied tree has no
+# device nodes and no set-user-id bits).
+image_tree() {
+  local file=$1/tree.list
+  have_loop >/dev/null || file=$1/tree-copied.list
+  [ -f "$file" ] || { tree_of "$1/disk.img" >"$file.$$" && mv "$file.$$" "$file"; }
+  echo "$file"
+}
+
+# differences DISK IMAGE-FOLDER: what differs, one path a line; status 1 if that is more than first boot may touch.
+differences() {
+  local found=$LAB/differences.$BASHPID
+  tree_of "$1" >"$found.tree"
+  changed_paths "$(image_tree "$2")" "$found.tree" >"$found"
+  cat "$found"
+  rm -f "$found.tree"
+  ! awk '{print $2}' "$found" | grep -Evq "$CUSTOMISED"
+}
+
+# sound_root DISK: e2fsck -fn finds nothing, with or without loop devices.
+sound_root() {
+  local at
+  read -ra at < <(partition_of "$1" "$ROOT_TYPE")
+  e2fsck -fn "$1?offset=${at[1]}" 2>&1
+}
+
+# read_in_root DISK PATH: a file's content, without mounting.
+read_in_root() {
+  local at
+  read -ra at < <(partition_of "$1" "$ROOT_TYPE")
+  debugfs -R "cat $2" "$1?offset=${at[1]}" 2>/dev/null
+}

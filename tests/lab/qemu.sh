@@ -1,0 +1,50 @@
+# shellcheck shell=bash
+# Machines of the lab: QEMU without hardware help. Part of lib.sh.
+
+have_qemu() { have_command qemu-system-x86_64; }
+have_ovmf() { have_qemu && { [ -f "$LAB_OVMF" ] || { echo "no $LAB_OVMF; run tools/setup"; return 1; }; }; }
+LAB_OVMF=/usr/share/OVMF/OVMF_CODE_4M.fd
+
+# machine NAME [QEMU option…]: starts one with its serial console in $LAB/NAME.console; the process id is in $STARTED.
+machine() {
+  local name=$1
+  shift
+  : >"$LAB/$name.console"
+  start "$name" qemu-system-x86_64 -machine q35 -cpu max -accel tcg,thread=multi -m 1024 -display none -no-reboot \
+    -serial "file:$LAB/$name.console" -monitor none "$@"
+}
+
+# console_says NAME PATTERN SECONDS: waits for a line; prints the matching ones. Status 1 when the machine has ended or the
+# time is over.
+console_says() {
+  local pid=$STARTED end=$((SECONDS + $3))
+  while ! grep -aE -- "$2" "$LAB/$1.console"; do
+    [ "$SECONDS" -lt "$end" ] || { say "the console of $1 did not say '$2' in $3 s"; return 1; }
+    is_running "$pid" || { sleep 0.2; grep -aE -- "$2" "$LAB/$1.console" && return 0; say "$1 ended without saying '$2'"; return 1; }
+    sleep 0.2
+  done
+}
+
+# uefi_boots DISK SECONDS
+uefi_boots() {
+  local name=uefi-$RANDOM pid status=0
+  cp /usr/share/OVMF/OVMF_VARS_4M.fd "$LAB/$name.vars"
+  machine "$name" -net none -drive "if=pflash,format=raw,readonly=on,file=$LAB_OVMF" \
+    -drive "if=pflash,format=raw,file=$LAB/$name.vars" -drive "if=virtio,format=raw,snapshot=on,file=$1"
+  pid=$STARTED
+  console_says "$name" 'lab-disk-booted|Shell>|No bootable|PXE' "$2" >"$LAB/$name.said" || status=1
+  end_process "$pid"
+  [ "$status" = 0 ] && grep -q lab-disk-booted "$LAB/$name.said"
+}
+
+# boot_disk DISK IMAGE-FOLDER PATTERN SECONDS: with the image's kernel; prints the lines that match.
+boot_disk() {
+  local pid status=0
+  machine boot -smp "$(nproc)" -kernel "$2/vmlinuz" -initrd "$2/initrd.img" \
+    -append "root=LABEL=root ro console=ttyS0 ${BOOT_OPTIONS:-quiet}" -nic user,model=virtio-net-pci,net=10.77.0.0/24 \
+    -drive "if=virtio,format=raw,snapshot=on,file=$1"
+  pid=$STARTED
+  console_says boot "$3" "$4" || status=1
+  end_process "$pid"
+  return "$status"
+}

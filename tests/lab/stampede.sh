@@ -1,0 +1,46 @@
+# shellcheck shell=bash
+# The `stampede` command in the lab: a store, a depot, tokens, deployments. Part of lib.sh.
+
+DEPOT_PORT=7600
+
+have_stampede() { [ -x "$STAMPEDE" ] || { echo "no $STAMPEDE; run tools/build"; return 1; }; }
+
+# start_depot STORE [serve option…]: in the depot's node; its process id is in $DEPOT.
+start_depot() {
+  local store=$1
+  shift
+  start_in depot depot "$STAMPEDE" serve --store "$store" --listen "$(address_of depot):$DEPOT_PORT" "$@"
+  DEPOT=$STARTED
+  wait_for 20 "the depot to listen" depot_listens || { cat "$LAB/depot.log" >&2; return 1; }
+}
+depot_listens() { is_running "$DEPOT" && in_node depot ss -Hltn "sport = :$DEPOT_PORT" | grep -q .; }
+depot_address() { echo "$(address_of depot):$DEPOT_PORT"; }
+
+# new_token STORE FILE [token option…]
+new_token() {
+  local store=$1 file=$2
+  shift 2
+  (umask 077 && "$STAMPEDE" token create --store "$store" "$@" >"$file")
+}
+
+# start_deploy NODE NAME NAME:TAG TOKEN-FILE SELECTOR [deploy option…]: in the background; its process id is in $STARTED, its
+# progress events in $LAB/NAME.out, its receipt in $LAB/NAME.receipt.
+start_deploy() {
+  local node=$1 name=$2 image=$3 token=$4 selector=$5
+  shift 5
+  rm -f "$LAB/$name.receipt"
+  start_in "$node" "$name" "$STAMPEDE" deploy "$image" --depot "$(depot_address)" --token-file "$token" --disk "$selector" \
+    --peer-listen "$(address_of "$node"):7601" --progress json --receipt "$LAB/$name.receipt" "$@"
+}
+
+# await PID WHAT [STATUS]: its end, with that exit status (0).
+await() {
+  local status=0
+  wait "$1" || status=$?
+  [ "$status" -eq "${3:-0}" ] || { say "$2 ended with status $status instead of ${3:-0}: $(tail -n 1 "$LAB/$2.log" 2>/dev/null)"; return 1; }
+}
+
+# durable_bytes NAME: what its last progress event says; 0 before the first.
+durable_bytes() { tail -n 3 "$LAB/$1.out" | jq -Rr 'fromjson? | .bytes.durable // empty' | tail -n 1 | grep . || echo 0; }
+durable_at_least() { [ "$(durable_bytes "$1")" -ge "$2" ]; }
+verified_at_least() { [ "$(tail -n 3 "$LAB/$1.out" | jq -Rr 'fromjson? | .bytes.verified // 0' | tail -n 1 | grep . || echo 0)" -ge "$2" ]; }

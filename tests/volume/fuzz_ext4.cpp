@@ -1,0 +1,67 @@
+// The input is a kind of file system and patches to a sound one, since libext2fs refuses at its first look what is not
+// nearly sound: 1 byte kind, then patches of u24 position, u8 length, bytes.
+#include <map>
+
+#include "src/volume/ext4.h"
+#include "tests/volume/images.h"
+
+using namespace stampede;
+
+namespace {
+
+constexpr const char* kKinds[] = {
+    "-t ext4 -O ^metadata_csum,^has_journal",
+    "-t ext2",
+    "-t ext4 -O inline_data,^metadata_csum,^has_journal -I 256",
+    "-t ext4 -O metadata_csum,^has_journal",
+};
+
+const Bytes& sound(std::size_t kind) {
+  static std::map<std::size_t, Bytes> made;
+  if (const auto found = made.find(kind); found != made.end()) return found->second;
+  const volume::Scratch scratch;
+  for (int i = 0; i < 30; ++i)
+    volume::put(scratch / "tree/etc/ssh" / ("ssh_host_" + std::string(40, 'n') + std::to_string(i)), "k");
+  volume::put(scratch / "tree/etc/large", std::string(40'000, 'L'));
+  std::filesystem::create_symlink("etc/ssh", scratch / "tree/link");
+  volume::make_disk(scratch / "image", 512 << 10);
+  const auto ran =
+      volume::run(fmt::format("mke2fs -q -F -b 1024 {} -d {} {} && e2fsck -fyD {}", kKinds[kind],
+                              (scratch / "tree").string(), (scratch / "image").string(), (scratch / "image").string()));
+  if (ran.code > 1) std::abort();
+  return made[kind] = std::move(volume::MemoryBlocks::load(scratch / "image").bytes());
+}
+
+void use(volume::Ext4& files) {
+  std::ignore = files.list("/");
+  std::ignore = files.list("/link");
+  std::ignore = files.read("/etc/large", 1_MiB);
+  std::ignore = files.kind("/link/ssh_host_x");
+}
+
+void edit(volume::BlockAccess& blocks) {
+  auto files = volume::Ext4::open(blocks, {}, true);
+  if (!files) return;
+  use(*files);
+  std::ignore = files->write("/var/lib/cloud/meta-data", Bytes(3000), 0600);
+  std::ignore = files->write("/etc/large", Bytes(100), 0600);
+  const auto names = files->list("/etc/ssh");
+  for (std::size_t i = 0; names && i < names->size() && i < 40; ++i) std::ignore = files->remove("/etc/ssh/" + (*names)[i]);
+  std::ignore = files->close();
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  ByteReader in(std::as_bytes(std::span(data, size)));
+  volume::MemoryBlocks blocks(sound(in.u8() % std::size(kKinds)));
+  while (in.left() >= 4) {
+    const std::uint32_t head = in.u32();
+    const std::size_t at = (head & 0xffffff) % (blocks.bytes().size() - 256);
+    const ByteView patch = in.view(std::min<std::size_t>(head >> 24, in.left()));
+    std::ranges::copy(patch, blocks.bytes().begin() + static_cast<std::ptrdiff_t>(at));
+  }
+  if (auto files = volume::Ext4::look(blocks, {}); files) use(*files);
+  edit(blocks);
+  return 0;
+}
