@@ -83,6 +83,7 @@ run_script() {
 run_tidy() {
   run_script tidy tidy tests/tidy
   run_script tidy tidy_test tests/tidy_test
+  run_script tidy parts_test tests/parts_test
 }
 run_clang_tidy() { run_script clang-tidy clang-tidy timeout -k 10 900 tests/clang_tidy; }
 
@@ -110,7 +111,8 @@ run_program() {
   if [ "$(jq -r .protocol <<<"$test")" = gtest ]; then command+=("--gtest_output=json:$base.json"); fi
   mkdir -p "$(dirname "$base")"
   echo $'fail\t'"$name"$'\tended without a word' >"$base.result"
-  env "${assignments[@]}" timeout -k 10 "$limit" "${command[@]}" >"$base.log" 2>&1 </dev/null || status=$?
+  # The braces keep the shell's own word on a crash out of our output.
+  { env "${assignments[@]}" timeout -k 10 "$limit" "${command[@]}" >"$base.log" 2>&1 </dev/null; } 2>/dev/null || status=$?
   case $status in
     77) outcome "$base.new" skip "$name" "$(tail -n 1 "$base.log")" ;;
     *) if [[ "${command[*]}" == *--gtest_output* ]]; then read_gtest "$base" "$name" $status "$limit"
@@ -148,10 +150,10 @@ read_gtest() {
     else outcome "$base.new" "$kind" "$test" "${reason//\\n/ }"; fi
   done <"$base.cases"
   rm -f "$base.cases"
-  if [ "$3" -ne 0 ] && { [ ! -s "$base.json" ] || ! grep -q ^fail "$base.new"; }; then
+  if [ ! -s "$base.json" ] || { [ "$3" -ne 0 ] && ! grep -q ^fail "$base.new"; }; then
     test=$(awk '/\[ RUN      \]/ { at = $NF } /\[ +(OK|FAILED|SKIPPED) +\]/ { at = "" } END { print at }' "$base.log")
     outcome "$base.new" fail "${test:-$2 (the program)}" \
-      "$(how_it_ended "$3" "$4"); $(grep -m1 -E 'Sanitizer|runtime error|terminate called|what\(\)' "$base.log" || true)"
+      "$(how_it_ended "$3" "$4")$(grep -m1 -E 'Sanitizer|runtime error|terminate called|what\(\)' "$base.log" | sed 's/^/: /' || true)"
   elif [ ! -s "$base.new" ]; then
     outcome "$base.new" fail "$2 (the program)" "ran no test"
   fi
@@ -223,7 +225,7 @@ run_end_to_end_script() {
 # What failed, what was skipped and why, and the sum.
 end_report() {
   local results pass fail skip
-  mapfile -t results < <(find "$logs" -name '*.result' | sort)
+  mapfile -t results < <(find "$logs" -name '*.result' -printf '%T@ %p\n' | sort -n | cut -d' ' -f2-)
   read -r pass fail skip < <(counts "${results[@]}" </dev/null; echo)
   echo
   echo "ran in $(seconds_since "$started") s:"
