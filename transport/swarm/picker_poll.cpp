@@ -77,7 +77,7 @@ bool Picker::State::peers_busy() const {
 
 Duration Picker::State::grace(Instant now) const {
   if (alone()) return {};
-  const Duration least = std::max(kDepotGrace, depot ? depot->expected(now) : Duration{});
+  const Duration least = std::max({kDepotGrace, depot ? depot->expected(now) : Duration{}, shared()});
   return Duration(static_cast<Duration::rep>(static_cast<double>(least.count()) * patience));
 }
 

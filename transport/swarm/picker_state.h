@@ -57,7 +57,10 @@ struct Picker::State {
   // Time between spans that come without asking the depot by name, and what it must exceed for the depot to be asked in
   // addition to peers.
   Duration pace(Instant now) const { return std::max(interval, now - last_arrival); }
-  Duration slow_pace(Instant now) const { return 2 * std::max(kQuickest, depot->per_span(now)); }
+  Duration slow_pace(Instant now) const { return 2 * std::max({kQuickest, depot->per_span(now), shared()}); }
+  // In a large swarm the first spans take longer to get round, and hardly anybody has an answer to judge the depot by: wait
+  // for longer the more there are who would all ask it at once.
+  Duration shared() const { return active * std::chrono::milliseconds(1); }
   void wake(Instant candidate) { next = next ? std::min(*next, candidate) : candidate; }
   void plan(Instant now);
 
