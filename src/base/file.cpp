@@ -103,8 +103,9 @@ Result<Bytes> read_file(const std::filesystem::path& path, Size limit) {
 }
 
 Result<> replace_file(const std::filesystem::path& path, ByteView bytes, unsigned mode) {
+  // A name of its own for each process, so that two do not write one file.
   std::filesystem::path temporary = path;
-  temporary += ".new";
+  temporary += fmt::format(".new-{}", ::getpid());
   {
     STAMPEDE_TRY(const File file, File::open(temporary, O_WRONLY | O_CREAT | O_TRUNC, mode));
     STAMPEDE_CHECK(file.write_at({}, bytes));

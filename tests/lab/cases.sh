@@ -30,7 +30,7 @@ run_case() {
   wait "$watch" 2>/dev/null || true
   why=$(head -n 1 "$LAB/.why")
   case $status in
-    0) echo "ok $name ($(since "$began") s)" ;;
+    0) echo "ok $name"; say "#   $(since "$began") s" ;;
     77) report_skip "$name" "${why:-no reason}" ;;
     *)
       echo "not ok $name: ${why:-status $status}"

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # The `stampede` command in the lab: a store, a depot, tokens, deployments. Part of lib.sh.
 
-DEPOT_PORT=7600
+DEPOT_PORT=7440
 
 have_stampede() { [ -x "$STAMPEDE" ] || { echo "no $STAMPEDE; run tools/build"; return 1; }; }
 
@@ -23,14 +23,17 @@ new_token() {
   (umask 077 && "$STAMPEDE" token create --store "$store" "$@" >"$file")
 }
 
+# import_image FILE NAME:TAG STORE: prints the summary as JSON.
+import_image() { "$STAMPEDE" image import "$1" "$2" --store "$3" --json; }
+
 # start_deploy NODE NAME NAME:TAG TOKEN-FILE SELECTOR [deploy option…]: in the background; its process id is in $STARTED, its
-# progress events in $LAB/NAME.out, its receipt in $LAB/NAME.receipt.
+# progress events in $LAB/NAME.out, its receipt in $LAB/NAME.receipt, its key and enrolment in $LAB/NAME.state.
 start_deploy() {
   local node=$1 name=$2 image=$3 token=$4 selector=$5
   shift 5
   rm -f "$LAB/$name.receipt"
   start_in "$node" "$name" "$STAMPEDE" deploy "$image" --depot "$(depot_address)" --token-file "$token" --disk "$selector" \
-    --peer-listen "$(address_of "$node"):7601" --progress json --receipt "$LAB/$name.receipt" "$@"
+    --state "$LAB/$name.state" --peer-listen "$(address_of "$node"):0" --progress json --receipt "$LAB/$name.receipt" "$@"
 }
 
 # await PID WHAT [STATUS]: its end, with that exit status (0).

@@ -155,6 +155,19 @@ TEST(Swarm, ALateNodeCatchesUp) {
   EXPECT_LT(copies(s, out), 1.5);
 }
 
+// The only one that holds anything is slow; the depot is idle and does not let the others wait for it.
+TEST(Swarm, ASlowSeed) {
+  for (const std::size_t nodes : {2, 8}) {
+    Scenario s = equal("one at 1/10 has it all, others join", nodes, 300);
+    s.nodes[0].rate = 0.1;
+    for (std::size_t i = 1; i < nodes; ++i) s.nodes[i].joins = 26s;
+    const Outcome out = run(s);
+    EXPECT_EQ(out.complete(), nodes);
+    EXPECT_LT(ratio(slowest_other(out, 0), s.ideal()), nodes == 2 ? 1.3 : 2.5) << nodes;
+    fmt::print("{:>36} the others {:.3f} s\n", "", std::chrono::duration<double>(slowest_other(out, 0)).count());
+  }
+}
+
 TEST(Swarm, NodesThatDoNotServe) {
   Scenario s = equal("two of eight do not serve", 8);
   s.nodes[0].serves = s.nodes[1].serves = false;
