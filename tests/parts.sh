@@ -54,19 +54,39 @@ print_line() {  # print_line PART NAME STARTED [REMARK]
   printf '%s\n' "$text"
 }
 
-# A build counts only when it fails.
+# build KIND FOLDER [PART…]: everything, or only what these parts run: a sanitizer's build of the rest would tell nothing.
+# A build counts as a test only when it fails.
 build() {
-  local begun=$EPOCHREALTIME log=$logs/build/$1.log
+  local kind=$1 folder=$2 begun=$EPOCHREALTIME log=$logs/build/$1.log
+  shift 2
   mkdir -p "$logs/build"
-  if tools/build "$1" >"$log" 2>&1; then
-    printf '%-10s  %-18s  %-34s %7s s\n' build "$1" done "$(seconds_since "$begun")"
-    touch "$logs/build/$1.done"
+  if tools/build "$kind" build.ninja >"$log" 2>&1 && targets "$folder" "$@" | xargs -d '\n' tools/build "$kind" >>"$log" 2>&1; then
+    printf '%-10s  %-18s  %-34s %7s s\n' build "$kind" done "$(seconds_since "$begun")"
+    touch "$logs/build/$kind.done"
     return 0
   fi
-  outcome "$logs/build/$1.result" fail "build $1" "$(grep -m1 -E 'error:|ERROR' "$log" || tail -n 1 "$log")"
-  print_line build "$1" "$begun"
+  outcome "$logs/build/$kind.result" fail "build $kind" "$(grep -m1 -E 'error:|ERROR' "$log" || tail -n 1 "$log")"
+  print_line build "$kind" "$begun"
   return 1
 }
+
+# The ninja targets that parts of a build run; "all" where no part is named.
+targets() {
+  local folder=$1 part
+  shift
+  [ $# -gt 0 ] || echo all
+  for part in "$@"; do
+    if [ "$part" = fuzz ]; then fuzz_targets "$folder" | jq -r '.filename[0]'
+    else jq -rn --slurpfile tests <(tests_of "$folder" "$part") --slurpfile all <(meson introspect --targets "$folder") \
+      '$tests[].depends[] as $id | $all[0][] | select(.id == $id) | .filename[0]'; fi
+  done | sed "s|^$PWD/$folder/||" | sort -u
+}
+
+tests_of() { meson introspect --tests "$1" | jq -c --arg suite ":$2" '.[] | select(any(.suite[]; endswith($suite)))'; }
+fuzz_targets() {
+  meson introspect --targets "$1" | jq -c '.[] | select(.type == "executable" and (.name | startswith("fuzz_")))'
+}
+
 built() { [ -f "$logs/build/$1.done" ]; }
 
 # run_script PART NAME COMMAND…: one test that passes if the command does.
@@ -94,7 +114,7 @@ run_programs() {
   while IFS= read -r test; do
     while [ "$(jobs -rp | wc -l)" -ge "$workers" ]; do wait -n || true; done
     run_program "$part" "$folder" "$test" &
-  done < <(meson introspect --tests "$folder" | jq -c --arg suite ":$suite" '.[] | select(any(.suite[]; endswith($suite)))')
+  done < <(tests_of "$folder" "$suite")
   wait
 }
 
@@ -171,7 +191,7 @@ run_fuzz() {
     while [ "$(jobs -rp | wc -l)" -ge "$workers" ]; do wait -n || true; done
     run_fuzz_target "$1" "$(jq -r .name <<<"$target")" "$(jq -r '.filename[0]' <<<"$target")" \
       "$(dirname "$(jq -r .defined_in <<<"$target")")" &
-  done < <(meson introspect --targets build-asan | jq -c '.[] | select(.type == "executable" and (.name | startswith("fuzz_")))')
+  done < <(fuzz_targets build-asan)
   wait
 }
 
