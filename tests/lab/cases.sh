@@ -5,6 +5,8 @@
 
 CASES_FAILED=0
 
+# A name holds no ": ", which parts it from the reason.
+#
 # run_case NAME SECONDS FUNCTION [ARG…]: runs it in a sub-shell with `set -e`, in a process group of its own that is killed
 # when the time is over, and undoes what it made.
 run_case() {

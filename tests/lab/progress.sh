@@ -24,16 +24,17 @@ show_progress() {
 # "NAME<tab>STAGE<tab>PERCENT<tab>MiB/s<tab>share from peers, percent<tab>seconds to go", a line for each target.
 latest_events() {
   local name
-  for name; do printf '%s\t%s\n' "$name" "$(tail -n 1 "$LAB/$name.out" 2>/dev/null)"; done |
-    jq -Rr 'split("\t") as [$name, $line] | ($line | fromjson? // {}) as $e
-      | ($e.bytes // {}) as $b | (($b.depot // 0) + ($b.peers // 0) + ($b.local // 0)) as $came
+  for name; do printf '%s\t%s\n' "$name" "$(tail -n 4 "$LAB/$name.out" 2>/dev/null | tr '\n' '\036')"; done |
+    jq -Rr 'split("\t") as [$name, $lines] | [$lines | split("\u001e")[] | fromjson? // empty] as $events
+      | ($events | last // {}) as $e | ([$events[] | select(.bytes)] | last // {}) as $p
+      | ($p.bytes // {}) as $b | (($b.depot // 0) + ($b.peers // 0) + ($b.local // 0)) as $came
       | [$name,
          (if $e.event == "finished" then $e.verdict else $e.stage // "starting" end),
-         (if $e.event == "finished" and $e.verdict == "success" then 100
+         (if $e.verdict == "success" or ($e.stage // "" | IN("flush", "read-back", "first-boot", "commit")) then 100
           elif ($b.total // 0) > 0 then [($b.verified // 0) * 100 / $b.total | floor, 100] | min else 0 end),
-         (($e.rate // 0) / 1048576 | floor),
+         (($p.rate // 0) / 1048576 | floor),
          (if $came > 0 then ($b.peers // 0) * 100 / $came | floor else 0 end),
-         ($e.eta_seconds // "" | if type == "number" then ceil else . end)] | map(tostring) | join("\t")'
+         ($p.eta_seconds // "" | if type == "number" then ceil else . end)] | map(tostring) | join("\t")'
 }
 
 draw_lines() {
@@ -47,7 +48,8 @@ draw_lines() {
 tell_milestones() {
   local name stage percent rest mark
   while IFS=$'\t' read -r name stage percent rest; do
-    mark="$stage $((percent / 25 * 25)) %"
+    mark=$stage
+    [ "$stage" != transfer ] || mark+=" $((percent / 25 * 25)) %"
     [ "$mark" != "$(cat "$LAB/.told-$name" 2>/dev/null)" ] || continue
     echo "$mark" >"$LAB/.told-$name"
     printf '  %6.1f s  %-10s %s\n' "$1" "$name" "$mark"
@@ -58,8 +60,8 @@ tell_milestones() {
 show_timeline() {
   local name
   for name; do jq -c --arg name "$name" '{name: $name, stages, bytes}' "$LAB/$name.receipt"; done |
-    jq -rs '(map(.stages | map(.start + .seconds) | max) | max) as $end | .[]
-      | .name as $n | .stages[] | [$n, .name, .start, .seconds, $end] | map(tostring) | join("\t")' |
+    jq -rs '(map(.stages | map(.start + .seconds) | max) | max) as $until | .[]
+      | .name as $n | .stages[] | [$n, .name, .start, .seconds, $until] | map(tostring) | join("\t")' |
     awk -F '\t' -v width=60 '
       function flush_line() { if (who != "") printf "  %-10s |%-*s| %.2f s\n", who, width, line, last }
       BEGIN { split("connect:c plan:p transfer:t flush:f read-back:r first-boot:b commit:w", a, " ")
