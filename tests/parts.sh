@@ -54,19 +54,39 @@ print_line() {  # print_line PART NAME STARTED [REMARK]
   printf '%s\n' "$text"
 }
 
-# A build counts only when it fails.
+# build KIND FOLDER [PART…]: everything, or only what these parts run: a sanitizer's build of the rest would tell nothing.
+# A build counts as a test only when it fails.
 build() {
-  local begun=$EPOCHREALTIME log=$logs/build/$1.log
+  local kind=$1 folder=$2 begun=$EPOCHREALTIME log=$logs/build/$1.log
+  shift 2
   mkdir -p "$logs/build"
-  if tools/build "$1" >"$log" 2>&1; then
-    printf '%-10s  %-18s  %-34s %7s s\n' build "$1" done "$(seconds_since "$begun")"
-    touch "$logs/build/$1.done"
+  if tools/build "$kind" build.ninja >"$log" 2>&1 && targets "$folder" "$@" | xargs -d '\n' tools/build "$kind" >>"$log" 2>&1; then
+    printf '%-10s  %-18s  %-34s %7s s\n' build "$kind" done "$(seconds_since "$begun")"
+    touch "$logs/build/$kind.done"
     return 0
   fi
-  outcome "$logs/build/$1.result" fail "build $1" "$(grep -m1 -E 'error:|ERROR' "$log" || tail -n 1 "$log")"
-  print_line build "$1" "$begun"
+  outcome "$logs/build/$kind.result" fail "build $kind" "$(grep -m1 -E 'error:|ERROR' "$log" || tail -n 1 "$log")"
+  print_line build "$kind" "$begun"
   return 1
 }
+
+# The ninja targets that parts of a build run; "all" where no part is named.
+targets() {
+  local folder=$1 part
+  shift
+  [ $# -gt 0 ] || echo all
+  for part in "$@"; do
+    if [ "$part" = fuzz ]; then fuzz_targets "$folder" | jq -r '.filename[0]'
+    else jq -rn --slurpfile tests <(tests_of "$folder" "$part") --slurpfile all <(meson introspect --targets "$folder") \
+      '$tests[].depends[] as $id | $all[0][] | select(.id == $id) | .filename[0]'; fi
+  done | sed "s|^$PWD/$folder/||" | sort -u
+}
+
+tests_of() { meson introspect --tests "$1" | jq -c --arg suite ":$2" '.[] | select(any(.suite[]; endswith($suite)))'; }
+fuzz_targets() {
+  meson introspect --targets "$1" | jq -c '.[] | select(.type == "executable" and (.name | startswith("fuzz_")))'
+}
+
 built() { [ -f "$logs/build/$1.done" ]; }
 
 # run_script PART NAME COMMAND…: one test that passes if the command does.
@@ -83,6 +103,7 @@ run_script() {
 run_tidy() {
   run_script tidy tidy tests/tidy
   run_script tidy tidy_test tests/tidy_test
+  run_script tidy parts_test tests/parts_test
 }
 run_clang_tidy() { run_script clang-tidy clang-tidy timeout -k 10 900 tests/clang_tidy; }
 
@@ -93,7 +114,7 @@ run_programs() {
   while IFS= read -r test; do
     while [ "$(jobs -rp | wc -l)" -ge "$workers" ]; do wait -n || true; done
     run_program "$part" "$folder" "$test" &
-  done < <(meson introspect --tests "$folder" | jq -c --arg suite ":$suite" '.[] | select(any(.suite[]; endswith($suite)))')
+  done < <(tests_of "$folder" "$suite")
   wait
 }
 
@@ -110,7 +131,8 @@ run_program() {
   if [ "$(jq -r .protocol <<<"$test")" = gtest ]; then command+=("--gtest_output=json:$base.json"); fi
   mkdir -p "$(dirname "$base")"
   echo $'fail\t'"$name"$'\tended without a word' >"$base.result"
-  env "${assignments[@]}" timeout -k 10 "$limit" "${command[@]}" >"$base.log" 2>&1 </dev/null || status=$?
+  # The braces keep the shell's own word on a crash out of our output.
+  { env "${assignments[@]}" timeout -k 10 "$limit" "${command[@]}" >"$base.log" 2>&1 </dev/null; } 2>/dev/null || status=$?
   case $status in
     77) outcome "$base.new" skip "$name" "$(tail -n 1 "$base.log")" ;;
     *) if [[ "${command[*]}" == *--gtest_output* ]]; then read_gtest "$base" "$name" $status "$limit"
@@ -148,10 +170,10 @@ read_gtest() {
     else outcome "$base.new" "$kind" "$test" "${reason//\\n/ }"; fi
   done <"$base.cases"
   rm -f "$base.cases"
-  if [ "$3" -ne 0 ] && { [ ! -s "$base.json" ] || ! grep -q ^fail "$base.new"; }; then
+  if [ ! -s "$base.json" ] || { [ "$3" -ne 0 ] && ! grep -q ^fail "$base.new"; }; then
     test=$(awk '/\[ RUN      \]/ { at = $NF } /\[ +(OK|FAILED|SKIPPED) +\]/ { at = "" } END { print at }' "$base.log")
     outcome "$base.new" fail "${test:-$2 (the program)}" \
-      "$(how_it_ended "$3" "$4"); $(grep -m1 -E 'Sanitizer|runtime error|terminate called|what\(\)' "$base.log" || true)"
+      "$(how_it_ended "$3" "$4")$(grep -m1 -E 'Sanitizer|runtime error|terminate called|what\(\)' "$base.log" | sed 's/^/: /' || true)"
   elif [ ! -s "$base.new" ]; then
     outcome "$base.new" fail "$2 (the program)" "ran no test"
   fi
@@ -169,7 +191,7 @@ run_fuzz() {
     while [ "$(jobs -rp | wc -l)" -ge "$workers" ]; do wait -n || true; done
     run_fuzz_target "$1" "$(jq -r .name <<<"$target")" "$(jq -r '.filename[0]' <<<"$target")" \
       "$(dirname "$(jq -r .defined_in <<<"$target")")" &
-  done < <(meson introspect --targets build-asan | jq -c '.[] | select(.type == "executable" and (.name | startswith("fuzz_")))')
+  done < <(fuzz_targets build-asan)
   wait
 }
 
@@ -223,7 +245,7 @@ run_end_to_end_script() {
 # What failed, what was skipped and why, and the sum.
 end_report() {
   local results pass fail skip
-  mapfile -t results < <(find "$logs" -name '*.result' | sort)
+  mapfile -t results < <(find "$logs" -name '*.result' -printf '%T@ %p\n' | sort -n | cut -d' ' -f2-)
   read -r pass fail skip < <(counts "${results[@]}" </dev/null; echo)
   echo
   echo "ran in $(seconds_since "$started") s:"

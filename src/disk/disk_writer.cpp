@@ -188,6 +188,7 @@ Result<> DiskWriter::commit() {
   STAMPEDE_CHECK(read_back({}, sector));
   blocks_.hold(false);
   stage_ = Stage::committed;
+  disk_.announce_table();
   return {};
 }
 

@@ -10,6 +10,7 @@
 #include <cerrno>
 
 #include "src/disk/guard_file.h"
+#include "src/disk/patience.h"
 #include "src/disk/rules.h"
 #include "src/disk/sysfs.h"
 
@@ -53,10 +54,14 @@ Result<Disk> select(const Selector& selector, const std::vector<Disk>& disks, co
   return fail(Code::several_match, "{} matches {}: name one by dev:", selector.text(), fmt::join(names, ", "));
 }
 
+Result<> known_use(const Disk& disk, const SystemPaths& paths) {
+  const auto facts = describe(disk.path, paths);
+  return facts ? check_unused(*facts) : Result<>{};
+}
+
 // Why the disk cannot be opened: by its uses if they tell, else by errno.
 Error cannot_open(const Disk& disk, int error_number, const SystemPaths& paths) {
-  if (const auto facts = describe(disk.path, paths))
-    if (const auto unused = check_unused(*facts); !unused) return unused.error();
+  if (const auto used = known_use(disk, paths); !used) return used.error();
   const std::string text = errno_text(error_number);
   switch (error_number) {
     case EBUSY:
@@ -99,8 +104,14 @@ Result<Disk> check_identity(const File& file, const Disk& selected, const System
 }
 
 Result<GuardedDisk> open_device(const Disk& selected, const Needs& needs, const SystemPaths& paths) {
-  const int fd = ::open(selected.path.c_str(), O_RDWR | O_EXCL | O_DIRECT | O_CLOEXEC);
-  if (fd < 0) return std::unexpected(cannot_open(selected, errno, paths));
+  int fd = -1;
+  int error = 0;
+  with_patience([&] {
+    fd = ::open(selected.path.c_str(), O_RDWR | O_EXCL | O_DIRECT | O_CLOEXEC);
+    error = errno;
+    return fd >= 0 || error != EBUSY || !known_use(selected, paths);
+  });
+  if (fd < 0) return std::unexpected(cannot_open(selected, error, paths));
   GuardedDisk disk;
   disk.file = File(fd, selected.path);
   STAMPEDE_TRY(disk.identity, check_identity(disk.file, selected, paths));

@@ -4,7 +4,8 @@
 // device number, size, serial, WWN) is read again from the open descriptor; it is opened with O_EXCL (files: flock).
 // Then, each with its own code: mounted, swap, in_use (holders), read_only, own_disk, too_small, sector_size, and
 // foreign_content: what is neither blank nor an interrupted deployment of ours is overwritten only where `overwrite` is the
-// disk's GUID, serial, WWN or path. Order of checks: as listed here, so that a message names the gravest.
+// disk's GUID, serial, WWN or path. Order of checks: as listed here, so that a message names the gravest. A disk that is
+// held for no known reason is tried for a second: a killed writer's last writes hold it until they have ended.
 #pragma once
 
 #include <optional>

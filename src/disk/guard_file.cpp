@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "src/disk/patience.h"
 #include "src/disk/rules.h"
 #include "src/disk/sysfs.h"
 
@@ -42,7 +43,7 @@ Error cannot_open(const fs::path& path, int error_number) {
 }
 
 Result<> lock(const File& file) {
-  if (::flock(file.fd(), LOCK_EX | LOCK_NB) == 0) return {};
+  if (with_patience([&] { return ::flock(file.fd(), LOCK_EX | LOCK_NB) == 0; })) return {};
   return fail(Code::in_use, "{} is locked by another program: is it being deployed already?", file.name());
 }
 

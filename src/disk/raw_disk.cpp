@@ -1,5 +1,7 @@
 #include "src/disk/raw_disk.h"
 
+#include <linux/fs.h>
+#include <sys/ioctl.h>
 #include <sys/types.h>
 #include <unistd.h>
 
@@ -99,6 +101,10 @@ Result<> RawDisk::flush() {
   if (auto flushed = disk_.file.sync(); !flushed)
     return fail(Code::flush_failed, "{}; what was written may be lost: deploy again", flushed.error().message);
   return {};
+}
+
+void RawDisk::announce_table() {
+  if (!disk_.is_file) ::ioctl(fd(), BLKRRPART);
 }
 
 }  // namespace stampede::disk

@@ -25,6 +25,8 @@ class RawDisk {
   Result<> write(Offset at, ByteView bytes);
   // Errors: flush_failed.
   Result<> flush();
+  // Has the kernel look for partitions again, where the disk can have them. No error: the disk is whole without it.
+  void announce_table();
 
  private:
   Result<> check_inside(Offset at, std::size_t size) const;

@@ -20,11 +20,13 @@ Result<std::vector<std::string>> host_keys(const Ext4& files) {
   return names;
 }
 
-// Nothing to remove; or the link that Debian's dbus has to /etc/machine-id, which is emptied anyhow.
+// Nothing to remove, or a folder, which is none of the files meant; or the link that Debian's dbus has to /etc/machine-id,
+// which is emptied anyhow.
 Result<bool> is_needless(const Ext4& files, const FileEdit& edit) {
   if (edit.kind != FileEdit::Kind::remove) return false;
   STAMPEDE_TRY(const Ext4::Kind kind, files.kind(edit.path));
-  return kind == Ext4::Kind::none || (kind == Ext4::Kind::link && edit.path == "/var/lib/dbus/machine-id");
+  return kind == Ext4::Kind::none || kind == Ext4::Kind::folder ||
+         (kind == Ext4::Kind::link && edit.path == "/var/lib/dbus/machine-id");
 }
 
 Result<std::vector<FileEdit>> make_edits(volume::BlockAccess& blocks, const volume::ImageFacts& facts,
@@ -54,14 +56,12 @@ Result<> read_back(const Ext4& files, const FileEdit& edit) {
   return fail(Code::readback_mismatch, "{} does not hold what was written", edit.path);
 }
 
-bool is_ext(std::string_view filesystem) { return filesystem == "ext4" || filesystem == "ext3" || filesystem == "ext2"; }
-
 }  // namespace
 
 Result<> check(const volume::ImageFacts& facts) {
   if (!facts.root)
     return fail(Code::cannot_customise, "the image has no root file system that is known; deploy it without an instance");
-  if (!is_ext(facts.root->filesystem))
+  if (!volume::is_ext(facts.root->filesystem))
     return fail(Code::cannot_customise, "the image's root file system is {}; only ext4 can be customised",
                 facts.root->filesystem.empty() ? "unknown" : facts.root->filesystem);
   if (!facts.root->clean)

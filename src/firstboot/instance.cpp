@@ -75,7 +75,10 @@ Result<> take_member(Instance& out, const Yaml& key, const Yaml& value) {
     return {};
   }
   if (key.text == "user_data") {
-    STAMPEDE_TRY(out.user_data, word(value, "user_data"));
+    STAMPEDE_TRY(const std::string text, word(value, "user_data"));
+    auto checked = check_user_data(text);
+    if (!checked) return fail_at(value, checked.error().message);
+    out.user_data = std::move(*checked);
     return {};
   }
   return fail_at(
@@ -123,6 +126,12 @@ Result<std::string> check_role(std::string_view text) {
                 "'{}' is no role: it must have 1 to {} of a-z, 0-9, '.', '_', '-' and begin with a letter or digit",
                 shown(text), kMostRole);
   return std::string(text);
+}
+
+Result<std::string> check_user_data(std::string_view text) {
+  for (const std::string_view start : {"#", "Content-Type:", "MIME-Version:", "\x1f\x8b"})
+    if (text.starts_with(start)) return std::string(text);
+  return fail(Code::usage, "user data must begin with '#cloud-config' or '#!'; cloud-init would ignore it");
 }
 
 Result<Instance> parse_instance(std::string_view yaml) {

@@ -30,7 +30,9 @@ Result<Instance> parse_instance(std::string_view yaml);
 // Each checks and normalises one part: for the flags, which are the file's shorthand.
 Result<std::string> check_hostname(std::string_view text);  // RFC 1123, at most 253; one or more labels
 Result<std::string> check_role(std::string_view text);      // [a-z0-9][a-z0-9._-]*
-Result<std::string> parse_network(std::string_view yaml);   // version 2, known top-level keys
+// Not empty, and of a kind that cloud-init acts on: a line that begins with '#', a MIME message, or gzip.
+Result<std::string> check_user_data(std::string_view text);
+Result<std::string> parse_network(std::string_view yaml);                           // version 2, known top-level keys
 Result<std::vector<std::string>> parse_ssh_keys(std::string_view authorized_keys);  // comments and empty lines skipped
 // Flags win over the file; roles and keys are appended.
 Instance merge(Instance file, Instance flags);

@@ -23,7 +23,7 @@ Result<swarm::MemberId> SwarmRoom::join(const wire::Join& join, Member member) {
   const swarm::MemberId id = next_++;
   const Instant now = system_clock().now();
   members_[id] = std::move(member);
-  origin_.join(id, std::move(*have), now);
+  origin_.join(id, std::move(*have), now, join.port != 0);
   changed_ = true;
   // The newcomer at once: until it knows that it is not alone it takes everything from the depot.
   members_[id].connection->send(list_for(id, origin_.active(now)));

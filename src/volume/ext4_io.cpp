@@ -1,7 +1,13 @@
 #include "src/volume/ext4_io.h"
 
+#include <et/com_err.h>
+
+#include <array>
 #include <cerrno>
+#include <cstdarg>
+#include <cstdio>
 #include <mutex>
+#include <utility>
 
 namespace stampede::volume {
 
@@ -9,6 +15,7 @@ namespace {
 
 // ext2fs_open2() hands nothing but a name to the manager's open(); this is how the channel gets there.
 thread_local Channel* opening = nullptr;
+thread_local std::string complaint;
 
 extern "C" {
 
@@ -39,6 +46,12 @@ struct_io_manager make_manager() {
   return manager;
 }
 struct_io_manager the_manager = make_manager();
+
+void note_complaint(const char*, long, const char* format, va_list arguments) {
+  std::array<char, 200> text{};
+  std::vsnprintf(text.data(), text.size(), format, arguments);
+  if (complaint.empty()) complaint = text.data();
+}
 
 Channel& channel_of(io_channel io) { return *static_cast<Channel*>(io->private_data); }
 
@@ -142,11 +155,17 @@ errcode_t channel_write_byte(io_channel io, unsigned long offset, int count, con
 
 errcode_t open_over(Channel& channel, int flags, ext2_filsys* out) {
   static std::once_flag once;
-  std::call_once(once, [] { initialize_ext2_error_table(); });
+  std::call_once(once, [] {
+    initialize_ext2_error_table();
+    set_com_err_hook(note_complaint);
+  });
+  complaint.clear();
   opening = &channel;
   const errcode_t error = ext2fs_open2("disk", nullptr, flags, 0, 0, &the_manager, out);
   opening = nullptr;
   return error;
 }
+
+std::string take_complaint() { return std::exchange(complaint, {}); }
 
 }  // namespace stampede::volume

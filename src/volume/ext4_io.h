@@ -5,6 +5,7 @@
 #include <ext2fs/ext2fs.h>
 
 #include <optional>
+#include <string>
 
 #include "src/base/error.h"
 #include "src/base/units.h"
@@ -25,5 +26,9 @@ struct Channel {
 
 // Opens a file system over `channel`, which must outlive it.
 errcode_t open_over(Channel& channel, int flags, ext2_filsys* out);
+
+// What libext2fs has complained of in this thread since the last call: it reports some damage in passing, through com_err,
+// and goes on. Empty if nothing.
+std::string take_complaint();
 
 }  // namespace stampede::volume

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <tuple>
 
 #include "src/base/seams.h"
 #include "src/volume/superblock.h"
@@ -57,6 +58,7 @@ FileSystem::~FileSystem() {
 
 void FileSystem::begin() {
   channel_.read_error.reset();
+  std::ignore = take_complaint();
   channel_.read_budget = std::clamp(channel_.size * 16, kLeastRead, kMostRead).bytes;
 }
 
@@ -159,6 +161,8 @@ Result<> FileSystem::close() {
     return out;
   }
   if (channel_.write_error) return pass(*channel_.write_error, "cannot close the ext4 file system");
+  if (const std::string complaint = take_complaint(); !complaint.empty())
+    return fail(Code::write_failed, "cannot close the ext4 file system: {}", complaint);
   return channel_.blocks->flush();
 }
 

@@ -21,6 +21,8 @@ std::uint32_t extra_seconds(UnixTime time) {
 
 Result<> FileSystem::checked(Result<> done) {
   if (done && channel_.write_error) done = std::unexpected(*channel_.write_error);
+  if (const std::string complaint = take_complaint(); done && !complaint.empty())
+    done = fail(Code::cannot_customise, "the file system is damaged: {}; run e2fsck", complaint);
   if (!done && !spoiled_) spoiled_ = done.error();
   return done;
 }

@@ -41,6 +41,12 @@ std::vector<std::string> firmware_of(const File& disk, const std::vector<Partiti
   return out;
 }
 
+// libblkid does not tell a disk that cannot be read from one that holds nothing.
+Result<> first_bytes_are_readable(const File& disk, Size size) {
+  Bytes start(std::min<std::uint64_t>(size.bytes, 4096));
+  return disk.read_at({}, start);
+}
+
 // The root of a disk without a table is one file system from the first byte to the last, which find_root() knows as a
 // partition without a number.
 std::optional<RootFacts> root_without_table(BlockAccess& blocks, const File& disk, Size size) {
@@ -55,8 +61,14 @@ std::optional<RootFacts> root_without_table(BlockAccess& blocks, const File& dis
 }  // namespace
 
 Result<ImageFacts> inspect(const std::filesystem::path& path) {
+  // Judged before it is opened: opening a pipe waits for its other end.
+  std::error_code error;
+  const auto status = std::filesystem::status(path, error);
+  if (!std::filesystem::is_regular_file(status) && !std::filesystem::is_block_file(status))
+    return fail(Code::usage, "{} is not a disk image or a block device", path.string());
   STAMPEDE_TRY(const File disk, File::open(path, O_RDONLY));
   STAMPEDE_TRY(const Size size, disk.size());
+  STAMPEDE_CHECK(first_bytes_are_readable(disk, size));
   STAMPEDE_TRY(const auto blocks, open_blocks(path, false));
   ImageFacts facts;
   if (auto table = find_table(disk, size, false); table) {

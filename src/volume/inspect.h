@@ -26,6 +26,9 @@ struct PartitionFacts {
   std::string uuid;
 };
 
+// ext2, ext3 or ext4: what Ext4 reads and edits.
+bool is_ext(std::string_view filesystem);
+
 struct RootFacts {
   unsigned partition = 0;  // 0: the file system fills the disk, no table
   Offset offset;

@@ -26,8 +26,6 @@ constexpr std::pair<std::string_view, std::string_view> kRootTypes[] = {
     {"5eead9a9-fe09-4a1e-a1d7-520d00531306", "s390x"},   {"77055800-792c-4f94-b39a-98c91b762bb6", "loongarch64"},
 };
 
-bool is_ext(std::string_view filesystem) { return filesystem == "ext4" || filesystem == "ext3" || filesystem == "ext2"; }
-
 RootFacts root_of(const PartitionFacts& partition) {
   return {.partition = partition.number,
           .offset = partition.offset,
@@ -66,6 +64,8 @@ std::optional<std::string> architecture_in(const Ext4& files) {
 }
 
 }  // namespace
+
+bool is_ext(std::string_view filesystem) { return filesystem == "ext4" || filesystem == "ext3" || filesystem == "ext2"; }
 
 std::optional<std::string> architecture_of_type(std::string_view type_guid) {
   const auto* const at = std::ranges::find(kRootTypes, type_guid, [](const auto& pair) { return pair.first; });

@@ -51,7 +51,7 @@ void expect_recovers(const Scratch& scratch) {
 
 TEST(Crash, AKillAtAnyChunkLosesNothingThatWasCommitted) {
   std::size_t recovered = 0;
-  for (const std::uint64_t puts : {0UL, 1UL, 60UL, 120UL, 100'000UL}) {
+  for (const std::uint64_t puts : {0UL, 60UL, 120UL, 100'000UL}) {
     SCOPED_TRACE(puts);
     const Scratch scratch;
     write_image(scratch / "earlier", {800 * 4096}, filesystem_like(1, 800));
@@ -81,7 +81,7 @@ TEST(Crash, AKillAtAnyMomentLosesNothingThatWasCommitted) {
   SeededRandom random(77);
   const Scratch scratch;
   write_image(scratch / "image", {3000 * 4096}, filesystem_like(3, 3000));
-  for (int round = 0; round < 6; ++round) {
+  for (int round = 0; round < 4; ++round) {
     SCOPED_TRACE(round);
     const Scratch own;
     std::filesystem::copy_file(scratch / "image", own / "image");

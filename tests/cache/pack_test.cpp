@@ -136,7 +136,7 @@ TEST(Recovery, KeepsEveryWholeRecordBeforeTheTear) {
     for (const auto& chunk : chunks) ends.push_back(pack->footer().find(chunk.id)->end());
   }
   SeededRandom random(5);
-  for (int round = 0; round < 60; ++round) {
+  for (int round = 0; round < 40; ++round) {
     SCOPED_TRACE(round);
     const Scratch folder;
     const std::size_t tear = round < 3 ? static_cast<std::size_t>(round) * 15 : random.below(whole->size() + 1);

@@ -21,8 +21,8 @@ struct Snapshot {
 
 struct Scenario {
   std::string name;
-  Size disk = 4_MiB;
-  Size image = 4_MiB;
+  Size disk = 2_MiB;
+  Size image = 2_MiB;
   std::uint32_t sector = 512;
   enum class Old { blank, gpt, mbr } old = Old::gpt;
 };
@@ -32,7 +32,7 @@ std::ostream& operator<<(std::ostream& out, const Scenario& scenario) { return o
 Table full_table(std::byte id, Size size, std::uint32_t sector) {
   const std::uint64_t reserved = sector + 128 * 128;
   const std::uint64_t from = sector + reserved, to = size.bytes - reserved;
-  return {id, {{{from}, {1'048'576}}, {{from + 1'048'576}, {to - from - 1'048'576}}}};
+  return {id, {{{from}, {524'288}}, {{from + 524'288}, {to - from - 524'288}}}};
 }
 
 class Crash : public ::testing::TestWithParam<Scenario> {
@@ -79,8 +79,7 @@ class Crash : public ::testing::TestWithParam<Scenario> {
     ASSERT_TRUE(table.id == kOld || table.id == kNew);
     ASSERT_FALSE(table.partitions.empty());
     for (const Range& range : table.partitions)
-      EXPECT_TRUE(std::ranges::equal(disk.subspan(range.at.bytes, range.length.bytes),
-                                     ByteView(whole).subspan(range.at.bytes, range.length.bytes)))
+      EXPECT_EQ(std::memcmp(disk.data() + range.at.bytes, whole.data() + range.at.bytes, range.length.bytes), 0)
           << reader << " finds the " << (table.id == kOld ? "old" : "new") << " table on a disk that is not whole";
   }
 
@@ -126,8 +125,8 @@ void Crash::every_step_torn_is_safe() {
     const Bytes& to = snapshots_[i].disk;
     std::vector<std::uint64_t> changed;
     for (std::uint64_t at = 0; at < from.size(); at += sector)
-      if (!std::ranges::equal(ByteView(from).subspan(at, sector), ByteView(to).subspan(at, sector))) changed.push_back(at);
-    const int tries = changed.size() < 2 ? 0 : 12;
+      if (std::memcmp(from.data() + at, to.data() + at, sector) != 0) changed.push_back(at);
+    const int tries = changed.size() < 2 ? 0 : 8;
     for (int t = 0; t < tries; ++t) {
       Bytes torn = from;
       const std::uint64_t share = random.below(16) + 1;  // from nearly nothing to nearly all
@@ -184,12 +183,12 @@ TEST_P(Crash, IsSafeAtAnyMoment) {
 
 INSTANTIATE_TEST_SUITE_P(Disks, Crash,
                          ::testing::Values(Scenario{.name = "gpt_same_size"},
-                                           Scenario{.name = "gpt_larger_disk", .image = 3_MiB},
+                                           Scenario{.name = "gpt_larger_disk", .image = 1600_KiB},
                                            Scenario{.name = "mbr", .old = Scenario::Old::mbr},
-                                           Scenario{.name = "mbr_larger_disk", .image = 3_MiB, .old = Scenario::Old::mbr},
+                                           Scenario{.name = "mbr_larger_disk", .image = 1600_KiB, .old = Scenario::Old::mbr},
                                            Scenario{.name = "blank", .old = Scenario::Old::blank},
                                            Scenario{.name = "gpt_4096", .sector = 4096},
-                                           Scenario{.name = "gpt_4096_larger_disk", .image = 3_MiB, .sector = 4096}),
+                                           Scenario{.name = "gpt_4096_larger_disk", .image = 1600_KiB, .sector = 4096}),
                          [](const auto& param) { return param.param.name; });
 
 }  // namespace

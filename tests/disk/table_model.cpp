@@ -1,6 +1,7 @@
 #include "tests/disk/table_model.h"
 
 #include <algorithm>
+#include <array>
 
 namespace stampede::disk {
 
@@ -8,12 +9,18 @@ namespace {
 
 constexpr std::uint64_t kEntries = 128, kEntrySize = 128;
 
+constexpr std::array<std::uint32_t, 256> kCrc = [] {
+  std::array<std::uint32_t, 256> table{};
+  for (std::uint32_t i = 0; i < 256; ++i) {
+    table[i] = i;
+    for (int bit = 0; bit < 8; ++bit) table[i] = table[i] >> 1 ^ ((table[i] & 1) != 0 ? 0xedb88320U : 0);
+  }
+  return table;
+}();
+
 std::uint32_t crc32(ByteView bytes) {
   std::uint32_t crc = ~0U;
-  for (const std::byte b : bytes) {
-    crc ^= std::to_integer<std::uint32_t>(b);
-    for (int i = 0; i < 8; ++i) crc = crc >> 1 ^ (crc & 1 ? 0xedb88320U : 0);
-  }
+  for (const std::byte b : bytes) crc = crc >> 8 ^ kCrc[(crc ^ std::to_integer<std::uint32_t>(b)) & 255];
   return ~crc;
 }
 

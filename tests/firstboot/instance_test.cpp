@@ -161,6 +161,27 @@ TEST(Network, Refuses) {
   EXPECT_NE(error("[]"), "no error");
 }
 
+TEST(UserData, WhatCloudInitActsOn) {
+  for (const char* good : {"#cloud-config\n", "#!/bin/sh\n", "Content-Type: multipart/mixed\n"})
+    EXPECT_TRUE(check_user_data(good));
+  for (const char* bad : {"", "packages: [x]\n", " #cloud-config\n"}) EXPECT_FALSE(check_user_data(bad)) << bad;
+  EXPECT_NE(error_of("hostname: a\nuser_data: x\n").find("line 2"), std::string::npos);
+}
+
+TEST(SshKeys, RealOnes) {
+  if (!volume::have("ssh-keygen")) GTEST_SKIP() << "needs ssh-keygen";
+  const volume::Scratch scratch;
+  for (const char* type : {"ed25519", "rsa -b 2048", "ecdsa -b 521"}) {
+    const auto ran = volume::run(fmt::format("cd {0} && rm -f k k.pub && ssh-keygen -q -N '' -t {1} -f k && cat k.pub",
+                                             scratch.path().string(), type));
+    ASSERT_EQ(ran.code, 0) << ran.output;
+    const auto got = parse_ssh_keys(ran.output);
+    ASSERT_TRUE(got) << type << ": " << got.error().message;
+    EXPECT_EQ(got->size(), 1U);
+    EXPECT_FALSE(parse_ssh_keys(volume::run("cat " + (scratch / "k").string()).output));
+  }
+}
+
 TEST(Merge, FlagsWinAndListsGrow) {
   const Instance file{.hostname = "file", .roles = {"a", "b"}, .network = "n", .ssh_keys = {"k1"}, .user_data = "u"};
   const Instance flags{.hostname = "flag", .roles = {"b", "c"}, .network = {}, .ssh_keys = {"k2"}, .user_data = {}};

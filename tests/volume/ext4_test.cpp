@@ -292,6 +292,20 @@ TEST_F(Ext4Faults, DeepHashTrees) {
   EXPECT_EQ(check.code, 0) << check.output;
 }
 
+// libext2fs only mumbles when a file's block lies outside the file system; the edit must say so.
+TEST_F(Ext4Faults, DamageFoundInPassingIsAnError) {
+  const std::string image = (scratch_ / "d").string();
+  make_disk(image, 8U << 20);
+  ASSERT_EQ(run(fmt::format("mke2fs -q -F -t ext2 -b 1024 -d {} {}", (scratch_ / "tree").string(), image)).code, 0);
+  ASSERT_EQ(run(fmt::format("debugfs -w -R 'sif /etc/hostname block[0] 99999999' {}", image)).code, 0);
+  MemoryBlocks blocks = MemoryBlocks::load(image);
+  auto files = Ext4::open(blocks, {}, true).value();
+  const auto done = files.write("/etc/hostname", as_bytes("x"), 0644);
+  ASSERT_FALSE(done);
+  EXPECT_NE(done.error().message.find("damaged"), std::string::npos) << done.error().message;
+  EXPECT_FALSE(files.close());
+}
+
 TEST_F(Ext4Faults, AtAnOffset) {
   Bytes disk(1U << 20);
   MemoryBlocks alone = MemoryBlocks::load(scratch_ / "image");

@@ -54,10 +54,13 @@ void edit(volume::BlockAccess& blocks) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   ByteReader in(std::as_bytes(std::span(data, size)));
-  volume::MemoryBlocks blocks(sound(in.u8() % std::size(kKinds)));
+  const std::uint8_t choice = in.u8();
+  volume::MemoryBlocks blocks(sound(choice % std::size(kKinds)));
+  // Mostly the superblock, the descriptors, the bitmaps and the inodes; else everything.
+  const std::size_t range = choice < 0xc0 ? 40'000 : blocks.bytes().size() - 256;
   while (in.left() >= 4) {
     const std::uint32_t head = in.u32();
-    const std::size_t at = (head & 0xffffff) % (blocks.bytes().size() - 256);
+    const std::size_t at = (head & 0xffffff) % range;
     const ByteView patch = in.view(std::min<std::size_t>(head >> 24, in.left()));
     std::ranges::copy(patch, blocks.bytes().begin() + static_cast<std::ptrdiff_t>(at));
   }

@@ -264,7 +264,11 @@ TEST_F(Inspect, AbsurdGpt) {
   }
 }
 
-TEST(InspectPaths, MissingFileIsUsage) { EXPECT_EQ(inspect("/nonexistent/disk").error().code, Code::usage); }
+TEST(InspectPaths, MissingFileIsUsage) {
+  EXPECT_EQ(inspect("/nonexistent/disk").error().code, Code::usage);
+  EXPECT_EQ(inspect("/").error().code, Code::usage);
+  EXPECT_EQ(inspect("/dev/null").error().code, Code::usage);
+}
 
 TEST(Text, OsRelease) {
   const auto got = parse_os_release(

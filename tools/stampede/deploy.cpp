@@ -56,7 +56,10 @@ Result<firstboot::Instance> read_instance(const DeployArguments& arguments) {
     flags.ssh_keys.insert(flags.ssh_keys.end(), keys->begin(), keys->end());
   }
   if (!arguments.user_data.empty()) {
-    STAMPEDE_TRY(flags.user_data, read_text(arguments.user_data));
+    STAMPEDE_TRY(const auto text, read_text(arguments.user_data));
+    auto user_data = firstboot::check_user_data(text);
+    if (!user_data) return pass(std::move(user_data).error(), arguments.user_data);
+    flags.user_data = std::move(*user_data);
   }
   return firstboot::merge(std::move(file), std::move(flags));
 }

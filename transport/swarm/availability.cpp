@@ -139,12 +139,12 @@ std::optional<std::uint32_t> Availability::orphan(Random& random, const Filter& 
   return found;
 }
 
-std::optional<std::uint32_t> Availability::any_open(Random& random, const Filter& allowed) const {
-  if (open_.count() == 0) return std::nullopt;
+std::optional<std::uint32_t> Availability::held(Random& random, const Filter& allowed) const {
+  if (open_.count() == orphans_.total()) return std::nullopt;
   const auto from = static_cast<std::uint32_t>(random.below(open_.words()));
   for (std::uint32_t k = 0; k < open_.words(); ++k) {
     const std::uint32_t i = (from + k) % open_.words();
-    for (std::uint64_t word = open_.word(i); word != 0; word &= word - 1) {
+    for (std::uint64_t word = open_.word(i) & held_.word(i); word != 0; word &= word - 1) {
       const std::uint32_t span = i * 64 + static_cast<std::uint32_t>(std::countr_zero(word));
       if (allowed(span)) return span;
     }

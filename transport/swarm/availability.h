@@ -43,8 +43,8 @@ class Availability {
   std::optional<std::uint32_t> rarest(PeerId peer, Random& random, const Filter& allowed) const;
   // A random orphan that `allowed` lets through.
   std::optional<std::uint32_t> orphan(Random& random, const Filter& allowed) const;
-  // A random open span that `allowed` lets through. Walks the bitmap: for rare use.
-  std::optional<std::uint32_t> any_open(Random& random, const Filter& allowed) const;
+  // A random open span that peers hold and `allowed` lets through. Walks the bitmap where these are few.
+  std::optional<std::uint32_t> held(Random& random, const Filter& allowed) const;
 
  private:
   struct Holder {

@@ -91,6 +91,7 @@ Picker& Picker::operator=(Picker&&) noexcept = default;
 void Picker::peer_joined(PeerId peer, Bitmap has, Instant now) {
   State& s = *state_;
   peer_left(peer, now);
+  if (!s.depot && s.peers.empty()) s.last_arrival = now;
   if (peer == kDepot) {
     s.depot.emplace(s.config.depot_window);
     s.any_again = {};
@@ -150,7 +151,10 @@ bool Picker::received(PeerId peer, std::uint32_t span, Instant now) {
   s.settle(span);
   s.received.emplace(span, peer);
   if (any) s.any_again = {};
-  if (any || peer != kDepot) s.quiet_since = now;
+  if (any || peer != kDepot) {
+    s.interval += (now - s.last_arrival - s.interval) / 8;
+    s.last_arrival = s.quiet_since = now;
+  }
   return true;
 }
 

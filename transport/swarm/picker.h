@@ -2,12 +2,20 @@
 //
 // From the depot it asks "any": the depot knows what it has given to whom and sends spans that no active member holds, so
 // that each leaves it about once. What others hold comes from them: random among the rarest, the least busy holder first.
-// When the depot has nothing fresh and no peer holds what is lacking, it waits kDepotGrace for the swarm, then asks the
-// depot for it by name; a swarm of one never waits (no other active member). A request that takes longer than its peer's
-// usual time (at least kRequestTimeout) is asked again elsewhere; the first good answer wins. A peer that was named bad is
-// never asked again. Late duplicates are reported as such.
+// When the depot has nothing fresh and no peer holds what is lacking, it waits kDepotGrace for the swarm (longer where the
+// depot answers slowly or the swarm is large), then asks the depot for it by name; a swarm of one never waits (no other
+// active member). It also asks by name for what peers hold while they deliver much more slowly than the depot would.
 //
-// Credit: at most `credit` spans may be under way; the caller sets it from its free slabs.
+// A request that takes longer than its peer's usual time (at least kRequestTimeout) is asked again elsewhere; the first good
+// answer wins. When no more is lacking than the credit covers, idle sources double requests that take long, a few at a time.
+// A peer that was named bad is never asked again, even if it joins anew. Late duplicates are reported as such.
+//
+// Credit: at most `credit` spans may be under way; the caller sets it from its free slabs. A span asked from two sources
+// counts once; one that is overdue counts no longer, and its answer is taken if there is credit for it then.
+//
+// A span costs about 15 us from asking to had() with 32 peers, whether there are 10,000 spans or 16 M; a peer that joins or
+// leaves costs a walk of the bitmaps (20 us, 55 ms). Memory: 3 bits for a span and 1 more for
+// each peer. Not thread-safe. Spans at or above span_count, unknown peers and bitmaps of another size are ignored.
 #pragma once
 
 #include <chrono>
@@ -57,11 +65,12 @@ class Picker {
   void set_credit(std::uint32_t credit);
 
   // A span's bytes have come from `peer`, not yet verified: it leaves the wire but keeps its credit until had() or bad().
-  // False: it was not wanted any more (a late duplicate), drop it.
+  // False: it was not wanted any more (a late duplicate) or never asked of that peer: drop it.
   bool received(PeerId peer, std::uint32_t span, Instant now);
   // Verified, from any path (multicast and the local disk too).
   void had(std::uint32_t span, Instant now);
-  // Verification failed: wanted again, from somebody else. The caller drops that peer with peer_left().
+  // Verification failed: wanted again, from somebody else. The caller drops that peer with peer_left(). (The depot is not
+  // banned; it is not asked for that span by name for a second.)
   void bad(std::uint32_t span, Instant now);
   void not_held(PeerId peer, std::uint32_t span, Instant now);
   // The depot's NoneLeft: `count` of what "any" asked for will not come.
@@ -73,7 +82,7 @@ class Picker {
 
   bool complete() const;
   const Bitmap& have() const;
-  // Spans received that were not wanted any more.
+  // How often received() was false.
   std::uint64_t duplicates() const;
 
  private:

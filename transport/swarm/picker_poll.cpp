@@ -26,9 +26,9 @@ std::vector<Ask> Picker::poll(Instant now) {
 void Picker::State::ask_any(Instant now, std::vector<Ask>& out) {
   if (!depot || dry(now)) return;
   const std::uint32_t live = live_any();
-  const std::uint32_t open = spans.open_count();
+  const std::uint32_t fresh = spans.orphans();  // at most
   const bool shared = spans.open_count() > spans.orphans();
-  const std::uint32_t limit = std::min(shared ? std::max(1U, credit / 2) : credit, open);
+  const std::uint32_t limit = std::min(shared ? std::max(1U, credit / 2) : credit, fresh);
   if (live >= limit) return;
   const std::uint32_t count = std::min({limit - live, depot_room(), credit_left()});
   if (count == 0) return;
@@ -77,22 +77,26 @@ bool Picker::State::peers_busy() const {
 
 Duration Picker::State::grace(Instant now) const {
   if (alone()) return {};
-  const Duration least = std::max(kDepotGrace, depot ? depot->expected(now) : Duration{});
+  const Duration least = std::max({kDepotGrace, depot ? depot->expected(now) : Duration{}, shared()});
   return Duration(static_cast<Duration::rep>(static_cast<double>(least.count()) * patience));
 }
 
-// The depot has nothing fresh, that is, others hold or await what is lacking here; but for a while nothing has come of it.
+// The depot has nothing fresh, that is, others hold or await what is lacking here. Yet it is asked for what no peer can give
+// after the grace, and for what peers hold if they do nothing for us, or do it much more slowly than the depot would.
 void Picker::State::ask_by_name(Instant now, std::vector<Ask>& out) {
-  if (!dry(now) || now - quiet_since < grace(now)) return;
+  if (!dry(now)) return;
+  const bool quiet = now - quiet_since >= grace(now);
+  const bool all = (quiet && !peers_busy()) || pace(now) > slow_pace(now);
+  if (!quiet && !all) return;
   const std::uint32_t limit = alone() ? depot->max_window() : std::max(1U, depot->max_window() / active);
   const auto allowed = [&](std::uint32_t span) {
     const auto at = refused.find(span);
     return !depot->has_asked(span) && (at == refused.end() || now >= at->second);
   };
   while (depot_room() > 0 && credit_left() > 0 && live_by_name() < limit) {
-    auto span = spans.orphan(random, allowed);
-    // What peers hold and do not give, once none of them is working on anything for us.
-    if (!span && !peers_busy()) span = spans.any_open(random, allowed);
+    std::optional<std::uint32_t> span;
+    if (quiet) span = spans.orphan(random, allowed);
+    if (!span && all) span = spans.held(random, allowed);
     if (!span) break;
     start(*depot, *span, now);
     out.push_back({Ask::Kind::span, kDepot, *span, 0});
@@ -140,8 +144,10 @@ void Picker::State::plan(Instant now) {
   if (deadline != Instant::max()) wake(deadline);
   if (end_game() && !under_way.empty()) wake(now + kHedgeCheck);
   if (!dry(now) || credit_left() == 0 || spans.open_count() == 0) return;
-  wake(any_again);
-  if (const Instant patience_ends = quiet_since + grace(now); patience_ends > now) wake(patience_ends);
+  if (any_again > now) wake(any_again);
+  for (const Instant at : {quiet_since + grace(now), last_arrival + slow_pace(now) + Duration(1)}) {
+    if (at > now) wake(at);
+  }
 }
 
 }  // namespace stampede::swarm

@@ -17,6 +17,8 @@ namespace stampede::swarm {
 inline constexpr Duration kAnyAgain = std::chrono::milliseconds(100);
 // How long the depot is not asked by name for a span that it refused or sent damaged.
 inline constexpr Duration kRefusedAgain = std::chrono::seconds(1);
+// Peers are never called slow while spans come faster than twice this.
+inline constexpr Duration kQuickest = std::chrono::milliseconds(10);
 // A request younger than this is never doubled.
 inline constexpr Duration kHedgeAfter = std::chrono::milliseconds(250);
 inline constexpr std::uint32_t kMaxHedges = 4;
@@ -44,13 +46,21 @@ struct Picker::State {
   void hedge(Instant now, std::vector<Ask>& out);
   bool hedge_one(PeerId slow, const Asked& request, Instant now, std::vector<Ask>& out);
   bool alone() const { return active <= 1; }
-  bool dry(Instant now) const { return depot && now < any_again; }  // the depot has said that it has nothing fresh
+  // The depot has nothing fresh for us: it has said so, or everything that is open has its holders.
+  bool dry(Instant now) const { return depot && (now < any_again || spans.orphans() == 0); }
   bool end_game() const { return config.span_count - have.count() <= std::max(credit, 16U); }
   std::uint32_t live_any() const;
   std::uint32_t live_by_name() const;
   bool peers_busy() const;
   std::uint32_t depot_room() const { return !depot ? 0 : alone() ? depot->whole_room() : depot->room(); }
   Duration grace(Instant now) const;
+  // Time between spans that come without asking the depot by name, and what it must exceed for the depot to be asked in
+  // addition to peers.
+  Duration pace(Instant now) const { return std::max(interval, now - last_arrival); }
+  Duration slow_pace(Instant now) const { return 2 * std::max({kQuickest, depot->per_span(now), shared()}); }
+  // In a large swarm the first spans take longer to get round, and hardly anybody has an answer to judge the depot by: wait
+  // for longer the more there are who would all ask it at once.
+  Duration shared() const { return active * std::chrono::milliseconds(1); }
   void wake(Instant candidate) { next = next ? std::min(*next, candidate) : candidate; }
   void plan(Instant now);
 
@@ -68,6 +78,8 @@ struct Picker::State {
   std::unordered_map<std::uint32_t, Instant> refused;         // by the depot, and until when to leave it alone
   Instant any_again{};                                        // after NoneLeft
   Instant quiet_since{};                                      // nothing has come and no orphan has found a holder since
+  Instant last_arrival{};                                     // of a span from a peer or under "any"
+  Duration interval{};                                        // between these, smoothed
   double patience = 1;  // random factor on the grace, so that a rack does not ask the depot in one moment
   std::uint64_t duplicates = 0;
   Instant deadline = Instant::max();  // no live request's deadline is earlier

@@ -29,7 +29,8 @@ struct Asked {
   std::uint32_t span = 0;
   Instant at;
   Instant deadline;
-  bool live = true;  // false: overdue or not needed any more; the answer is still to come, but takes no credit
+  std::uint32_t place = 1;  // in the source's queue when it was asked, as far as we fill it
+  bool live = true;         // false: overdue or not needed any more; the answer is still to come, but takes no credit
 };
 
 class Source {
@@ -47,12 +48,16 @@ class Source {
   Duration usual() const { return usual_; }
   // The usual time, or longer if what is asked now has already waited longer.
   Duration expected(Instant now) const { return asked_.empty() ? usual_ : std::max(usual_, now - asked_.front().at); }
+  // The same for one span of several that are asked at once.
+  Duration per_span(Instant now) const {
+    return asked_.empty() ? per_span_ : std::max(per_span_, (now - asked_.front().at) / asked_.front().place);
+  }
 
   auto find(std::uint32_t span) { return std::ranges::find(asked_, span, &Asked::span); }
   bool has_asked(std::uint32_t span) const { return std::ranges::find(asked_, span, &Asked::span) != asked_.end(); }
 
   void ask(std::uint32_t span, Instant now) {
-    asked_.push_back({span, now, {}});
+    asked_.push_back({span, now, {}, busy() + 1});
     wait_on(asked_.back(), now);
   }
   // As long again from now on.
@@ -64,7 +69,9 @@ class Source {
   void answered(std::vector<Asked>::iterator request, Instant now) {
     const Duration took = now - request->at;
     least_ = std::min(least_, took);
-    usual_ += (took - usual_) / (usual_ == Duration{} ? 1 : 4);
+    const int weight = usual_ == Duration{} ? 1 : 4;
+    usual_ += (took - usual_) / weight;
+    per_span_ += (took / request->place - per_span_) / weight;
     const Duration base = std::min(least_, kLongestBase);
     if (took - base < kShortWait) window_ = std::min(max_window_, window_ + 1);
     if (took - base > kLongWait) window_ = std::max(std::min(kLeastWindow, max_window_), window_ - 1);
@@ -81,6 +88,7 @@ class Source {
   std::uint32_t max_window_;
   std::uint32_t window_;
   Duration usual_{};
+  Duration per_span_{};
   Duration least_ = Duration::max();
   std::vector<Asked> asked_;  // oldest first
 };

@@ -197,7 +197,8 @@ struct FrameHeader {
   std::uint8_t type = 0;
   std::uint32_t payload = 0;
 };
-// From the first kHeaderSize bytes. Errors: protocol (unknown type, payload outside that type's own bounds, non-zero padding).
+// From the first kHeaderSize bytes. Errors: protocol (unknown type, payload outside that type's own bounds, non-zero
+// padding).
 Result<FrameHeader> decode_header(ByteView header);
 // Errors: protocol, naming the message and what is wrong.
 Result<Message> decode(const FrameHeader& header, ByteView payload);
