@@ -5,12 +5,14 @@ have_qemu() { have_command qemu-system-x86_64; }
 have_ovmf() { have_qemu && { [ -f "$LAB_OVMF" ] || { echo "no $LAB_OVMF; run tools/setup"; return 1; }; }; }
 LAB_OVMF=/usr/share/OVMF/OVMF_CODE_4M.fd
 
-# machine NAME [QEMU option…]: starts one with its serial console in $LAB/NAME.console; the process id is in $STARTED.
+# machine NAME [QEMU option…]: starts one with its serial console in $LAB/NAME.console; the process id is in $STARTED. With
+# MACHINE_NODE set it runs in that node of the network.
 machine() {
-  local name=$1
+  local name=$1 run=(start "$1")
+  [ -z "${MACHINE_NODE:-}" ] || run=(start_in "$MACHINE_NODE" "$1")
   shift
   : >"$LAB/$name.console"
-  start "$name" qemu-system-x86_64 -machine q35 -cpu max -accel tcg,thread=multi -m 1024 -display none -no-reboot \
+  "${run[@]}" qemu-system-x86_64 -machine q35 -cpu max -accel tcg,thread=multi -m 1024 -display none -no-reboot \
     -serial "file:$LAB/$name.console" -monitor none "$@"
 }
 
@@ -41,7 +43,7 @@ uefi_boots() {
 boot_disk() {
   local pid status=0
   machine boot -smp "$(nproc)" -kernel "$2/vmlinuz" -initrd "$2/initrd.img" \
-    -append "root=LABEL=root ro console=ttyS0 ${BOOT_OPTIONS:-quiet}" -nic user,model=virtio-net-pci,net=10.77.0.0/24 \
+    -append "root=LABEL=root ro console=ttyS0 panic=-1 ${BOOT_OPTIONS:-quiet}" -nic user,model=virtio-net-pci,net=10.77.0.0/24 \
     -drive "if=virtio,format=raw,snapshot=on,file=$1"
   pid=$STARTED
   console_says boot "$3" "$4" || status=1
