@@ -25,6 +25,8 @@ lab_begin() {
   LAB=$(mktemp -d "${TMPDIR:-/var/tmp}/stampede-lab.XXXXXX")
   LAB_UNDO=$LAB/.undo
   : >"$LAB_UNDO"
+  set -E
+  trap 'say "${0##*/}: line $LINENO: failed: $BASH_COMMAND"' ERR
   trap lab_end EXIT
   trap 'exit 130' INT
   trap 'exit 143' TERM
