@@ -8,6 +8,7 @@
 
 #include "transport/net/depot_link.h"
 #include "transport/net/peer_links.h"
+#include "transport/net/waiting.h"
 #include "transport/swarm/picker.h"
 
 namespace stampede::net {
@@ -53,6 +54,7 @@ class SwarmNode final : public Node {
     while (!status_.depot_up) {
       if (fatal_) return pass(*fatal_);
       if (auto ended = patience_left(); !ended) return ended;
+      warn_of_waiting();
       changed_.wait_for(lock, kTick);
     }
     return {};
@@ -132,8 +134,10 @@ class SwarmNode final : public Node {
       if (now.complete) return {};
       std::unique_lock lock(mutex_);
       if (fatal_) return pass(*fatal_);
-      if (!status_.depot_up)
+      if (!status_.depot_up) {
         if (auto ended = patience_left(); !ended) return ended;
+        warn_of_waiting();
+      }
       changed_.wait_for(lock, kTick, [&] { return status_.complete || fatal_; });
     }
   }
@@ -191,6 +195,13 @@ class SwarmNode final : public Node {
                 options_.depot.text(), seconds, last_error_);
   }
 
+  // With the lock held: says once for each absence that the depot is waited for.
+  void warn_of_waiting() {
+    if (warned_ || system_clock().now() - std::max(started_, lost_) < kQuietWait) return;
+    warned_ = true;
+    options_.warn(waiting_text(options_.depot, options_.patience, last_error_));
+  }
+
   void set_fatal(Error error) {
     const std::lock_guard lock(mutex_);
     if (!fatal_) fatal_ = std::move(error);
@@ -209,6 +220,7 @@ class SwarmNode final : public Node {
     {
       const std::lock_guard lock(mutex_);
       status_.depot_up = ever_up_ = true;
+      warned_ = false;
       changed_.notify_all();
     }
     if (picker_) rejoin();
@@ -386,6 +398,7 @@ class SwarmNode final : public Node {
   Instant lost_;
   Instant last_span_;
   bool ever_up_ = false;
+  bool warned_ = false;
 
   // The loop's own.
   SwarmJob job_;
