@@ -40,7 +40,7 @@ four_identical() {
   deploy_all 4
   for i in 1 2 3 4; do same_bytes "$LAB/disk-$i.img" "$image/disk.img"; done
   for i in 1 2 3 4; do check_receipt "$i"; done
-  echo "the depot sent $sent bytes; sealed $sealed"
+  remark "the depot sent $sent bytes; sealed $sealed"
   [ "$sent" -le $((2 * sealed)) ] || no "the depot sent $sent bytes for a sealed image of $sealed"
 }
 

@@ -53,7 +53,7 @@ target_killed() {
   complete 2 3 4
   start_target 1
   complete 1
-  echo "kept from the first run: $(jq .bytes.local "$LAB/node-1.receipt") of $total bytes"
+  remark "kept from the first run: $(jq .bytes.local "$LAB/node-1.receipt") of $total bytes"
   jq -e '.bytes.local > 0' "$LAB/node-1.receipt" || no "nothing was kept from the first run"
 }
 

@@ -1,99 +1,136 @@
 #!/usr/bin/env bash
-# kill -9 at random moments of a deployment onto a disk that held a bootable image: after each the disk is untouched, or has
-# no partition table that the kernel's reader, sgdisk or OVMF accepts, or is complete. A second run always completes.
-# timeout: 420
+# kill -9 at random moments of a deployment onto a disk that held a bootable image. After each the disk holds the old image
+# or the new one wholly, or nobody finds a partition table on it. KILLS and SEED in the environment: how many (50), and which.
+# timeout: 900
 . "$(dirname "$0")/../lab/lib.sh"
 lab_begin
-store=$LAB/store moments=${MOMENTS:-50} seed=${SEED:-$RANDOM} firmware_looks=${FIRMWARE_LOOKS:-4}
+store=$LAB/store
+kills=${KILLS:-50}
+seed=${SEED:-$(($(date +%s) % 32768))}
 
+# The old image and the new one are both bootable and differ in everything that matters.
 prepare() {
+  local at
   old=$("$LAB_HERE/make-image" --variant bootable)/disk.img
-  new=$("$LAB_HERE/make-image" --variant tiny)/disk.img
-  import_image "$new" tiny:1 "$store"
-  new_token "$store" "$LAB/token" --ttl 1h
-  start depot "$STAMPEDE" serve --store "$store" --listen 127.0.0.1:0
-  wait_for 20 "the depot to listen" grep -q ' on 127.0.0.1:' "$LAB/depot.log"
-  port=$(sed -n 's/.* on 127\.0\.0\.1:\([0-9]*\)$/\1/p' "$LAB/depot.log")
+  new=$LAB/new.img
+  cp --sparse=always "$old" "$new"
+  sgdisk -G "$new" >/dev/null
+  read -ra at < <(partition_of "$new" "$ROOT_TYPE")
+  head -c 80M /dev/urandom | dd of="$new" bs=1M seek=$((at[1] / 1048576 + 1)) conv=notrunc iflag=fullblock status=none
+  import_image "$new" new:1 "$store" >/dev/null
+  make_network 1 1gbit
+  start_depot "$store"
+  new_token "$store" "$LAB/token" --uses 1
+}
+
+# deploy_over: the old image on a disk, and a deployment of the new one in the background.
+deploy_over() {
+  [ -z "${disk:-}" ] || detach_disk "$disk" "$LAB/disk.img"
   cp --sparse=always "$old" "$LAB/disk.img"
   disk=$(attach_disk "$LAB/disk.img")
-  cmp "$LAB/disk.img" "$old"
+  start_deploy 1 target new:1 "$LAB/token" "dev:$disk" --overwrite "$disk"
 }
 
-reset_disk() { cp --sparse=always --no-target-directory "$old" "$LAB/disk.img.fresh" && cat "$LAB/disk.img.fresh" >"$disk" && blockdev --flushbufs "$disk"; }
-
-deploy_in_background() {
-  "$STAMPEDE" deploy tiny:1 --depot "127.0.0.1:$port" --token-file "$LAB/token" --state "$LAB/state" --disk "dev:$disk" \
-    --overwrite "$disk" --progress none --serve-for 0s >"$LAB/deploy.log" 2>&1 &
-  deployment=$!
+# killed PID: dead, and what it had under way is on the disk or is not coming any more.
+killed() {
+  kill -KILL "$1" 2>/dev/null || true
+  wait "$1" 2>/dev/null || true
+  wait_for 10 "the disk to come to rest" grep -Eq '^ *0 +0$' "/sys/block/${disk#/dev/}/inflight"
+  sync "$disk"
 }
 
-# How long a whole deployment takes, so that the moments are spread over all of it.
-measure() {
-  local began=$EPOCHREALTIME
-  deploy_in_background
-  wait "$deployment" || no "the first deployment failed: $(tail -n 1 "$LAB/deploy.log")"
-  cmp "$disk" "$new" || no "the first deployment is not the image"
-  whole=$(awk -v a="$began" -v b="$EPOCHREALTIME" 'BEGIN { print int((b - a) * 1000) }')
-  echo "a whole deployment takes $whole ms; seed $seed"
+# same_data IMAGE: outside the commit region (the first MiB and the last 64 KiB) the disk holds just this.
+same_data() { cmp -s -i 1048576 -n $(($(stat -c %s "$old") - 1048576 - 65536)) "$LAB/disk.img" "$1"; }
+
+# What is on the disk:
+#   untouched, complete   byte for byte the old image, or the new one
+#   old, new              the same but for the commit region: nothing was written yet, or all of it and read back; a table
+#                         that somebody accepts names whole file systems
+#   blank                 anything else, and nobody finds a partition table on it; if somebody does, the case has failed
+state_of_disk() {
+  local tables=()
+  if cmp -s "$LAB/disk.img" "$old"; then echo untouched; return; fi
+  if cmp -s "$LAB/disk.img" "$new"; then echo complete; return; fi
+  if same_data "$old"; then echo old; return; fi
+  if same_data "$new"; then echo new; return; fi
+  ! sfdisk --dump "$disk" >/dev/null 2>&1 || tables+=(sfdisk)
+  ! sgdisk --print "$disk" 2>&1 | grep -Eq '^ +[0-9]+ +[0-9]+ ' || tables+=(sgdisk)
+  [ -z "$(partx --show --noheadings "$disk" 2>/dev/null)" ] || tables+=(partx)
+  ! blkid -p -o value -s PTTYPE "$disk" >/dev/null 2>&1 || tables+=(blkid)
+  [ ${#tables[@]} -eq 0 ] || no "half an image is on the disk and ${tables[*]} accepts its partition table"
+  echo blank
 }
 
-accepted_table() {
-  local scan
-  scan=$(gdisk -l "$disk" 2>/dev/null </dev/null | sed -n '/Partition table scan/,/^$/p')
-  ! grep -Eq '(MBR|GPT|BSD|APM): not present' <<<"$scan" && { echo "gdisk says nothing"; return 0; }
-  grep -E '(MBR|GPT): ' <<<"$scan" | grep -v 'not present' && return 0
-  sgdisk --print "$disk" 2>/dev/null </dev/null | grep -E '^ +[0-9]+ ' && return 0
-  partx --show --noheadings "$disk" 2>/dev/null | grep . && return 0
-  return 1
-}
-
-# Sets `state` for the disk as it is now; fails the case for a state that must not be.
-judge() {
-  if cmp -s "$disk" "$old"; then
-    state=untouched
-  elif cmp -s "$disk" "$new"; then
-    state=complete
-  else
-    state=no_table
-    accepted_table && no "killed after $1 ms, the disk is neither image and has a table"
-    if [ "${seen[no_table]:-0}" -lt "$firmware_looks" ] && (have_ovmf); then
-      cp --sparse=always "$LAB/disk.img" "$LAB/look.img"
-      uefi_boots "$LAB/look.img" 40 && no "killed after $1 ms, the firmware boots the disk"
-    fi
-  fi
-  seen[$state]=$((${seen[$state]:-0} + 1))
-}
-
-every_moment_is_safe() {
-  need stampede loop ovmf
-  local i at
-  declare -gA seen=()
-  prepare
-  measure
-  reset_disk
-  uefi_boots "$LAB/disk.img" 60 || no "the old image does not boot in the first place"
+random_kills() {
+  need stampede loop namespaces
+  local i began whole moment state booted boots=0
+  deploy_over
+  began=$EPOCHREALTIME
+  await "$STARTED" target || no "$(tail -n 1 "$LAB/target.log")"
+  whole=$(since "$began")
+  same_bytes "$LAB/disk.img" "$new"
+  echo "a whole deployment takes $whole s; seed $seed"
   RANDOM=$seed
-  for ((i = 0; i < moments; i++)); do
-    reset_disk
-    at=$(((RANDOM * 32768 + RANDOM) % (whole + whole / 10)))
-    deploy_in_background
-    sleep "$(awk -v ms="$at" 'BEGIN { print ms / 1000 }')"
-    kill -KILL "$deployment" 2>/dev/null || true
-    wait "$deployment" 2>/dev/null || true
-    judge "$at"
-    echo "$at ms: $state"
-    [ "$((i % 5))" -ne 0 ] || completes "$at"
+  : >"$LAB/states"
+  for ((i = 1; i <= kills; i++)); do
+    # Every third moment in the first or last fifth, where the commit region is blanked and written.
+    moment=$(awk -v r=$RANDOM -v w="$whole" -v i="$i" 'BEGIN { f = r / 32767
+      print (i % 6 == 1 ? f / 5 : i % 6 == 4 ? 0.8 + f / 4 : f * 1.05) * w }')
+    deploy_over
+    sleep "$moment"
+    killed "$STARTED"
+    state=$(state_of_disk) || no "kill $i of $kills, after $moment s (SEED=$seed): $(head -n 1 "$LAB/.why")"
+    echo "$state" >>"$LAB/states"
+    # Firmware, on a handful.
+    if [ "$state" = blank ] && [ "$boots" -lt 4 ] && have_ovmf >/dev/null; then
+      boots=$((boots + 1))
+      ! uefi_boots "$LAB/disk.img" 40 || no "kill $i, after $moment s (SEED=$seed): firmware boots half an image"
+    fi
   done
-  echo "untouched ${seen[untouched]:-0}, no table ${seen[no_table]:-0}, complete ${seen[complete]:-0}" | tee "$LAB/summary"
-  [ "${seen[no_table]:-0}" -gt 0 ] || no "no moment fell into the writing: nothing was tested"
+  sort "$LAB/states" | uniq -c | tee "$LAB/counts"
+  remark "of $kills kills: $(awk '{ printf "%s%d %s", sep, $1, $2; sep = ", " }' "$LAB/counts"); firmware asked $boots times"
+  grep -q blank "$LAB/states" || no "no kill came in the middle of writing"
 }
 
-completes() {
-  deploy_in_background
-  wait "$deployment" || no "after a kill at $1 ms the second run failed: $(tail -n 1 "$LAB/deploy.log")"
-  cmp "$disk" "$new" || no "after a kill at $1 ms the second run is not the image"
+firmware_tells_apart() {
+  need stampede ovmf
+  uefi_boots "$old" 60 || no "firmware does not boot the old image: the test of half images would prove nothing"
+  uefi_boots "$new" 60 || no "firmware does not boot the new image"
 }
 
-run_case "kill -9 at $moments random moments" 400 every_moment_is_safe
-[ ! -f "$LAB/summary" ] || say "#   $(cat "$LAB/summary")"
+resumes_after_kills() {
+  need stampede loop namespaces
+  local i
+  deploy_over
+  for i in 1 2 3; do
+    sleep 0.4
+    killed "$STARTED"
+    # What is on it now is ours, if the first kill came late enough: --overwrite stands for the other case.
+    start_deploy 1 target new:1 "$LAB/token" "dev:$disk" --overwrite "$disk"
+  done
+  await "$STARTED" target || no "$(tail -n 1 "$LAB/target.log")"
+  same_bytes "$LAB/disk.img" "$new"
+}
+
+# Killed in its last step: the record says "interrupted", and all else is there already.
+killed_in_commit() {
+  need stampede loop namespaces
+  deploy_over
+  wait_for 20 "the middle of the deployment" in_the_middle
+  killed "$STARTED"
+  dd if="$LAB/disk.img" of="$LAB/record" bs=4096 skip=1 count=1 status=none
+  start_deploy 1 target new:1 "$LAB/token" "dev:$disk"
+  await "$STARTED" target || no "$(tail -n 1 "$LAB/target.log")"
+  { head -c 4096 /dev/zero; cat "$LAB/record"; } | dd of="$disk" bs=4096 count=2 conv=notrunc oflag=direct iflag=fullblock status=none
+  start_deploy 1 target new:1 "$LAB/token" "dev:$disk"
+  await "$STARTED" target || no "$(tail -n 1 "$LAB/target.log")"
+  same_bytes "$LAB/disk.img" "$new"
+}
+in_the_middle() { [ "$(dd if="$LAB/disk.img" bs=4096 skip=1 count=1 status=none | head -c 8)" = STMPPROG ]; }
+
+if ! have_stampede >/dev/null; then say "nothing is built"; else prepare; fi
+run_case "firmware boots the old and the new image" 200 firmware_tells_apart
+run_case "$kills kills leave no half image" 600 random_kills
+run_case "a deployment killed in its commit completes" 60 killed_in_commit
+run_case "a deployment completes after three kills" 120 resumes_after_kills
 end_cases

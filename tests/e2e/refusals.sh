@@ -320,7 +320,7 @@ many_connections() {
       printf %s "$bytes" >&"$fd" 2>/dev/null
     done
     echo "${refused:-0} of 10000 could not connect"' many "$(address_of depot)" "$DEPOT_PORT" "$LAB/noise"
-  echo "the depot's memory: $before KiB before, $(rss_kib) KiB at most"
+  remark "the depot's memory: $before KiB before, $(rss_kib) KiB at most"
   [ "$(rss_kib)" -lt $((before + 131072)) ] || no "the depot's memory grew from $before to $(rss_kib) KiB"
   depot_lives
 }

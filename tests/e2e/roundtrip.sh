@@ -42,7 +42,7 @@ tebibyte() {
   /usr/bin/time -f %M -o "$LAB/import.kib" "$STAMPEDE" image import "$file" tebibyte:1 --store "$store"
   /usr/bin/time -f %M -o "$LAB/export.kib" "$STAMPEDE" image export tebibyte:1 --output "$out" --store "$store"
   seconds=$(since "$began")
-  echo "import and export: $seconds s; $(cat "$LAB/import.kib") and $(cat "$LAB/export.kib") KiB"
+  remark "import and export: $seconds s; $(cat "$LAB/import.kib") and $(cat "$LAB/export.kib") KiB"
   [ "$(stat -c %s "$out")" -eq $((1 << 40)) ] || no "the export's size is wrong"
   for at in 0 123456789 268435455; do
     cmp <(dd if="$file" bs=4096 skip="$at" count=1 status=none) <(dd if="$out" bs=4096 skip="$at" count=1 status=none) ||

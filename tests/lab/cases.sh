@@ -15,6 +15,7 @@ run_case() {
   [[ -z ${ONLY:-} || $name == $ONLY ]] || return 0
   mark=$(undo_mark)
   : >"$LAB/.why"
+  : >"$LAB/.remarks"
   set -m
   (
     set -eE
@@ -40,6 +41,7 @@ run_case() {
       tail -n "${CASE_LOG_LINES:-40}" "$LAB/.case.log" | sed 's/^/#   /' >&2
       ;;
   esac
+  sed 's/^/#   /' "$LAB/.remarks" >&2
   undo_to "$mark"
 }
 
@@ -54,6 +56,8 @@ report_skip() {
 
 # note WHY: the first reason counts.
 note() { [ -s "$LAB/.why" ] || printf '%s\n' "$*" | head -n 1 >"$LAB/.why"; }
+# remark TEXT: a figure worth seeing although the case is ok.
+remark() { printf '%s\n' "$*" >>"$LAB/.remarks"; }
 # no WHY: the case has failed.
 no() { note "$*"; trap - ERR; exit 1; }
 # need PROBE…: skips the case where something cannot be had ("need namespaces loop").
