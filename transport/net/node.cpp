@@ -29,6 +29,7 @@ class SwarmNode final : public Node {
 
   ~SwarmNode() override {
     loop_.run_and_wait([this] {
+      listener_.reset();
       if (depot_) depot_->finish();
       announce_.reset();
       repoll_.reset();
@@ -41,6 +42,7 @@ class SwarmNode final : public Node {
 
   Result<> open() {
     STAMPEDE_TRY(dial_tls_, TlsContext::client(options_.identity, options_.site));
+    STAMPEDE_CHECK(listen());
     DepotLink::Events events;
     events.up = [this] { depot_up(); };
     events.down = [this](const Error& error) { depot_down(error); };
@@ -241,6 +243,22 @@ class SwarmNode final : public Node {
     pump();
   }
 
+  // At once, though peers come only with the swarm: a port that is in use must be known before a disk is touched.
+  Result<> listen() {
+    if (!options_.listen) return {};
+    STAMPEDE_TRY(auto tls, TlsContext::server(options_.identity, true));
+    const auto ready = [this](const Connection::Ptr& connection) {
+      if (peers_)
+        peers_->accepted(connection);
+      else
+        connection->close({Code::busy, "not in a swarm yet"});
+    };
+    STAMPEDE_TRY(listener_, Listener::open(loop_, *options_.listen, std::move(tls),
+                                           {.connections = kMaxPeers, .handshakes = kMaxPeers}, ready));
+    port_ = listener_->local().port;
+    return {};
+  }
+
   Result<> start_swarm(SwarmJob job) {
     job_ = std::move(job);
     const Instant now = system_clock().now();
@@ -266,13 +284,10 @@ class SwarmNode final : public Node {
       pump();
     };
     events.span = [this](swarm::PeerId peer, wire::SpanData data) { take_span(peer, std::move(data)); };
-    peers_ = std::make_unique<PeerLinks>(
-        loop_, options_.identity, dial_tls_,
-        PeerLinks::Swarm{job_.image.digest, job_.span_count, job_.held, [this] { return join_message(); }},
-        std::move(events));
-    if (options_.listen) {
-      STAMPEDE_TRY(port_, peers_->listen(*options_.listen, options_.identity));
-    }
+    peers_ = std::make_unique<PeerLinks>(loop_, options_.identity, dial_tls_,
+                                         PeerLinks::Swarm{job_.image.digest, job_.span_count, job_.held,
+                                                          options_.listen.has_value(), [this] { return join_message(); }},
+                                         std::move(events));
     picker_->set_active(1, now);
     picker_->set_credit(job_.credit);
     refresh();
@@ -410,6 +425,7 @@ class SwarmNode final : public Node {
   bool repoll_set_ = false;
   std::unique_ptr<DepotLink> depot_;
   std::unique_ptr<PeerLinks> peers_;
+  std::unique_ptr<Listener> listener_;
   std::unique_ptr<Alarm> announce_;
   std::unique_ptr<Alarm> repoll_;
   Loop loop_;
