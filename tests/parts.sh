@@ -253,7 +253,7 @@ end_report() {
   part_sum unit "optimised build, no sanitizer"
   part_sum heavy "optimised build, no sanitizer"
   part_sum asan "unit tests under address and undefined behaviour sanitizers"
-  part_sum tsan "unit tests under the thread sanitizer"
+  part_sum tsan "unit tests of rooms that use threads, under the thread sanitizer"
   part_sum fuzz "libFuzzer under address and undefined behaviour sanitizers"
   part_sum e2e "optimised build"
   part_sum clang-tidy "changed files"

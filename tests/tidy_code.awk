@@ -21,7 +21,7 @@ BEGIN {
   allow("transport/swarm", "src/base transport/wire")
   allow("transport/multicast", "src/base transport/wire")
   allow("transport/net", "src/base src/trust chunker transport/wire transport/swarm transport/multicast")
-  allow("src/disk", "src/base src/volume chunker/types.h chunker/digest.h")
+  allow("src/disk", "src/base src/volume chunker/types.h chunker/digest.h chunker/fingerprint.h")
   allow("src/firstboot", "src/base src/volume chunker/types.h")
   allow("src/deploy", below)
   allow("src/service", below " src/deploy")

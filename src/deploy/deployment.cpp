@@ -87,9 +87,9 @@ class Deployment {
   Result<> connect() {
     STAMPEDE_TRY(state_, NodeState::open(options_.state));
     receipt_.node = trust::to_string(state_->key().public_key());
-    STAMPEDE_TRY(enrolment_, state_->enrol(options_.token, options_.depot, options_.patience));
+    STAMPEDE_TRY(enrolment_, state_->enrol(options_.token, options_.depot, options_.patience, options_.warn));
     STAMPEDE_TRY(node_, net::Node::start({options_.depot, enrolment_->identity, enrolment_->site, options_.peer_listen,
-                                          options_.patience}));
+                                          options_.patience, options_.warn}));
     STAMPEDE_CHECK(node_->wait_for_depot());
     if (const auto unsent = state_->unsent())
       if (node_->store_receipt(unsent->receipt, unsent->signature)) state_->forget_unsent();

@@ -58,7 +58,7 @@ Result<NodeState> NodeState::open(const std::filesystem::path& folder) {
 }
 
 Result<Enrolment> NodeState::enrol(const std::optional<trust::JoinToken>& token, const net::Endpoint& depot,
-                                   Duration patience) {
+                                   Duration patience, const std::function<void(std::string_view)>& warn) {
   STAMPEDE_TRY(auto known, load(folder_ / "enrolment", key_));
   if (!token) {
     if (known) return std::move(*known);
@@ -73,7 +73,7 @@ Result<Enrolment> NodeState::enrol(const std::optional<trust::JoinToken>& token,
     if (known->signers.size() != before) STAMPEDE_CHECK(replace_file(folder_ / "enrolment", encode(*known)));
     return std::move(*known);
   }
-  STAMPEDE_TRY(auto identity, net::enrol(depot, token->site, token->secret, key_, patience));
+  STAMPEDE_TRY(auto identity, net::enrol(depot, token->site, token->secret, key_, patience, warn));
   Enrolment enrolment{std::move(identity), token->site, token->signers};
   STAMPEDE_CHECK(replace_file(folder_ / "enrolment", encode(enrolment)));
   return enrolment;

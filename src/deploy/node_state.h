@@ -27,7 +27,8 @@ class NodeState {
 
   // The stored enrolment; with a token of another site, or none stored, enrols with the token at `depot`. Without either:
   // token_invalid.
-  Result<Enrolment> enrol(const std::optional<trust::JoinToken>& token, const net::Endpoint& depot, Duration patience);
+  Result<Enrolment> enrol(const std::optional<trust::JoinToken>& token, const net::Endpoint& depot, Duration patience,
+                          const std::function<void(std::string_view)>& warn);
 
   const trust::PrivateKey& key() const { return key_; }
   Result<> keep_unsent(ByteView receipt, const trust::Signature& signature);

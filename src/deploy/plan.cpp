@@ -8,17 +8,18 @@ namespace {
 constexpr Size kSample = 64_KiB;
 }
 
-Plan::Plan(const chunker::Manifest& manifest) : spans_(manifest.spans()) {
-  std::unordered_map<chunker::ChunkId, chunker::SpanIndex> span_of;
-  for (std::uint32_t i = 0; i < spans_.size(); ++i)
-    for (const auto& chunk : spans_[i].chunks) span_of.emplace(chunk.id, chunker::SpanIndex{i});
+Plan::Plan(const chunker::Manifest& manifest) : spans_(manifest.spans()), fingerprints_(spans_.size()) {
+  std::unordered_map<chunker::ChunkId, Position> position_of;
+  for (std::uint32_t span = 0; span < spans_.size(); ++span)
+    for (std::uint32_t i = 0; i < spans_[span].chunks.size(); ++i)
+      position_of.emplace(spans_[span].chunks[i].id, Position{{span}, i});
 
   for (const auto& segment : manifest.segments) {
     Offset at = segment.offset;
     for (const auto& record : segment.records) {
       if (record.kind == chunker::RecordKind::repeat) repeats_[record.chunk].push_back(at);
       if (record.kind == chunker::RecordKind::data || record.kind == chunker::RecordKind::repeat) {
-        places_.push_back({span_of.at(record.chunk), {at, record.length, record.chunk}});
+        places_.push_back({position_of.at(record.chunk), {at, record.length, record.chunk}});
         data_ += record.length;
       }
       at += record.length;
@@ -35,10 +36,18 @@ void Plan::add_placements(const chunker::VerifiedChunk& chunk, Offset first, std
   for (const Offset at : found->second) out.push_back({chunk, at});
 }
 
+void Plan::remember(chunker::SpanIndex span, std::vector<chunker::Fingerprint> fingerprints) {
+  fingerprints_[span.value] = std::move(fingerprints);
+}
+
 std::vector<disk::Expected> Plan::expected_data() const {
   std::vector<disk::Expected> expected;
   expected.reserve(places_.size());
-  for (const auto& place : places_) expected.push_back(place.expected);
+  for (const auto& [position, as] : places_) {
+    expected.push_back(as);
+    const auto& known = fingerprints_[position.span.value];
+    if (!known.empty()) expected.back().fingerprint = known[position.chunk];
+  }
   return expected;
 }
 
@@ -55,7 +64,7 @@ std::vector<disk::Expected> Plan::zero_samples() const {
 std::vector<bool> Plan::held_spans(const std::vector<bool>& matching) const {
   std::vector<bool> held(spans_.size(), true);
   for (std::size_t i = 0; i < places_.size(); ++i)
-    if (!matching[i]) held[places_[i].span.value] = false;
+    if (!matching[i]) held[places_[i].position.span.value] = false;
   return held;
 }
 

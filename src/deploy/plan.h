@@ -1,7 +1,7 @@
 // What one deployment has to do, worked out from the manifest before anything is written: where each span's chunks go, what
 // must read as zeros, and what the disk must return in the end.
 //
-// Memory: the manifest's records (48 bytes each), as many SpanChunks, and the repeats.
+// Memory: the manifest's records (48 bytes each), as many SpanChunks and places, a fingerprint each, and the repeats.
 #pragma once
 
 #include <unordered_map>
@@ -23,7 +23,9 @@ class Plan {
   // Plain bytes that the disk holds as data, repeats counted.
   Size data() const { return data_; }
 
-  // What every data range must read as.
+  // The fingerprints of a span's chunks, in order, taken when they were verified. From any thread, once for each span.
+  void remember(chunker::SpanIndex span, std::vector<chunker::Fingerprint> fingerprints);
+  // What every data range must read as, in disk order: by the fingerprint where one is remembered, else by the chunk's id.
   std::vector<disk::Expected> expected_data() const;
   // The ends of every zero extent (at most kSample each): zeroing is by a method that the device honours, this is the check.
   std::vector<disk::Expected> zero_samples() const;
@@ -31,13 +33,19 @@ class Plan {
   std::vector<bool> held_spans(const std::vector<bool>& matching) const;
 
  private:
-  struct Place {
+  // Where a chunk stands among the spans.
+  struct Position {
     chunker::SpanIndex span;
+    std::uint32_t chunk = 0;
+  };
+  struct Place {
+    Position position;
     disk::Expected expected;
   };
   std::vector<chunker::Span> spans_;
   std::unordered_map<chunker::ChunkId, std::vector<Offset>> repeats_;
-  std::vector<Place> places_;  // in disk order
+  std::vector<Place> places_;                                    // in disk order
+  std::vector<std::vector<chunker::Fingerprint>> fingerprints_;  // by span; empty: not verified in this run
   std::vector<chunker::Extent> zeros_;
   Size data_;
 };

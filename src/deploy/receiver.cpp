@@ -2,7 +2,7 @@
 
 namespace stampede::deploy {
 
-Receiver::Receiver(const Plan& plan, disk::Target& target, cache::SpanCache& cache, net::Node& node, unsigned workers)
+Receiver::Receiver(Plan& plan, disk::Target& target, cache::SpanCache& cache, net::Node& node, unsigned workers)
     : plan_(plan), target_(target), cache_(cache), node_(node), slabs_(target.free_slabs()) {
   target_.on_slab_free([this] { wake_.notify_all(); });
   for (unsigned i = 0; i < workers; ++i) workers_.emplace_back([this] { work(); });
@@ -76,21 +76,25 @@ void Receiver::handle(chunker::Opener& opener, Arrival arrival) {
 }
 
 Result<std::vector<disk::Placement>> Receiver::open(chunker::Opener& opener, const chunker::SealedSpan& span,
-                                                    MutableBytes slab) const {
+                                                    MutableBytes slab) {
   const auto& chunks = plan_.spans()[span.index.value].chunks;
   if (span.parts.size() != chunks.size())
     return fail(Code::content_altered, "span {} has {} chunks, not {}", span.index.value, chunks.size(), span.parts.size());
   std::vector<disk::Placement> placements;
   placements.reserve(chunks.size());
+  std::vector<chunker::Fingerprint> fingerprints;
+  fingerprints.reserve(chunks.size());
   ByteView sealed = span.bytes;
   for (std::size_t i = 0; i < chunks.size(); ++i) {
     const auto& part = span.parts[i];
     const chunker::UntrustedChunk untrusted{chunks[i].id, part.codec, chunks[i].length, sealed.first(part.sealed_size)};
     STAMPEDE_TRY(const auto chunk, opener.open(untrusted, slab.first(chunks[i].length)));
     plan_.add_placements(chunk, chunks[i].offset, placements);
+    fingerprints.push_back(chunker::fingerprint(chunk.bytes()));
     sealed = sealed.subspan(part.sealed_size);
     slab = slab.subspan(chunks[i].length);
   }
+  plan_.remember(span.index, std::move(fingerprints));
   return placements;
 }
 

@@ -20,7 +20,7 @@ namespace stampede::deploy {
 
 class Receiver final : public chunker::SpanInbox {
  public:
-  Receiver(const Plan& plan, disk::Target& target, cache::SpanCache& cache, net::Node& node, unsigned workers);
+  Receiver(Plan& plan, disk::Target& target, cache::SpanCache& cache, net::Node& node, unsigned workers);
   ~Receiver() override { stop(); }
   // Ends the workers; what still arrives is dropped and the node is no longer called. Then the target can go, then the node.
   void stop();
@@ -40,11 +40,10 @@ class Receiver final : public chunker::SpanInbox {
   void work();
   disk::Slab wait_for_slab();
   void handle(chunker::Opener& opener, Arrival arrival);
-  Result<std::vector<disk::Placement>> open(chunker::Opener& opener, const chunker::SealedSpan& span,
-                                            MutableBytes slab) const;
+  Result<std::vector<disk::Placement>> open(chunker::Opener& opener, const chunker::SealedSpan& span, MutableBytes slab);
   void written(const Result<>& result);
 
-  const Plan& plan_;
+  Plan& plan_;
   disk::Target& target_;
   cache::SpanCache& cache_;
   net::Node& node_;

@@ -7,6 +7,14 @@
 
 namespace stampede::disk {
 
+namespace {
+bool is_as(const Expected* expected, ByteView bytes, chunker::Digester& digester) {
+  if (expected == nullptr) return all_zero(bytes);
+  if (expected->fingerprint) return chunker::fingerprint(bytes) == *expected->fingerprint;
+  return digester.name(bytes).id() == *expected->chunk;
+}
+}  // namespace
+
 Comparer::Comparer(const Parts& parts, const std::function<void(Size)>& progress) : parts_(parts), progress_(progress) {
   while (buffers_.size() < kMostBuffers) {
     Slab slab = parts_.slabs.try_take();
@@ -51,7 +59,7 @@ Result<> Comparer::add(std::size_t index, const Expected& expected) {
   if (range.length.bytes > kSlab.bytes - range.at.bytes % alignment)
     return fail(Code::internal, "comparing a chunk of {} bytes, more than a slab holds", range.length.bytes);
   if (!fits(range)) send();
-  add_piece({index, range, &*expected.chunk});
+  add_piece({index, range, &expected});
   return error();
 }
 
@@ -201,8 +209,7 @@ std::vector<std::size_t> Comparer::check(const Buffer& buffer, chunker::Digester
   std::vector<std::size_t> wrong;
   for (const Piece& piece : buffer.load.pieces) {
     const ByteView bytes = all.subspan((piece.range.at - range.at).bytes, piece.range.length.bytes);
-    const bool right = piece.chunk != nullptr ? digester.name(bytes).id() == *piece.chunk : all_zero(bytes);
-    if (!right) wrong.push_back(piece.index);
+    if (!is_as(piece.expected, bytes, digester)) wrong.push_back(piece.index);
   }
   return wrong;
 }

@@ -40,7 +40,7 @@ class Comparer {
   struct Piece {
     std::size_t index;  // of the expected range
     Range range;
-    const chunker::ChunkId* chunk;  // null: zeros
+    const Expected* expected;  // null: zeros
   };
   // One read and what it should hold.
   struct Load {

@@ -23,7 +23,7 @@ bool matches(const Selector& selector, const Disk& disk, const SystemPaths& path
     case Selector::Kind::serial:
       return selector.value == disk.serial;
     case Selector::Kind::wwn:
-      return selector.value == disk.wwn;
+      return same_wwn(selector.value, disk.wwn);
     case Selector::Kind::dev: {
       const std::string name = device_name(selector.value, paths);
       return !name.empty() && name == device_name(disk.path, paths);

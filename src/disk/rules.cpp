@@ -63,6 +63,15 @@ Result<> check_content(const Disk& disk, const Look& look, const Needs& needs) {
               ways_to_name(disk));
 }
 
+bool same_wwn(std::string_view a, std::string_view b) {
+  const auto bare = [](std::string_view text) {
+    for (const std::string_view prefix : {"wwn-", "0x", "naa.", "eui."})
+      if (text.starts_with(prefix)) text.remove_prefix(prefix.size());
+    return text;
+  };
+  return !bare(a).empty() && same_ignoring_case(bare(a), bare(b));
+}
+
 bool overwrite_names(std::string_view overwrite, const Disk& disk) {
   if (overwrite.empty()) return false;
   for (const std::string_view prefix : {"serial:", "wwn:", "dev:", "file:"}) {
@@ -70,10 +79,10 @@ bool overwrite_names(std::string_view overwrite, const Disk& disk) {
     const std::string_view value = overwrite.substr(prefix.size());
     if (value.empty()) return false;
     if (prefix == "serial:") return value == disk.serial;
-    if (prefix == "wwn:") return value == disk.wwn;
+    if (prefix == "wwn:") return same_wwn(value, disk.wwn);
     return same_path(value, disk.path);
   }
-  return overwrite == disk.serial || overwrite == disk.wwn || same_ignoring_case(overwrite, disk.guid) ||
+  return overwrite == disk.serial || same_wwn(overwrite, disk.wwn) || same_ignoring_case(overwrite, disk.guid) ||
          same_path(overwrite, disk.path);
 }
 

@@ -24,6 +24,7 @@
 #include <utility>
 #include <vector>
 
+#include "chunker/fingerprint.h"
 #include "chunker/types.h"
 #include "src/base/error.h"
 #include "src/disk/guard.h"
@@ -63,11 +64,13 @@ struct Placement {
   Offset at;
 };
 
-// What a range should read as: a chunk, or zeros.
+// What a range should read as: a chunk, or zeros. Where the fingerprint of the chunk's verified bytes is known, that is
+// compared instead of the id.
 struct Expected {
   Offset at;
   Size length;
-  std::optional<chunker::ChunkId> chunk;
+  std::optional<chunker::ChunkId> chunk = {};
+  std::optional<chunker::Fingerprint> fingerprint = {};
 };
 
 struct TargetOptions {

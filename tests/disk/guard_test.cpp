@@ -65,6 +65,15 @@ TEST(Rules, OverwriteNamesOneDisk) {
   for (const char* const name : {"", "serial:", "wwn:"}) EXPECT_FALSE(overwrite_names(name, nameless)) << name;
 }
 
+TEST(Rules, AWwnIsKnownInEveryWriting) {
+  for (const char* const text : {"naa.5000c500ab", "0x5000C500AB", "wwn-0x5000c500ab", "5000c500ab"})
+    EXPECT_TRUE(same_wwn(text, "naa.5000c500ab")) << text;
+  for (const char* const text : {"", "naa.", "0x", "naa.5000c500a", "000c500ab"})
+    EXPECT_FALSE(same_wwn(text, "naa.5000c500ab")) << text;
+  EXPECT_FALSE(same_wwn("", ""));
+  EXPECT_FALSE(same_wwn("naa.", ""));
+}
+
 TEST(Guard, SelectorMustMatchExactlyOne) {
   const Disk a{.path = "/dev/no-such-a", .serial = "S", .wwn = "W1", .size = kDisk};
   const Disk b{.path = "/dev/no-such-b", .serial = "S", .wwn = "W2", .size = kDisk};

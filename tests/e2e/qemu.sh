@@ -29,7 +29,7 @@ write_commands() {
   cat >"$LAB/commands" <<COMMANDS
 disks disks --json
 by-serial $deploy --disk serial:LAB-BLK-1
-by-wwn $deploy --disk wwn:naa.${WWN#0x}
+by-wwn $deploy --disk wwn:$WWN
 by-nvme $deploy --disk serial:LAB-NVME-1
 none $deploy --disk serial:LAB-BLK
 two $deploy --disk serial:TWIN

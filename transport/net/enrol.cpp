@@ -3,6 +3,7 @@
 
 #include "transport/net/connection.h"
 #include "transport/net/node.h"
+#include "transport/net/waiting.h"
 
 namespace stampede::net {
 
@@ -49,16 +50,19 @@ Result<Identity> try_enrol(Loop& loop, const Endpoint& depot, const std::shared_
 }  // namespace
 
 Result<Identity> enrol(const Endpoint& depot, const trust::PublicKey& site, const std::array<std::byte, 32>& secret,
-                       const trust::PrivateKey& key, Duration patience) {
+                       const trust::PrivateKey& key, Duration patience, const std::function<void(std::string_view)>& warn) {
   STAMPEDE_TRY(auto tls, TlsContext::client(std::nullopt, site));
   const wire::Enrol enrol{secret, trust::make_request(key)};
   const Instant start = system_clock().now();
   Loop loop;
+  bool warned = false;
   while (true) {
     auto identity = try_enrol(loop, depot, tls, enrol, key);
     if (identity || class_of(identity.error().code) != "retryable") return identity;
     if (system_clock().now() - start >= patience)
       return pass(std::move(identity).error(), fmt::format("cannot enrol at the depot {}", depot.text()));
+    if (system_clock().now() - start > kQuietWait && !std::exchange(warned, true))
+      warn(waiting_text(depot, patience, identity.error().message));
     std::this_thread::sleep_for(std::chrono::milliseconds(200));
   }
 }

@@ -8,6 +8,7 @@
 
 #include "transport/net/depot_link.h"
 #include "transport/net/peer_links.h"
+#include "transport/net/waiting.h"
 #include "transport/swarm/picker.h"
 
 namespace stampede::net {
@@ -28,6 +29,7 @@ class SwarmNode final : public Node {
 
   ~SwarmNode() override {
     loop_.run_and_wait([this] {
+      listener_.reset();
       if (depot_) depot_->finish();
       announce_.reset();
       repoll_.reset();
@@ -40,6 +42,7 @@ class SwarmNode final : public Node {
 
   Result<> open() {
     STAMPEDE_TRY(dial_tls_, TlsContext::client(options_.identity, options_.site));
+    STAMPEDE_CHECK(listen());
     DepotLink::Events events;
     events.up = [this] { depot_up(); };
     events.down = [this](const Error& error) { depot_down(error); };
@@ -53,6 +56,7 @@ class SwarmNode final : public Node {
     while (!status_.depot_up) {
       if (fatal_) return pass(*fatal_);
       if (auto ended = patience_left(); !ended) return ended;
+      warn_of_waiting();
       changed_.wait_for(lock, kTick);
     }
     return {};
@@ -132,8 +136,10 @@ class SwarmNode final : public Node {
       if (now.complete) return {};
       std::unique_lock lock(mutex_);
       if (fatal_) return pass(*fatal_);
-      if (!status_.depot_up)
+      if (!status_.depot_up) {
         if (auto ended = patience_left(); !ended) return ended;
+        warn_of_waiting();
+      }
       changed_.wait_for(lock, kTick, [&] { return status_.complete || fatal_; });
     }
   }
@@ -191,6 +197,13 @@ class SwarmNode final : public Node {
                 options_.depot.text(), seconds, last_error_);
   }
 
+  // With the lock held: says once for each absence that the depot is waited for.
+  void warn_of_waiting() {
+    if (warned_ || system_clock().now() - std::max(started_, lost_) < kQuietWait) return;
+    warned_ = true;
+    options_.warn(waiting_text(options_.depot, options_.patience, last_error_));
+  }
+
   void set_fatal(Error error) {
     const std::lock_guard lock(mutex_);
     if (!fatal_) fatal_ = std::move(error);
@@ -209,6 +222,7 @@ class SwarmNode final : public Node {
     {
       const std::lock_guard lock(mutex_);
       status_.depot_up = ever_up_ = true;
+      warned_ = false;
       changed_.notify_all();
     }
     if (picker_) rejoin();
@@ -227,6 +241,22 @@ class SwarmNode final : public Node {
     if (!picker_ || !std::exchange(depot_joined_, false)) return;
     picker_->peer_left(swarm::kDepot, now);
     pump();
+  }
+
+  // At once, though peers come only with the swarm: a port that is in use must be known before a disk is touched.
+  Result<> listen() {
+    if (!options_.listen) return {};
+    STAMPEDE_TRY(auto tls, TlsContext::server(options_.identity, true));
+    const auto ready = [this](const Connection::Ptr& connection) {
+      if (peers_)
+        peers_->accepted(connection);
+      else
+        connection->close({Code::busy, "not in a swarm yet"});
+    };
+    STAMPEDE_TRY(listener_, Listener::open(loop_, *options_.listen, std::move(tls),
+                                           {.connections = kMaxPeers, .handshakes = kMaxPeers}, ready));
+    port_ = listener_->local().port;
+    return {};
   }
 
   Result<> start_swarm(SwarmJob job) {
@@ -254,13 +284,10 @@ class SwarmNode final : public Node {
       pump();
     };
     events.span = [this](swarm::PeerId peer, wire::SpanData data) { take_span(peer, std::move(data)); };
-    peers_ = std::make_unique<PeerLinks>(
-        loop_, options_.identity, dial_tls_,
-        PeerLinks::Swarm{job_.image.digest, job_.span_count, job_.held, [this] { return join_message(); }},
-        std::move(events));
-    if (options_.listen) {
-      STAMPEDE_TRY(port_, peers_->listen(*options_.listen, options_.identity));
-    }
+    peers_ = std::make_unique<PeerLinks>(loop_, options_.identity, dial_tls_,
+                                         PeerLinks::Swarm{job_.image.digest, job_.span_count, job_.held,
+                                                          options_.listen.has_value(), [this] { return join_message(); }},
+                                         std::move(events));
     picker_->set_active(1, now);
     picker_->set_credit(job_.credit);
     refresh();
@@ -386,6 +413,7 @@ class SwarmNode final : public Node {
   Instant lost_;
   Instant last_span_;
   bool ever_up_ = false;
+  bool warned_ = false;
 
   // The loop's own.
   SwarmJob job_;
@@ -397,6 +425,7 @@ class SwarmNode final : public Node {
   bool repoll_set_ = false;
   std::unique_ptr<DepotLink> depot_;
   std::unique_ptr<PeerLinks> peers_;
+  std::unique_ptr<Listener> listener_;
   std::unique_ptr<Alarm> announce_;
   std::unique_ptr<Alarm> repoll_;
   Loop loop_;

@@ -28,6 +28,7 @@ struct NodeOptions {
   trust::PublicKey site{};
   std::optional<Endpoint> listen;  // serve peers here; nothing: only take
   Duration patience = std::chrono::minutes(2);
+  std::function<void(std::string_view)> warn = [](std::string_view) {};  // that a depot is waited for; on the waiting thread
 };
 
 struct SwarmJob {
@@ -86,6 +87,6 @@ class Node {
 
 // Enrols a key with a join token, within the patience: the node's certificate and the CA's. Errors: token_*, unreachable.
 Result<Identity> enrol(const Endpoint& depot, const trust::PublicKey& site, const std::array<std::byte, 32>& secret,
-                       const trust::PrivateKey& key, Duration patience);
+                       const trust::PrivateKey& key, Duration patience, const std::function<void(std::string_view)>& warn);
 
 }  // namespace stampede::net

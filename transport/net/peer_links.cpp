@@ -27,16 +27,6 @@ PeerLinks::~PeerLinks() {
   for (auto& [id, peer] : peers_) peer.connection->close({Code::interrupted, "stopping"});
 }
 
-Result<std::uint16_t> PeerLinks::listen(const Endpoint& endpoint, const Identity& identity) {
-  STAMPEDE_TRY(auto tls, TlsContext::server(identity, true));
-  STAMPEDE_TRY(listener_,
-               Listener::open(loop_, endpoint, std::move(tls), {.connections = kMaxPeers, .handshakes = kMaxPeers},
-                              [self = self_](const Connection::Ptr& connection) {
-                                if (*self != nullptr) (*self)->ready(connection, false);
-                              }));
-  return listener_->local().port;
-}
-
 void PeerLinks::set_members(const std::vector<wire::Member>& members) {
   std::map<wire::Key, Candidate> fresh;
   const Instant now = system_clock().now();
@@ -46,7 +36,7 @@ void PeerLinks::set_members(const std::vector<wire::Member>& members) {
       fresh.insert(*known);
       continue;
     }
-    const bool polite = listener_ != nullptr && member.node < own_key_;
+    const bool polite = swarm_.listening && member.node < own_key_;
     fresh[member.node] = {member, polite ? now + kPoliteness : now, kTick, false};
   }
   candidates_ = std::move(fresh);

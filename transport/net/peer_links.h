@@ -1,4 +1,4 @@
-// A target's lines to the other members of its swarm: listens, dials whom the depot names (bounded fan-out), serves what it
+// A target's lines to the other members of its swarm: dials whom the depot names (bounded fan-out), serves what it
 // holds while it is still receiving, and reports what others hold. Loop thread only.
 //
 // Memory: kMaxPeers connections, each with at most kQueueLimit and a span queued, and kMaxOwed requests waiting.
@@ -34,14 +34,15 @@ class PeerLinks {
     wire::Digest image{};
     std::uint32_t span_count = 0;
     chunker::SpanSource* held = nullptr;
+    bool listening = false;            // others can dial us
     std::function<wire::Join()> join;  // with our bitmap as it is now
   };
 
   PeerLinks(Loop& loop, const Identity& identity, std::shared_ptr<TlsContext> dial_tls, Swarm swarm, Events events);
   ~PeerLinks();
 
-  // Listens for peers; the port is told to the depot. Without it we only dial.
-  Result<std::uint16_t> listen(const Endpoint& endpoint, const Identity& identity);
+  // A connection that our listener has accepted.
+  void accepted(const Connection::Ptr& connection) { ready(connection, false); }
   // The depot's list; who is no longer on it stays connected until the line breaks.
   void set_members(const std::vector<wire::Member>& members);
   void request(swarm::PeerId peer, std::uint32_t span);
@@ -90,7 +91,6 @@ class PeerLinks {
   std::set<wire::Key> banned_;
   swarm::PeerId next_id_ = swarm::kDepot + 1;
   std::uint64_t served_bytes_ = 0;
-  std::unique_ptr<Listener> listener_;
   Ticker ticker_;
   Instant next_beat_;
 };
