@@ -41,7 +41,9 @@ draw_lines() {
   awk -F '\t' '{
     full = int($3 * 30 / 100); bar = ""
     for (i = 0; i < 30; i++) bar = bar (i < full ? "█" : "·")
-    printf "\033[K  %-10s %s %3d %%  %5d MiB/s  %3d %% from peers  %s%s\n", $1, bar, $3, $4, $5, $2, ($6 != "" && $6 > 0 ? ", " $6 " s to go" : "")
+    rate = sprintf("%5d MiB/s", $4); to_go = $6 != "" && $6 > 0 ? ", " $6 " s to go" : ""
+    if ($2 == "success" || $2 == "failure" || $2 == "refused") { rate = "           "; to_go = "" }
+    printf "\033[K  %-10s %s %3d %%  %s  %3d %% from peers  %s%s\n", $1, bar, $3, rate, $5, $2, to_go
   }'
 }
 
