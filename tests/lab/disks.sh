@@ -3,7 +3,7 @@
 
 have_loop() {
   local file dev
-  have_root && have_command losetup || return 1
+  allowed loop && have_root && have_command losetup || return 1
   file=$(mktemp "${TMPDIR:-/var/tmp}/stampede-probe.XXXXXX")
   truncate -s 1M "$file"
   if ! dev=$(losetup --find --show --direct-io=on "$file" 2>/dev/null); then

@@ -99,6 +99,8 @@ now() { printf '%s' "$EPOCHREALTIME"; }
 since() { awk -v a="$1" -v b="$EPOCHREALTIME" 'BEGIN { printf "%.2f", b - a }'; }
 
 # Probes print the reason where something cannot be had, and fail.
+# STAMPEDE_LAB_WITHOUT="namespaces loop" plays a machine that lacks them.
+allowed() { [[ " ${STAMPEDE_LAB_WITHOUT:-} " != *" $1 "* ]] || { echo "$1 switched off by STAMPEDE_LAB_WITHOUT"; return 1; }; }
 have_root() { [ "$(id -u)" -eq 0 ] || { echo "not root"; return 1; }; }
 have_command() {
   local c

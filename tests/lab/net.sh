@@ -11,6 +11,7 @@ LAB_NETID=
 
 have_namespaces() {
   local probe=stampede-probe-$$
+  allowed namespaces || return 1
   have_root && have_command ip tc nsenter || return 1
   ip netns add "$probe" 2>/dev/null || { echo "network namespaces cannot be made here"; return 1; }
   if ! ip -n "$probe" link add br0 type bridge 2>/dev/null || ! ip -n "$probe" link add v0 type veth peer name v1 2>/dev/null; then
