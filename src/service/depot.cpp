@@ -52,12 +52,12 @@ class LoopDepot final : public Depot {
     }
   }
 
+  net::Loop loop_;  // first, so that it goes last: sockets and timers end before it
   Site site_;
   DepotState state_;
   std::set<std::shared_ptr<Session>> sessions_;
   std::unique_ptr<net::Listener> listener_;
   std::unique_ptr<net::Ticker> ticker_;
-  net::Loop loop_;
 };
 
 }  // namespace

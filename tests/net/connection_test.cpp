@@ -73,13 +73,13 @@ class ConnectionTest : public ::testing::Test {
     loop_.stop();
   }
 
+  Loop loop_;  // first, so that it goes last
   TestSite site_;
   Identity depot_ = site_.make(trust::Role::depot);
   End client_;
   End server_;
   std::atomic<int> ready_ = 0;
   std::unique_ptr<Listener> listener_;
-  Loop loop_;
 };
 
 TEST_F(ConnectionTest, IdentifiesBothSidesAndCarriesMessages) {

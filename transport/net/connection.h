@@ -1,9 +1,9 @@
 // One framed TLS connection. The version exchange (Hello) is part of getting ready: what the owner sees are messages of the
 // agreed version from an identified peer.
 //
-// Everything runs on the loop's thread. The connection keeps itself alive until it is closed. Memory: one incoming frame (at
-// most the type's own limit; kMaxPlainHello until the peer has shown a certificate) and what was queued to be sent: the
-// owner watches queued() and stops at kQueueLimit; a connection above twice that is closed.
+// Everything runs on the loop's thread, and the loop outlives every connection. It keeps itself alive until it is closed.
+// Memory: one incoming frame (at most the type's own limit; kMaxPlainHello until the peer has shown a certificate) and what
+// was queued to be sent: the owner watches queued() and stops at kQueueLimit; a connection above twice that is closed.
 #pragma once
 
 #include <functional>

@@ -84,10 +84,10 @@ class TcpListener final : public Listener {
       auto mine = std::make_shared<bool>(true);
       Connection::Events events;
       events.closed = [self = shared_from_this(), place, mine](const Error&) {
-        if (std::exchange(*mine, false)) self->handshakes.erase(place);
+        if (std::exchange(*mine, false) && !self->stopped) self->handshakes.erase(place);
       };
       events.ready = [self = shared_from_this(), place, mine] {
-        if (!std::exchange(*mine, false)) return;
+        if (!std::exchange(*mine, false) || self->stopped) return;
         const Connection::Ptr connection = *place;
         self->handshakes.erase(place);
         self->ready(connection);
@@ -101,6 +101,7 @@ class TcpListener final : public Listener {
       acceptor.close(ignored);
       pause.cancel();
       for (const auto& connection : handshakes) connection->close({Code::interrupted, "stopping"});
+      handshakes.clear();
     }
 
     Loop& loop;

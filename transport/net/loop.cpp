@@ -17,6 +17,9 @@ Loop::Loop() : impl_(std::make_unique<Impl>()) {
 Loop::~Loop() { stop(); }
 
 void Loop::stop() {
+  if (!impl_->thread.joinable()) return;
+  // What was posted before runs first, and what that posted: closing connections let go of their owners there.
+  for (int i = 0; i < 2; ++i) run_and_wait([] {});
   impl_->work.reset();
   impl_->context.stop();
   if (impl_->thread.joinable()) impl_->thread.join();

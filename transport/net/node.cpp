@@ -400,6 +400,7 @@ class SwarmNode final : public Node {
     }
   }
 
+  Loop loop_;  // first, so that it goes last: sockets and timers end before it
   NodeOptions options_;
   std::shared_ptr<TlsContext> dial_tls_;
 
@@ -428,7 +429,6 @@ class SwarmNode final : public Node {
   std::unique_ptr<Listener> listener_;
   std::unique_ptr<Alarm> announce_;
   std::unique_ptr<Alarm> repoll_;
-  Loop loop_;
 };
 
 }  // namespace

@@ -65,7 +65,7 @@ void PeerLinks::tick() {
 void PeerLinks::dial(Candidate& candidate) {
   candidate.dialling = true;
   const wire::Key key = candidate.member.node;
-  auto connection = std::make_shared<Connection::Ptr>();
+  auto connection = std::make_shared<std::weak_ptr<Connection>>();  // weak: it owns these very handlers
   Connection::Events events;
   const auto settle = [self = self_, key](bool failed) {
     if (*self == nullptr) return;
@@ -78,16 +78,14 @@ void PeerLinks::dial(Candidate& candidate) {
   };
   events.ready = [self = self_, connection, settle, key] {
     settle(false);
-    const Connection::Ptr mine = std::exchange(*connection, nullptr);
-    if (*self == nullptr) return;
+    const Connection::Ptr mine = connection->lock();
+    if (!mine) return;
+    if (*self == nullptr) return mine->close({Code::interrupted, "stopping"});
     // Whoever answers at that address must be the node that the depot named.
     if (mine->peer()->key != key) return mine->close({Code::peer_untrusted, "another node answers at this address"});
     (*self)->ready(mine, true);
   };
-  events.closed = [settle, connection](const Error&) {
-    settle(true);
-    connection->reset();
-  };
+  events.closed = [settle](const Error&) { settle(true); };
   *connection = Connection::dial(loop_, {candidate.member.address, candidate.member.port}, tls_, std::move(events));
 }
 
