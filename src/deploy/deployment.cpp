@@ -180,7 +180,9 @@ class Deployment {
     swarm::Bitmap have(root_.span_count());
     if (!resumes_) return have;
     const auto expected = plan_->expected_data();
-    STAMPEDE_TRY(const auto matching, target_->compare(expected, [this](Size) { tell(); }));
+    STAMPEDE_TRY(auto matching, target_->compare(expected, [this](Size) { tell(); }));
+    for (std::size_t i = 0; i < expected.size(); ++i)
+      if (target_->holds_back(expected[i].at, expected[i].length)) matching[i] = false;
     const auto held = plan_->held_spans(matching);
     for (std::uint32_t i = 0; i < held.size(); ++i) {
       if (!held[i]) continue;

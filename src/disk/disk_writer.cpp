@@ -175,6 +175,11 @@ Result<> DiskWriter::run_step(std::string_view stage, const Step& step) {
   return {};
 }
 
+bool DiskWriter::holds_back(Offset at, Size length) const {
+  return std::ranges::any_of(region_.ranges(),
+                             [&](const Range& range) { return at < range.end() && range.at < at + length; });
+}
+
 Result<> DiskWriter::commit() {
   if (stage_ != Stage::held_back) return fail(Code::internal, "commit() of {} without begin()", disk_.path());
   STAMPEDE_CHECK(flush());

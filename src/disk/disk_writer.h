@@ -35,6 +35,7 @@ class DiskWriter final : public Target {
                                     const std::function<void(Size done)>& progress) override;
   volume::BlockAccess& blocks() override { return blocks_; }
   Result<> commit() override;
+  bool holds_back(Offset at, Size length) const override;
   Size written() const override { return {written_}; }
 
  private:

@@ -117,6 +117,10 @@ class Target {
   // Bytes that a completed deployment does not come back from: everything is durable and read back when it returns.
   virtual Result<> commit() = 0;
 
+  // Does the range touch the commit region? What stands there on the disk now is blanked by begin(), so it has to be placed
+  // again whatever it is.
+  virtual bool holds_back(Offset at, Size length) const = 0;
+
   // Bytes written and made zero so far.
   virtual Size written() const = 0;
 };
