@@ -32,7 +32,7 @@ class Connection {
   using Ptr = std::shared_ptr<Connection>;
   struct Events {
     std::function<void()> ready = [] {};
-    std::function<void(wire::Message)> message = [](wire::Message) {};
+    std::function<void(wire::Message)> message = [](const wire::Message&) {};
     std::function<void()> drained = [] {};  // what was queued has gone below kQueueLimit
     // Once, and last: by the peer, by an error, or by close().
     std::function<void(const Error&)> closed = [](const Error&) {};
