@@ -126,7 +126,7 @@ Result<chunker::SealedSpan> PackSet::gather(std::span<const chunker::SpanChunk> 
     span.parts.push_back({place.entry.codec, place.entry.sealed_size});
     total += place.entry.sealed_size;
   }
-  span.bytes.resize(total);
+  span.bytes = Buffer(total);
 
   std::vector<PackEntry> run;
   run.reserve(std::min(places.size(), Pack::kMaxRun));

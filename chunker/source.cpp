@@ -4,6 +4,7 @@ namespace stampede::chunker {
 
 Result<SealedSpan> ChunkSource::gather(std::span<const SpanChunk> chunks) {
   SealedSpan span;
+  Bytes bytes;
   span.parts.reserve(chunks.size());
   for (const SpanChunk& wanted : chunks) {
     STAMPEDE_TRY(const SealedChunk chunk, get(wanted.id));
@@ -11,8 +12,9 @@ Result<SealedSpan> ChunkSource::gather(std::span<const SpanChunk> chunks) {
       return fail(Code::content_altered, "chunk {} has {} bytes, not {}", to_string(wanted.id), chunk.plain_size,
                   wanted.length);
     span.parts.push_back({chunk.codec, static_cast<std::uint32_t>(chunk.bytes.size())});
-    span.bytes.insert(span.bytes.end(), chunk.bytes.begin(), chunk.bytes.end());
+    bytes.insert(bytes.end(), chunk.bytes.begin(), chunk.bytes.end());
   }
+  span.bytes = Buffer(ByteView(bytes));
   return span;
 }
 

@@ -11,6 +11,7 @@
 
 #include "chunker/manifest.h"
 #include "chunker/types.h"
+#include "src/base/buffer.h"
 #include "src/base/error.h"
 
 namespace stampede::chunker {
@@ -23,7 +24,7 @@ struct SealedSpan {
   };
   SpanIndex index;
   std::vector<Part> parts;
-  Bytes bytes;
+  Buffer bytes;
 };
 
 // Gives sealed chunks by id. Thread-safe.
@@ -64,8 +65,12 @@ class SpanInbox {
 // Gives sealed spans of one image to serve to others; nothing where it is not held (any more). Thread-safe.
 class SpanSource {
  public:
+  using Give = std::function<void(std::shared_ptr<const SealedSpan>)>;
   virtual ~SpanSource() = default;
   virtual std::shared_ptr<const SealedSpan> span(SpanIndex index) = 0;
+  // Where span() has nothing at hand: looks further, where that takes time. `give` is called at most once, at once or on
+  // another thread, with nothing where the span is not held; never after the source was stopped.
+  virtual void fetch(SpanIndex /*index*/, Give give) { give(nullptr); }
 };
 
 }  // namespace stampede::chunker

@@ -38,7 +38,10 @@ class Deployment {
     receipt_.started = to_rfc3339(system_clock().unix_time());
     receipt_.disk.selector = options.disk.text();
   }
-  ~Deployment() { release_disk(); }
+  ~Deployment() {
+    release_disk();
+    if (held_) held_->stop();  // it gives to the node
+  }
   Deployment(const Deployment&) = delete;
   Deployment& operator=(const Deployment&) = delete;
 
@@ -153,15 +156,16 @@ class Deployment {
   Result<> transfer() {
     STAMPEDE_TRY(const swarm::Bitmap have, resume());
     STAMPEDE_CHECK(target_->begin({record_.image, deployment_, system_clock().unix_time(), target_->identity().size}));
-    cache_ = std::make_unique<cache::SpanCache>(static_cast<std::uint32_t>(plan_->spans().size()), options_.cache);
+    STAMPEDE_TRY(auto reader, target_->reader());
+    held_ = std::make_unique<HeldSpans>(*plan_, options_.cache, std::move(reader));
     receiver_ =
-        std::make_unique<Receiver>(*plan_, *target_, *cache_, *node_, std::max(1U, std::thread::hardware_concurrency()));
+        std::make_unique<Receiver>(*plan_, *target_, *held_, *node_, std::max(1U, std::thread::hardware_concurrency()));
     STAMPEDE_CHECK(node_->join({.image = record_.image,
                                 .span_count = root_.span_count(),
                                 .have = have,
                                 .credit = target_->free_slabs(),
                                 .inbox = receiver_.get(),
-                                .held = cache_.get()}));
+                                .held = held_.get()}));
     for (const auto& extent : plan_->zero_extents())
       target_->zero(extent.offset, extent.length, [](const Result<>&) {});  // flush() tells of a failure
     std::optional<Error> disk_failure;
@@ -296,7 +300,7 @@ class Deployment {
   chunker::TagRecord record_;
   chunker::Root root_;
   std::unique_ptr<Plan> plan_;
-  std::unique_ptr<cache::SpanCache> cache_;
+  std::unique_ptr<HeldSpans> held_;
   std::unique_ptr<disk::Target> target_;
   std::unique_ptr<Receiver> receiver_;
   std::unique_ptr<net::Node> node_;  // goes first: nothing is delivered to the receiver after it

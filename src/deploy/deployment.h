@@ -42,7 +42,7 @@ struct Options {
   std::optional<net::Endpoint> peer_listen = net::Endpoint{};  // any address, any port
   Duration patience = std::chrono::minutes(2);
   std::optional<Duration> serve_for;                                       // nothing: while others are active
-  Size cache = 512_MiB;                                                    // sealed spans kept to serve to others
+  Size cache = 64_MiB;                                                     // sealed spans kept in memory to serve to others
   std::function<void(const Progress&)> progress = [](const Progress&) {};  // from the calling thread
   std::function<void(std::string_view)> warn = [](std::string_view) {};
   const std::atomic<bool>* stop = nullptr;  // set by a signal handler

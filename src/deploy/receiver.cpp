@@ -2,8 +2,8 @@
 
 namespace stampede::deploy {
 
-Receiver::Receiver(Plan& plan, disk::Target& target, cache::SpanCache& cache, net::Node& node, unsigned workers)
-    : plan_(plan), target_(target), cache_(cache), node_(node), slabs_(target.free_slabs()) {
+Receiver::Receiver(Plan& plan, disk::Target& target, HeldSpans& held, net::Node& node, unsigned workers)
+    : plan_(plan), target_(target), held_(held), node_(node), slabs_(target.free_slabs()) {
   target_.on_slab_free([this] { wake_.notify_all(); });
   for (unsigned i = 0; i < workers; ++i) workers_.emplace_back([this] { work(); });
 }
@@ -67,7 +67,7 @@ void Receiver::handle(chunker::Opener& opener, Arrival arrival) {
     const std::lock_guard lock(mutex_);
     credit = slabs_ - ++writing_;
   }
-  cache_.put(std::make_shared<const chunker::SealedSpan>(std::move(arrival.span)));
+  held_.put(std::make_shared<const chunker::SealedSpan>(std::move(arrival.span)));
   verified_ += plan_.spans()[index.value].plain_size().bytes;
   // Placed before it counts as had: who sees the image complete and flushes then misses nothing.
   target_.place(std::move(slab), std::move(*placements), [this](const Result<>& result) { written(result); });

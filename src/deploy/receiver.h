@@ -11,8 +11,8 @@
 #include <thread>
 #include <vector>
 
-#include "cache/span_cache.h"
 #include "chunker/seal.h"
+#include "src/deploy/held_spans.h"
 #include "src/deploy/plan.h"
 #include "transport/net/node.h"
 
@@ -20,7 +20,7 @@ namespace stampede::deploy {
 
 class Receiver final : public chunker::SpanInbox {
  public:
-  Receiver(Plan& plan, disk::Target& target, cache::SpanCache& cache, net::Node& node, unsigned workers);
+  Receiver(Plan& plan, disk::Target& target, HeldSpans& held, net::Node& node, unsigned workers);
   ~Receiver() override { stop(); }
   // Ends the workers; what still arrives is dropped and the node is no longer called. Then the target can go, then the node.
   void stop();
@@ -45,7 +45,7 @@ class Receiver final : public chunker::SpanInbox {
 
   Plan& plan_;
   disk::Target& target_;
-  cache::SpanCache& cache_;
+  HeldSpans& held_;
   net::Node& node_;
   std::atomic<std::uint64_t> verified_ = 0;
 

@@ -24,6 +24,7 @@ class DiskWriter final : public Target {
   Result<> start();
 
   const Disk& identity() const override { return disk_.guarded().identity; }
+  Result<File> reader() const override { return disk_.reader(); }
   Result<Bytes> begin(const InProgress& record) override;
   Slab try_slab() override { return slabs_.try_take(); }
   std::uint32_t free_slabs() const override { return slabs_.free(); }

@@ -1,5 +1,6 @@
 #include "src/disk/raw_disk.h"
 
+#include <fcntl.h>
 #include <linux/fs.h>
 #include <sys/ioctl.h>
 #include <sys/types.h>
@@ -101,6 +102,14 @@ Result<> RawDisk::flush() {
   if (auto flushed = disk_.file.sync(); !flushed)
     return fail(Code::flush_failed, "{}; what was written may be lost: deploy again", flushed.error().message);
   return {};
+}
+
+// By the descriptor, not by the name, which may by now be another disk's.
+Result<File> RawDisk::reader() const {
+  const int direct = ::fcntl(fd(), F_GETFL) & O_DIRECT;
+  const int again = ::open(fmt::format("/proc/self/fd/{}", fd()).c_str(), O_RDONLY | O_CLOEXEC | direct);
+  if (again < 0) return fail(Code::read_failed, "cannot open {} for reading: {}", path(), errno_text(errno));
+  return File(again, path());
 }
 
 void RawDisk::announce_table() {

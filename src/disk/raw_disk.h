@@ -27,6 +27,7 @@ class RawDisk {
   Result<> flush();
   // Has the kernel look for partitions again, where the disk can have them. No error: the disk is whole without it.
   void announce_table();
+  Result<File> reader() const;
 
  private:
   Result<> check_inside(Offset at, std::size_t size) const;

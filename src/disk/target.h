@@ -27,6 +27,7 @@
 #include "chunker/fingerprint.h"
 #include "chunker/types.h"
 #include "src/base/error.h"
+#include "src/base/file.h"
 #include "src/disk/guard.h"
 #include "src/disk/in_progress.h"
 #include "src/volume/block_access.h"
@@ -89,6 +90,8 @@ class Target {
   virtual ~Target() = default;
 
   virtual const Disk& identity() const = 0;
+  // Another descriptor of the same disk: O_DIRECT where it is, for reading only, not exclusive; may outlive the target.
+  virtual Result<File> reader() const = 0;
 
   // The first write: saves the commit region (returned: what was there, its ranges one after the other), blanks it and
   // writes `record`, durably. place(), zero() and edits before it are internal errors.

@@ -94,7 +94,7 @@ TEST(SpansFrom, ServesManyThreads) {
 std::shared_ptr<const chunker::SealedSpan> span_of(std::uint32_t index, std::size_t size) {
   auto span = std::make_shared<chunker::SealedSpan>();
   span->index = {index};
-  span->bytes.resize(size);
+  span->bytes = Buffer(size);
   return span;
 }
 

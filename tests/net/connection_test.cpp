@@ -96,7 +96,7 @@ TEST_F(ConnectionTest, IdentifiesBothSidesAndCarriesMessages) {
 
   auto span = std::make_shared<chunker::SealedSpan>();
   span->index = {3};
-  span->bytes = Bytes(700'000, std::byte{7});
+  span->bytes = Buffer(ByteView(Bytes(700'000, std::byte{7})));
   span->parts = {{chunker::Codec::raw, 500'000}, {chunker::Codec::zstd, 200'000}};
   loop_.post([&] { server_.connection->send_span(span); });
   const auto received = get(client_.message);
@@ -208,7 +208,7 @@ TEST_F(ConnectionTest, WhoDoesNotReadIsDroppedBeforeMemoryRunsOut) {
   get(client_.ready);
   get(server_.ready);
   auto span = std::make_shared<chunker::SealedSpan>();
-  span->bytes = Bytes(1 << 20);
+  span->bytes = Buffer(1 << 20);
   span->parts = {{chunker::Codec::raw, 1 << 20}};
   // The loop serves both ends, so within one task nothing is read.
   loop_.run_and_wait([&] {

@@ -233,7 +233,7 @@ class Liar final : public chunker::SpanSource, public chunker::SpanInbox {
   explicit Liar(std::unique_ptr<chunker::SpanSource> truth) : truth_(std::move(truth)) {}
   std::shared_ptr<const chunker::SealedSpan> span(chunker::SpanIndex index) override {
     auto altered = std::make_shared<chunker::SealedSpan>(*truth_->span(index));
-    altered->bytes[altered->bytes.size() / 2] ^= std::byte{1};
+    altered->bytes.data()[altered->bytes.size() / 2] ^= std::byte{1};
     ++served;
     return altered;
   }

@@ -10,7 +10,7 @@ constexpr std::size_t kTypes = std::variant_size_v<Message>;
 
 Result<Message> decode_frame(ByteView frame) {
   STAMPEDE_TRY(const FrameHeader header, decode_header(frame.first(kHeaderSize)));
-  return decode(header, frame.subspan(kHeaderSize));
+  return decode(header, Buffer(frame.subspan(kHeaderSize)));
 }
 
 TEST(Codec, WhatIsEncodedDecodesToItself) {
@@ -36,13 +36,13 @@ TEST(Codec, EveryShorterOrLongerPayloadIsRefused) {
     const std::size_t step = frame.size() / 512 + 1;
     for (std::size_t size = 0; size + kHeaderSize < frame.size(); size += step) {
       const FrameHeader header{static_cast<std::uint8_t>(type), static_cast<std::uint32_t>(size)};
-      const auto got = decode(header, ByteView(frame).subspan(kHeaderSize, size));
+      const auto got = decode(header, Buffer(ByteView(frame).subspan(kHeaderSize, size)));
       ASSERT_FALSE(got) << "type " << type << " cut to " << size;
       ASSERT_EQ(got.error().code, Code::protocol);
     }
     Bytes longer(frame.begin() + kHeaderSize, frame.end());
     longer.push_back({});
-    EXPECT_FALSE(decode({static_cast<std::uint8_t>(type), static_cast<std::uint32_t>(longer.size())}, longer)) << type;
+    EXPECT_FALSE(decode({static_cast<std::uint8_t>(type), static_cast<std::uint32_t>(longer.size())}, Buffer(ByteView(longer)))) << type;
   }
 }
 
@@ -69,7 +69,7 @@ TEST(Codec, SpanHeaderIsTheFrameWithoutItsBytes) {
     const Message message = maker.message(15);
     const auto& data = std::get<SpanData>(message);
     Bytes frame = encode_span_header(data.span, data.parts, data.bytes.size());
-    frame.insert(frame.end(), data.bytes.begin(), data.bytes.end());
+    std::ranges::copy(ByteView(data.bytes), std::back_inserter(frame));
     ASSERT_EQ(frame, encode(message));
   }
 }

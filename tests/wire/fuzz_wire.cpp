@@ -14,7 +14,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   static_cast<void>(wire::decode_header(frame.first(wire::kHeaderSize)));
   const auto header = wire::decode_header(ByteView(copied).first(wire::kHeaderSize));
   if (!header) return 0;
-  const auto message = wire::decode(*header, ByteView(copied).subspan(wire::kHeaderSize));
+  const auto message = wire::decode(*header, Buffer(ByteView(copied).subspan(wire::kHeaderSize)));
   if (message && wire::encode(*message) != copied) std::abort();
   return 0;
 }

@@ -84,7 +84,7 @@ std::vector<Golden> golden() {
       {WantAny{8}, "020000000c000000", "0800"},
       {NoneLeft{0x0102}, "020000000d000000", "0201"},
       {Request{0x010203}, "040000000e000000", "03020100"},
-      {SpanData{2, {{0, 1}, {1, 2}}, bytes("aabbcc")}, "190000000f000000",
+      {SpanData{2, {{0, 1}, {1, 2}}, Buffer(ByteView(bytes("aabbcc")))}, "190000000f000000",
        "02000000"
        "02000000"
        "00"
@@ -119,7 +119,7 @@ TEST(Golden, EveryMessageHasItsBytes) {
     EXPECT_EQ(to_hex(encode(all[i].message)), all[i].header + all[i].payload);
     const auto header = decode_header(bytes(all[i].header));
     ASSERT_TRUE(header) << header.error().message;
-    const auto message = decode(*header, bytes(all[i].payload));
+    const auto message = decode(*header, Buffer(ByteView(bytes(all[i].payload))));
     ASSERT_TRUE(message) << message.error().message;
     EXPECT_TRUE(*message == all[i].message) << "type " << i + 1;
   }

@@ -15,7 +15,7 @@ Bytes header(std::uint32_t payload, std::uint8_t type, std::uint8_t padding = 0)
   return ByteWriter().u32(payload).u8(type).u8(0).u8(0).u8(padding).take();
 }
 std::string refusal(std::uint8_t type, const Bytes& payload) {
-  const auto got = decode({type, static_cast<std::uint32_t>(payload.size())}, payload);
+  const auto got = decode({type, static_cast<std::uint32_t>(payload.size())}, Buffer(payload));
   if (got) return "accepted";
   EXPECT_EQ(got.error().code, Code::protocol);
   return got.error().message;
@@ -132,7 +132,7 @@ TEST(Decode, TakesOnlyZeroAndOneForABool) {
 TEST(Encode, CutsWordsForPeople) {
   const auto text_of = [](std::string text) {
     const Bytes frame = encode(ErrorMessage{40, std::move(text)});
-    const auto got = decode(*decode_header(ByteView(frame).first(kHeaderSize)), ByteView(frame).subspan(kHeaderSize));
+    const auto got = decode(*decode_header(ByteView(frame).first(kHeaderSize)), Buffer(ByteView(frame).subspan(kHeaderSize)));
     return got ? std::get<ErrorMessage>(*got).text : "refused: " + got.error().message;
   };
   EXPECT_EQ(text_of(std::string(1024, 'a')), std::string(1024, 'a'));
@@ -151,7 +151,7 @@ TEST(Encode, RefusesWhatTheOtherSideWouldRefuse) {
   EXPECT_THROW(encode(Have{std::vector<std::uint32_t>(65537)}), std::invalid_argument);
   EXPECT_THROW(encode(Join{{}, 0, 9, Bytes(1)}), std::invalid_argument);
   EXPECT_THROW(encode(Hello{2, 1, 0, ""}), std::invalid_argument);
-  EXPECT_THROW(encode(SpanData{0, {{1, 5}}, Bytes(4)}), std::invalid_argument);
+  EXPECT_THROW(encode(SpanData{0, {{1, 5}}, Buffer(4)}), std::invalid_argument);
   EXPECT_THROW(encode_span_header(0, std::array{SpanPart{1, 5}}, 4), std::invalid_argument);
   EXPECT_THROW(encode_span_header(0, std::vector<SpanPart>(kMaxSpanParts + 1), 0), std::invalid_argument);
   EXPECT_THROW(encode_span_header(0, std::array{SpanPart{0, kMaxSpanBytes + 1}}, kMaxSpanBytes + 1), std::invalid_argument);

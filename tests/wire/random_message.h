@@ -85,7 +85,7 @@ class Maker {
       part.sealed_size = static_cast<std::uint32_t>(random_.below(kMaxSpanBytes - sum + 1) / 4);
       sum += part.sealed_size;
     }
-    m.bytes.resize(sum);
+    m.bytes = Buffer(sum);
     random_.fill(m.bytes);
   }
   void fill(NotHeld& m) { m.span = span(); }

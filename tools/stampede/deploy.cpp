@@ -24,13 +24,6 @@ struct DeployArguments {
 
 constexpr Size kMaxInput = 1_MiB;
 
-// Sealed spans kept for others: a quarter of the memory, since a machine that is being imaged often runs from memory alone.
-Size cache_limit() {
-  const auto pages = static_cast<std::uint64_t>(std::max(0L, ::sysconf(_SC_PHYS_PAGES)));
-  const auto page = static_cast<std::uint64_t>(std::max(0L, ::sysconf(_SC_PAGESIZE)));
-  return std::min(Size{pages * page / 4}, 1_GiB);
-}
-
 Result<std::string> read_text(const std::string& path) {
   STAMPEDE_TRY(const Bytes bytes, read_file(path, kMaxInput));
   return std::string(as_text(bytes));
@@ -94,7 +87,6 @@ Result<deploy::Options> read_options(const DeployArguments& arguments) {
   STAMPEDE_TRY(options.instance, read_instance(arguments));
   options.warn = [](std::string_view text) { note(fmt::format("stampede: {}", text)); };
   options.stop = &stop_requested();
-  options.cache = cache_limit();
   return options;
 }
 

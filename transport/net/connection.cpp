@@ -184,9 +184,8 @@ class TlsConnection final : public Connection, public std::enable_shared_from_th
       if (!into.empty() && SSL_read_ex(ssl_, into.data(), into.size(), &got) != 1) return read_blocked();
       last_heard_ = got > 0 ? system_clock().now() : last_heard_;
       in_at_ += got;
-      if (got < into.size()) continue;
-      if (!(in_payload_ ? body_complete() : head_complete())) return;
       turn += got;
+      if (got == into.size() && !(in_payload_ ? body_complete() : head_complete())) return;
       if (turn > kReadTurn) return asio::post(socket_.get_executor(), [self = shared_from_this()] { self->read(); });
     }
   }
@@ -213,14 +212,14 @@ class TlsConnection final : public Connection, public std::enable_shared_from_th
     if (!verdict_.peer && header->payload > kMaxPlainHello)
       return malformed({Code::protocol, "a frame too long for somebody without a certificate"});
     in_header_ = *header;
-    in_body_.resize(header->payload);
+    in_body_ = Buffer(header->payload);
     in_payload_ = true;
     in_at_ = 0;
     return true;
   }
 
   bool body_complete() {
-    auto message = wire::decode(in_header_, in_body_);
+    auto message = wire::decode(in_header_, std::move(in_body_));
     in_payload_ = false;
     in_at_ = 0;
     if (!message) return malformed(message.error());
@@ -310,7 +309,7 @@ class TlsConnection final : public Connection, public std::enable_shared_from_th
 
   std::array<std::byte, wire::kHeaderSize> in_head_{};
   wire::FrameHeader in_header_;
-  Bytes in_body_;
+  Buffer in_body_;
   bool in_payload_ = false;
   std::size_t in_at_ = 0;
 

@@ -37,7 +37,7 @@ struct SwarmJob {
   swarm::Bitmap have;                   // held already
   std::uint32_t credit = 0;             // spans that may be under way at first
   chunker::SpanInbox* inbox = nullptr;  // outlives the node
-  chunker::SpanSource* held = nullptr;  // outlives the node
+  chunker::SpanSource* held = nullptr;  // outlives the node, and gives nothing any more when the node goes
 };
 
 struct SwarmStatus {

@@ -108,7 +108,10 @@ void PeerLinks::ready(const Connection::Ptr& connection, bool dialled) {
   }
   const swarm::PeerId id = next_id_++;
   Peer& peer = peers_[id];
-  peer = {.id = id, .key = identity->key, .connection = connection, .dialled = dialled, .joined = false, .owed = {}};
+  peer.id = id;
+  peer.key = identity->key;
+  peer.connection = connection;
+  peer.dialled = dialled;
   by_key_[peer.key] = id;
   Connection::Events events;
   events.message = [self = self_, id](wire::Message message) {
@@ -173,16 +176,34 @@ void PeerLinks::take_join(Peer& peer, const wire::Join& join) {
 
 // Queues no more than the connection should hold; the rest is owed until it has drained.
 void PeerLinks::serve(Peer& peer) {
-  while (!peer.owed.empty() && peer.connection->is_open() && peer.connection->queued() < kQueueLimit) {
+  while (!peer.owed.empty() && !peer.fetching && peer.connection->is_open() && peer.connection->queued() < kQueueLimit) {
     const std::uint32_t index = peer.owed.front();
     peer.owed.pop_front();
-    if (auto span = swarm_.held->span({index})) {
-      served_bytes_ += span->bytes.size();
-      peer.connection->send_span(std::move(span));
-    } else {
-      peer.connection->send(wire::NotHeld{index});
-    }
+    if (auto span = swarm_.held->span({index}))
+      give(peer, index, std::move(span));
+    else
+      fetch(peer, index);
   }
+}
+
+void PeerLinks::fetch(Peer& peer, std::uint32_t span) {
+  peer.fetching = true;
+  swarm_.held->fetch({span}, [&loop = loop_, self = self_, id = peer.id, span](auto sealed) {
+    loop.post([self, id, span, sealed = std::move(sealed)]() mutable {
+      if (*self == nullptr) return;
+      const auto found = (*self)->peers_.find(id);
+      if (found == (*self)->peers_.end()) return;
+      found->second.fetching = false;
+      (*self)->give(found->second, span, std::move(sealed));
+      (*self)->serve(found->second);
+    });
+  });
+}
+
+void PeerLinks::give(Peer& peer, std::uint32_t span, std::shared_ptr<const chunker::SealedSpan> sealed) {
+  if (!sealed) return peer.connection->send(wire::NotHeld{span});
+  served_bytes_ += sealed->bytes.size();
+  peer.connection->send_span(std::move(sealed));
 }
 
 void PeerLinks::request(swarm::PeerId peer, std::uint32_t span) {

@@ -33,7 +33,7 @@ class PeerLinks {
   struct Swarm {
     wire::Digest image{};
     std::uint32_t span_count = 0;
-    chunker::SpanSource* held = nullptr;
+    chunker::SpanSource* held = nullptr;  // stopped before the loop goes
     bool listening = false;            // others can dial us
     std::function<wire::Join()> join;  // with our bitmap as it is now
   };
@@ -62,6 +62,7 @@ class PeerLinks {
     bool dialled = false;
     bool joined = false;
     std::deque<std::uint32_t> owed;
+    bool fetching = false;  // the span that it is owed first is being fetched
   };
   struct Candidate {
     wire::Member member;
@@ -77,6 +78,8 @@ class PeerLinks {
   void take(Peer& peer, wire::Message message);
   void take_join(Peer& peer, const wire::Join& join);
   void serve(Peer& peer);
+  void fetch(Peer& peer, std::uint32_t span);
+  void give(Peer& peer, std::uint32_t span, std::shared_ptr<const chunker::SealedSpan> sealed);
   void gone(swarm::PeerId id);
 
   Loop& loop_;

@@ -7,10 +7,11 @@ namespace stampede::wire {
 
 namespace {
 
-// The archive that reads hostile bytes. It remembers the first thing wrong and reads zeros and empties from there on.
+// The archive that reads hostile bytes. It remembers the first thing wrong and reads zeros and empties from there on. It owns
+// the payload, so that the field at the tail can take it over.
 class Reader {
  public:
-  explicit Reader(ByteView payload) : in_(payload) {}
+  explicit Reader(Buffer payload) : payload_(std::move(payload)), in_(payload_) {}
 
   void literal(std::string_view name, std::uint32_t value) { check(in_.u32() == value, name, "is another"); }
   template <std::unsigned_integral T>
@@ -29,6 +30,11 @@ class Reader {
     check(in_.ok(), name, kShort);
   }
   void bytes(std::string_view name, Bytes& value, std::size_t limit) { value = copy(sized(name, limit)); }
+  void tail(std::string_view name, Buffer& value, std::size_t limit) {
+    const ByteView bytes = sized(name, limit);
+    check(in_.left() == 0, name, "has bytes after its end");
+    if (problem_.empty()) value = std::move(payload_).last(bytes.size());
+  }
   void text(std::string_view name, std::string& value, std::size_t limit) {
     value = as_text(sized(name, limit));
     check(std::ranges::none_of(value, is_control), name, "has control characters");
@@ -67,14 +73,15 @@ class Reader {
     problem_ = otherwise;
   }
 
+  Buffer payload_;
   ByteReader in_;
   std::string_view field_;
   std::string_view problem_;
 };
 
 template <class M>
-Result<Message> decode_as(std::string_view name, ByteView payload) {
-  Reader reader(payload);
+Result<Message> decode_as(std::string_view name, Buffer payload) {
+  Reader reader(std::move(payload));
   M message;
   fields(reader, message);
   STAMPEDE_CHECK(reader.finish(name));
@@ -82,22 +89,22 @@ Result<Message> decode_as(std::string_view name, ByteView payload) {
 }
 
 template <std::size_t... I>
-Result<Message> decode_type(std::uint8_t type, ByteView payload, std::index_sequence<I...>) {
-  using Decoder = Result<Message> (*)(std::string_view, ByteView);
+Result<Message> decode_type(std::uint8_t type, Buffer payload, std::index_sequence<I...>) {
+  using Decoder = Result<Message> (*)(std::string_view, Buffer);
   static constexpr std::array<Decoder, sizeof...(I)> kDecoders{&decode_as<std::variant_alternative_t<I, Message>>...};
-  return kDecoders[type - 1U](kNames[type - 1U], payload);
+  return kDecoders[type - 1U](kNames[type - 1U], std::move(payload));
 }
 
 }  // namespace
 
-Result<Message> decode(const FrameHeader& header, ByteView payload) {
+Result<Message> decode(const FrameHeader& header, Buffer payload) {
   if (bounds_of(header.type) == nullptr)
     return fail(Code::protocol, "frame type {} is unknown to this version", header.type);
   if (header.payload != payload.size()) {
     return fail(Code::protocol, "{}: {} bytes of payload where the header says {}", kNames[header.type - 1U], payload.size(),
                 header.payload);
   }
-  return decode_type(header.type, payload, std::make_index_sequence<std::variant_size_v<Message>>());
+  return decode_type(header.type, std::move(payload), std::make_index_sequence<std::variant_size_v<Message>>());
 }
 
 }  // namespace stampede::wire

@@ -24,7 +24,8 @@ class Writer {
   void array(std::string_view, const std::array<std::byte, N>& value) {
     out_.raw(value);
   }
-  void bytes(std::string_view name, const Bytes& value, std::size_t limit) {
+  void tail(std::string_view name, const Buffer& value, std::size_t limit) { bytes(name, value, limit); }
+  void bytes(std::string_view name, ByteView value, std::size_t limit) {
     within(name, value.size(), limit);
     out_.sized(value);
   }

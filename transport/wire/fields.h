@@ -2,7 +2,8 @@
 // wire. Encoding, decoding and the bounds of a payload's length are three archives over this one description, so what is
 // encoded is what is decoded. Private to this room.
 //
-// An archive has number, boolean, array, bytes, text, remark, list and require; a field's name is for error messages.
+// An archive has number, boolean, array, bytes, tail (bytes that end the message), text, remark, list and require; a field's
+// name is for error messages.
 #pragma once
 
 #include <concepts>
@@ -104,7 +105,7 @@ void fields(auto& a, Like<Request> auto& m) { fields(a, m.span); }
 void fields(auto& a, Like<SpanData> auto& m) {
   fields(a, m.span);
   a.list("parts", m.parts, kMaxSpanParts);
-  a.bytes("bytes", m.bytes, kMaxSpanBytes);
+  a.tail("bytes", m.bytes, kMaxSpanBytes);
   a.require(sum_of(m.parts) == m.bytes.size(), "bytes are not the sum of the parts");
 }
 void fields(auto& a, Like<NotHeld> auto& m) { fields(a, m.span); }
@@ -144,6 +145,7 @@ class Bounds {
     add(N, N);
   }
   void bytes(std::string_view, const Bytes&, std::size_t limit) { add(4, 4 + limit); }
+  void tail(std::string_view, const Buffer&, std::size_t limit) { add(4, 4 + limit); }
   void text(std::string_view, const std::string&, std::size_t limit) { add(4, 4 + limit); }
   void remark(std::string_view, const std::string&, std::size_t limit) { add(4, 4 + limit); }
   template <class T>

@@ -16,6 +16,7 @@
 #include <variant>
 #include <vector>
 
+#include "src/base/buffer.h"
 #include "src/base/bytes.h"
 #include "src/base/error.h"
 
@@ -137,7 +138,7 @@ struct SpanPart {
 struct SpanData {
   std::uint32_t span = 0;
   std::vector<SpanPart> parts;
-  Bytes bytes;  // their sum
+  Buffer bytes;  // their sum
   bool operator==(const SpanData&) const = default;
 };
 // 16.
@@ -200,8 +201,9 @@ struct FrameHeader {
 // From the first kHeaderSize bytes. Errors: protocol (unknown type, payload outside that type's own bounds, non-zero
 // padding).
 Result<FrameHeader> decode_header(ByteView header);
-// Errors: protocol, naming the message and what is wrong.
-Result<Message> decode(const FrameHeader& header, ByteView payload);
+// Takes the payload over: a span's sealed bytes stay where they were received. Errors: protocol, naming the message and what
+// is wrong.
+Result<Message> decode(const FrameHeader& header, Buffer payload);
 
 // The agreed version. Error: protocol, naming both ranges.
 Result<std::uint16_t> agree(const Hello& ours, const Hello& theirs);

@@ -1,0 +1,85 @@
+#include "src/deploy/held_spans.h"
+
+#include "chunker/seal.h"
+#include "src/disk/aligned.h"
+
+namespace stampede::deploy {
+
+namespace {
+
+// Reads spans back from the disk. Used by one thread.
+class DiskSpans {
+ public:
+  DiskSpans(const Plan& plan, const File& disk) : plan_(plan), disk_(disk), plain_(chunker::kMaxChunk.bytes) {}
+
+  // Nothing where the disk does not hold it.
+  std::shared_ptr<const chunker::SealedSpan> read(chunker::SpanIndex index) {
+    auto span = std::make_shared<chunker::SealedSpan>();
+    span->index = index;
+    Bytes sealed;
+    for (const chunker::SpanChunk& chunk : plan_.spans()[index.value].chunks) {
+      const auto found = read(chunk);
+      if (!found) return nullptr;
+      span->parts.push_back({found->codec, static_cast<std::uint32_t>(found->bytes.size())});
+      sealed.insert(sealed.end(), found->bytes.begin(), found->bytes.end());
+    }
+    span->bytes = Buffer(ByteView(sealed));
+    return span;
+  }
+
+ private:
+  std::optional<chunker::SealedChunk> read(const chunker::SpanChunk& chunk) {
+    // The disk's last chunk may end within a block.
+    const MutableBytes out = plain_.bytes().first(round_up(chunk.length, chunker::kBlock.bytes));
+    const auto got = disk_.read_some_at(chunk.offset, out);
+    if (!got || *got < chunk.length) return std::nullopt;
+    const auto verified = digester_.name(out.first(chunk.length));
+    if (verified.id() != chunk.id) return std::nullopt;
+    return sealer_.seal(verified);
+  }
+
+  const Plan& plan_;
+  const File& disk_;
+  disk::AlignedMemory plain_;
+  chunker::Digester digester_;
+  chunker::Sealer sealer_;
+};
+
+}  // namespace
+
+HeldSpans::HeldSpans(const Plan& plan, Size memory, File disk)
+    : plan_(plan), cache_(static_cast<std::uint32_t>(plan.spans().size()), memory), disk_(std::move(disk)) {}
+
+void HeldSpans::fetch(chunker::SpanIndex index, Give give) {
+  const std::lock_guard lock(mutex_);
+  if (stopping_) return;
+  questions_.push_back({index, std::move(give)});
+  if (!thread_.joinable()) thread_ = std::thread([this] { answer(); });
+  asked_.notify_one();
+}
+
+void HeldSpans::stop() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  asked_.notify_one();
+  if (thread_.joinable()) thread_.join();
+}
+
+void HeldSpans::answer() {
+  DiskSpans disk(plan_, disk_);
+  while (true) {
+    Question question;
+    {
+      std::unique_lock lock(mutex_);
+      asked_.wait(lock, [this] { return stopping_ || !questions_.empty(); });
+      if (stopping_) return;
+      question = std::move(questions_.front());
+      questions_.pop_front();
+    }
+    question.give(disk.read(question.index));
+  }
+}
+
+}  // namespace stampede::deploy
