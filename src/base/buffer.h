@@ -13,7 +13,8 @@ namespace stampede {
 class Buffer {
  public:
   constexpr Buffer() = default;
-  explicit Buffer(std::size_t size) : memory_(std::make_unique_for_overwrite<std::byte[]>(size)), capacity_(size), size_(size) {}
+  explicit Buffer(std::size_t size)
+      : memory_(std::make_unique_for_overwrite<std::byte[]>(size)), capacity_(size), size_(size) {}
   explicit Buffer(ByteView bytes) : Buffer(bytes.size()) { std::ranges::copy(bytes, memory_.get()); }
   Buffer(const Buffer& other) : Buffer(ByteView(other)) {}
   constexpr Buffer(Buffer&& other) noexcept { swap(other); }

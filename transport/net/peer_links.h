@@ -34,8 +34,8 @@ class PeerLinks {
     wire::Digest image{};
     std::uint32_t span_count = 0;
     chunker::SpanSource* held = nullptr;  // stopped before the loop goes
-    bool listening = false;            // others can dial us
-    std::function<wire::Join()> join;  // with our bitmap as it is now
+    bool listening = false;               // others can dial us
+    std::function<wire::Join()> join;     // with our bitmap as it is now
   };
 
   PeerLinks(Loop& loop, const Identity& identity, std::shared_ptr<TlsContext> dial_tls, Swarm swarm, Events events);
