@@ -46,7 +46,9 @@ class ConnectionTest : public ::testing::Test {
   void listen(bool require_certificate, const Listener::Limits& limits = {}) {
     auto tls = TlsContext::server(depot_, require_certificate);
     ASSERT_TRUE(tls) << tls.error().message;
-    auto listener = Listener::open(loop_, {"127.0.0.1", 0}, *tls, limits, [this](Connection::Ptr connection) {
+    dials_ = require_certificate ? Line::peers : Line::to_depot;
+    const Line accepts = require_certificate ? Line::peers : Line::from_node;
+    auto listener = Listener::open(loop_, {"127.0.0.1", 0}, *tls, accepts, limits, [this](Connection::Ptr connection) {
       ++ready_;
       if (server_.connection) return;
       server_.connection = connection;
@@ -61,7 +63,8 @@ class ConnectionTest : public ::testing::Test {
   void dial(const std::optional<Identity>& identity, const trust::PublicKey& site) {
     auto tls = TlsContext::client(identity, site);
     ASSERT_TRUE(tls) << tls.error().message;
-    loop_.run_and_wait([&] { client_.connection = Connection::dial(loop_, listener_->local(), *tls, client_.events()); });
+    loop_.run_and_wait(
+        [&] { client_.connection = Connection::dial(loop_, listener_->local(), *tls, dials_, client_.events()); });
   }
   void TearDown() override {
     loop_.run_and_wait([this] {
@@ -79,6 +82,7 @@ class ConnectionTest : public ::testing::Test {
   End client_;
   End server_;
   std::atomic<int> ready_ = 0;
+  Line dials_ = Line::peers;
   std::unique_ptr<Listener> listener_;
 };
 
@@ -144,14 +148,14 @@ TEST_F(ConnectionTest, NobodyThereIsUnreachable) {
   const Endpoint gone = listener_->local();
   loop_.run_and_wait([this] { listener_.reset(); });
   auto tls = TlsContext::client(std::nullopt, site_.key());
-  loop_.run_and_wait([&] { client_.connection = Connection::dial(loop_, gone, *tls, client_.events()); });
+  loop_.run_and_wait([&] { client_.connection = Connection::dial(loop_, gone, *tls, dials_, client_.events()); });
   EXPECT_EQ(get(client_.closed).code, Code::unreachable);
 }
 
 TEST_F(ConnectionTest, ThePortInUseIsNamed) {
   listen(false);
   auto tls = TlsContext::server(depot_, false);
-  auto second = Listener::open(loop_, listener_->local(), *tls, {}, [](const Connection::Ptr&) {});
+  auto second = Listener::open(loop_, listener_->local(), *tls, Line::from_node, {}, [](const Connection::Ptr&) {});
   ASSERT_FALSE(second);
   EXPECT_EQ(second.error().code, Code::address_in_use);
   EXPECT_NE(second.error().message.find(std::to_string(listener_->local().port)), std::string::npos);

@@ -252,10 +252,9 @@ TEST_F(DepotTest, APeerThatServesAlteredBytesIsDroppedAndNamed) {
   Liar liar(cache::spans_from(manifest, store_->chunks()));
   const auto parsed = *trust::parse_token(token());
   const auto key = trust::PrivateKey::generate();
-  auto identity = net::enrol(at_, parsed.site, parsed.secret, key, std::chrono::seconds(5), [](std::string_view) {});
+  auto identity = net::enrol(at_, parsed.site, parsed.secret, key, {std::chrono::seconds(5)});
   ASSERT_TRUE(identity) << identity.error().message;
-  auto node = net::Node::start(
-      {at_, *identity, parsed.site, net::Endpoint{"127.0.0.1", 0}, std::chrono::seconds(20), [](std::string_view) {}});
+  auto node = net::Node::start({at_, *identity, parsed.site, net::Endpoint{"127.0.0.1", 0}, {std::chrono::seconds(20)}});
   ASSERT_TRUE(node && (*node)->wait_for_depot());
   swarm::Bitmap all(manifest->root.span_count());
   for (std::uint32_t i = 0; i < all.size(); ++i) all.set(i);
