@@ -45,7 +45,7 @@ std::optional<trust::PublicKey> Session::key() const {
 
 void Session::check(Instant now) {
   if (!key() && now - since_ > kTimeToEnrol) return close({Code::unreachable, "has not enrolled in time"});
-  if (held_ && objects_.empty()) return connection_->send(wire::Pong{});
+  if (held_ && objects_.empty() && key()) return connection_->send(wire::Pong{});
   if (now - connection_->last_heard() > kNodeSilence) close({Code::unreachable, "silent for too long"});
 }
 

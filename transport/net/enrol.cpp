@@ -40,7 +40,7 @@ Connection::Events show(const std::shared_ptr<Attempt>& attempt, const wire::Enr
       attempt->answer(Identity{key, std::move(done->certificate), std::move(done->authority)});
     else if (auto* error = std::get_if<wire::ErrorMessage>(&message))
       attempt->answer(std::unexpected(remote_error(*error)));
-    else
+    else if (!std::holds_alternative<wire::Pong>(message))
       attempt->answer(fail(Code::protocol, "the depot answered an enrolment with something else"));
   };
   events.closed = [attempt](const Error& error) { attempt->answer(std::unexpected(error)); };
@@ -89,6 +89,7 @@ Result<Identity> enrol(const Endpoint& depot, const trust::PublicKey& site, cons
     auto identity =
         try_enrol(loop, depot, tls, enrol, key, std::clamp(left, kLeastAttempt, kLongestAttempt), waiting.stopped);
     if (identity || !passes(identity.error())) return identity;
+    if (waiting.stopped()) return fail(Code::interrupted, "interrupted while enrolling");
     if (system_clock().now() - start >= waiting.patience)
       return pass(std::move(identity).error(), fmt::format("cannot enrol at the depot {}", depot.text()));
     if (system_clock().now() - start > kQuietWait && !std::exchange(warned, true))
