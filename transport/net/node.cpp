@@ -8,6 +8,7 @@
 #include <mutex>
 #include <set>
 
+#include "transport/net/asking.h"
 #include "transport/net/depot_link.h"
 #include "transport/net/patience.h"
 #include "transport/net/peer_links.h"
@@ -24,8 +25,6 @@ constexpr Duration kSlice = std::chrono::milliseconds(50);
 constexpr Duration kAnnounceEvery = std::chrono::milliseconds(3);
 constexpr Duration kDepotGone = std::chrono::seconds(10);
 constexpr Size kMaxReceipt = 256_KiB;  // wire::Receipt's
-// For what is asked though we were stopped: the receipt that says so.
-constexpr Duration kFarewell = std::chrono::seconds(2);
 constexpr Duration kReportEvery = std::chrono::seconds(1);
 
 class SwarmNode final : public Node {
@@ -179,15 +178,6 @@ class SwarmNode final : public Node {
 
  private:
   using Answer = Result<std::vector<wire::Message>>;
-
-  // One thing that the caller waits for. What was asked after we were stopped is a farewell.
-  struct Asking {
-    explicit Asking(const Waiting& waiting) : waiting(waiting), since(system_clock().now()), farewell(waiting.stopped()) {}
-    bool interrupted() const { return farewell ? system_clock().now() - since > kFarewell : waiting.stopped(); }
-    const Waiting& waiting;
-    Instant since;
-    bool farewell;
-  };
 
   Result<> wait_for_depot(const Asking& asking) {
     while (true) {
