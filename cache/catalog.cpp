@@ -47,6 +47,7 @@ Result<> SqliteCatalog::upgrade(const std::filesystem::path& file) {
     return fail(Code::store_too_new, "the catalog {} has version {}, and this stampede knows {}; use a newer stampede",
                 file.string(), version, kCatalogVersion);
   if (version == 0) STAMPEDE_CHECK(database_.script(kCatalogSchema));
+  STAMPEDE_CHECK(database_.script(kCatalogIndexes));
   return transaction.commit();
 }
 
@@ -163,10 +164,19 @@ Result<std::vector<NodeRow>> SqliteCatalog::list_nodes() {
 
 Result<std::int64_t> SqliteCatalog::add_receipt(const ReceiptRow& row) {
   const std::lock_guard lock(mutex_);
+  STAMPEDE_TRY(Transaction transaction, Transaction::begin(database_));
+  {
+    STAMPEDE_TRY(Query query,
+                 database_.query("SELECT number FROM receipts WHERE node = ?1 AND receipt = ?2", row.node, row.receipt));
+    STAMPEDE_TRY(const bool sent_again, query.next());
+    if (sent_again) return query.integer(0);
+  }
   STAMPEDE_CHECK(
       database_.run("INSERT INTO receipts (node, received, verdict, receipt, signature) VALUES (?1, ?2, ?3, ?4, ?5)",
                     row.node, row.received, row.verdict, row.receipt, row.signature));
-  return database_.last_row();
+  const std::int64_t number = database_.last_row();
+  STAMPEDE_CHECK(transaction.commit());
+  return number;
 }
 
 Result<ReceiptRow> read_receipt(const Query& query) {

@@ -1,5 +1,5 @@
 // The catalog: what the depot knows besides chunks. SQLite (WAL, synchronous=FULL) behind this interface; no SQL elsewhere.
-// Thread-safe; several processes may have it open. A busy database is waited for (10 s).
+// Thread-safe; several processes may have it open. A busy database is waited for (5 s).
 #pragma once
 
 #include <array>
@@ -50,6 +50,7 @@ class Catalog {
   virtual Result<bool> is_enrolled(const KeyBytes& key) = 0;
   virtual Result<std::vector<NodeRow>> list_nodes() = 0;
 
+  // Gives the receipt's number. The same bytes from the same node are one receipt: what is sent again keeps its number.
   virtual Result<std::int64_t> add_receipt(const ReceiptRow& row) = 0;
   virtual Result<std::vector<ReceiptRow>> list_receipts() = 0;
   virtual Result<std::optional<ReceiptRow>> find_receipt(std::int64_t number) = 0;

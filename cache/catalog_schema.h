@@ -28,4 +28,9 @@ CREATE TRIGGER audit_is_not_deleted BEFORE DELETE ON audit BEGIN SELECT RAISE(AB
 PRAGMA user_version = 1;
 )sql";
 
+// Made where they are missing. They hold nothing of their own, so they are no step to another version.
+inline constexpr const char* kCatalogIndexes = R"sql(
+CREATE INDEX IF NOT EXISTS receipts_by_node ON receipts (node);
+)sql";
+
 }  // namespace stampede::cache

@@ -11,7 +11,8 @@
 namespace stampede::cache {
 namespace {
 
-constexpr int kBusyMilliseconds = 10'000;
+// Less than targets wait for a sign of life from a depot (8 s), which asks the catalog on its loop too.
+constexpr int kBusyMilliseconds = 5'000;
 
 Code code_for(int sqlite) {
   switch (sqlite & 0xff) {

@@ -54,7 +54,7 @@ class Database {
   Database& operator=(Database&&) = delete;
   ~Database();
 
-  // Opens or makes the file (mode 0600), in WAL mode with full synchronisation, waiting 10 s where it is busy.
+  // Opens or makes the file (mode 0600), in WAL mode with full synchronisation, waiting 5 s where it is busy.
   static Result<Database> open(const std::filesystem::path& file);
 
   // `sql` is always a constant; what it is about is bound to its parameters ?1, ?2, … in order.

@@ -90,13 +90,23 @@ class Deployment {
   Result<> connect() {
     STAMPEDE_TRY(state_, NodeState::open(options_.state));
     receipt_.node = trust::to_string(state_->key().public_key());
-    STAMPEDE_TRY(enrolment_, state_->enrol(options_.token, options_.depot, options_.patience, options_.warn));
-    STAMPEDE_TRY(node_, net::Node::start({options_.depot, enrolment_->identity, enrolment_->site, options_.peer_listen,
-                                          options_.patience, options_.warn}));
-    STAMPEDE_CHECK(node_->wait_for_depot());
-    if (const auto unsent = state_->unsent())
-      if (node_->store_receipt(unsent->receipt, unsent->signature)) state_->forget_unsent();
+    const net::Waiting waiting{options_.patience, options_.warn, [this] { return stopped(); }};
+    STAMPEDE_TRY(enrolment_, state_->enrol(options_.token, options_.depot, waiting));
+    Result<> connected = start_node(waiting);
+    if (!connected && connected.error().code == Code::peer_untrusted && options_.token) {
+      STAMPEDE_TRY(enrolment_, state_->enrol_again(*options_.token, options_.depot, waiting));
+      connected = start_node(waiting);
+    }
+    STAMPEDE_CHECK(connected);
+    state_->deliver_unsent(*node_);
     return {};
+  }
+
+  Result<> start_node(const net::Waiting& waiting) {
+    node_.reset();  // it may hold the port to listen on
+    STAMPEDE_TRY(node_,
+                 net::Node::start({options_.depot, enrolment_->identity, enrolment_->site, options_.peer_listen, waiting}));
+    return node_->wait_for_depot();
   }
 
   Result<> plan() {

@@ -58,25 +58,36 @@ Result<NodeState> NodeState::open(const std::filesystem::path& folder) {
 }
 
 Result<Enrolment> NodeState::enrol(const std::optional<trust::JoinToken>& token, const net::Endpoint& depot,
-                                   Duration patience, const std::function<void(std::string_view)>& warn) {
+                                   const net::Waiting& waiting) {
   STAMPEDE_TRY(auto known, load(folder_ / "enrolment", key_));
   if (!token) {
     if (known) return std::move(*known);
     return fail(Code::token_invalid,
                 "this machine is not enrolled (no enrolment in {}); give a join token with --token-file", folder_.string());
   }
-  if (known && known->site == token->site) {
-    // The same site: the certificate stands, the token may name more signers.
-    const std::size_t before = known->signers.size();
-    for (const auto& signer : token->signers)
-      if (std::ranges::find(known->signers, signer) == known->signers.end()) known->signers.push_back(signer);
-    if (known->signers.size() != before) STAMPEDE_CHECK(replace_file(folder_ / "enrolment", encode(*known)));
-    return std::move(*known);
-  }
-  STAMPEDE_TRY(auto identity, net::enrol(depot, token->site, token->secret, key_, patience, warn));
-  Enrolment enrolment{std::move(identity), token->site, token->signers};
+  if (!known || known->site != token->site) return enrol_again(*token, depot, waiting);
+  // The same site: the certificate stands, the token may name more signers.
+  const std::size_t before = known->signers.size();
+  for (const auto& signer : token->signers)
+    if (std::ranges::find(known->signers, signer) == known->signers.end()) known->signers.push_back(signer);
+  if (known->signers.size() != before) STAMPEDE_CHECK(replace_file(folder_ / "enrolment", encode(*known)));
+  return std::move(*known);
+}
+
+Result<Enrolment> NodeState::enrol_again(const trust::JoinToken& token, const net::Endpoint& depot,
+                                         const net::Waiting& waiting) {
+  STAMPEDE_TRY(auto identity, net::enrol(depot, token.site, token.secret, key_, waiting));
+  Enrolment enrolment{std::move(identity), token.site, token.signers};
   STAMPEDE_CHECK(replace_file(folder_ / "enrolment", encode(enrolment)));
   return enrolment;
+}
+
+void NodeState::deliver_unsent(net::Node& node) {
+  const auto waiting = unsent();
+  if (!waiting) return;
+  const auto stored = node.store_receipt(waiting->receipt, waiting->signature);
+  const bool may_yet = !stored && class_of(stored.error().code) == "retryable" && stored.error().code != Code::protocol;
+  if (!may_yet) forget_unsent();
 }
 
 Result<> NodeState::keep_unsent(ByteView receipt, const trust::Signature& signature) {

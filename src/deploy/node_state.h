@@ -27,10 +27,15 @@ class NodeState {
 
   // The stored enrolment; with a token of another site, or none stored, enrols with the token at `depot`. Without either:
   // token_invalid.
-  Result<Enrolment> enrol(const std::optional<trust::JoinToken>& token, const net::Endpoint& depot, Duration patience,
-                          const std::function<void(std::string_view)>& warn);
+  Result<Enrolment> enrol(const std::optional<trust::JoinToken>& token, const net::Endpoint& depot,
+                          const net::Waiting& waiting);
+  // Enrols with the token whatever is stored: for a depot that no longer knows this node.
+  Result<Enrolment> enrol_again(const trust::JoinToken& token, const net::Endpoint& depot, const net::Waiting& waiting);
 
   const trust::PrivateKey& key() const { return key_; }
+  // Hands the receipt that waits to the depot, if there is one. It is kept where the depot could not be asked, and forgotten
+  // where it was refused: it would be refused for ever.
+  void deliver_unsent(net::Node& node);
   Result<> keep_unsent(ByteView receipt, const trust::Signature& signature);
   struct Unsent {
     Bytes receipt;

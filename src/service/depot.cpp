@@ -1,6 +1,6 @@
 #include "src/service/depot.h"
 
-#include <set>
+#include <map>
 
 #include "src/service/session.h"
 
@@ -9,25 +9,27 @@ namespace stampede::service {
 namespace {
 
 constexpr Duration kTick = std::chrono::milliseconds(20);
+constexpr Duration kCheckEvery = std::chrono::seconds(1);
 
 class LoopDepot final : public Depot {
  public:
-  LoopDepot(cache::Store& store, const Site& site) : site_(site), state_{store, site_, {}} {}
+  LoopDepot(cache::Store& store, const Site& site) : site_(site), state_(store, site_, *worker_) {}
 
   ~LoopDepot() override {
     loop_.run_and_wait([this] {
+      worker_.reset();
       ticker_.reset();
       listener_.reset();
-      for (const auto& session : std::set(sessions_)) session->close();
+      for (const auto& [number, session] : sessions_) session->close({Code::interrupted, "the depot stops"});
     });
     loop_.stop();
   }
 
   Result<> open(const DepotOptions& options) {
     STAMPEDE_TRY(auto tls, net::TlsContext::server(site_.depot, false));
-    STAMPEDE_TRY(listener_,
-                 net::Listener::open(loop_, options.listen, std::move(tls), {.connections = kMaxSessions, .handshakes = 256},
-                                     [this](net::Connection::Ptr connection) { take(std::move(connection)); }));
+    STAMPEDE_TRY(listener_, net::Listener::open(loop_, options.listen, std::move(tls), net::Line::from_node,
+                                                {.connections = kMaxSessions, .handshakes = 256},
+                                                [this](net::Connection::Ptr connection) { take(std::move(connection)); }));
     ticker_ = std::make_unique<net::Ticker>(loop_, kTick, [this] { tick(); });
     return {};
   }
@@ -36,26 +38,40 @@ class LoopDepot final : public Depot {
 
  private:
   void take(net::Connection::Ptr connection) {
-    auto holder = std::make_shared<std::weak_ptr<Session>>();
-    auto session =
-        std::make_shared<Session>(state_, std::move(connection), [this, holder] { sessions_.erase(holder->lock()); });
-    *holder = session;
-    sessions_.insert(session);
+    const std::uint64_t number = ++accepted_;
+    auto session = std::make_shared<Session>(state_, std::move(connection), [this, number] { sessions_.erase(number); });
+    make_room(session->key());
+    sessions_[number] = session;
     session->start();
+  }
+
+  // Of the sessions of one key, or of nobody yet, the oldest gives way: it is most likely dead.
+  void make_room(const std::optional<trust::PublicKey>& key) {
+    std::shared_ptr<Session> oldest;
+    std::size_t count = 0;
+    for (const auto& [number, session] : sessions_) {
+      if (session->key() != key) continue;
+      if (!session->is_open()) continue;
+      if (count++ == 0) oldest = session;
+    }
+    if (count >= (key ? kMaxOfAKey : kMaxStrangers)) oldest->close({Code::busy, "too many connections of one kind"});
   }
 
   void tick() {
     const Instant now = system_clock().now();
-    for (auto room = state_.rooms.begin(); room != state_.rooms.end();) {
-      room->second->tell_members(now);
-      room = room->second->empty() ? state_.rooms.erase(room) : std::next(room);
-    }
+    state_.tend_rooms(now);
+    if (now < next_check_) return;
+    next_check_ = now + kCheckEvery;
+    for (const auto& [number, session] : sessions_) session->check(now);
   }
 
   net::Loop loop_;  // first, so that it goes last: sockets and timers end before it
   Site site_;
+  std::unique_ptr<Worker> worker_ = std::make_unique<Worker>(loop_);
   DepotState state_;
-  std::set<std::shared_ptr<Session>> sessions_;
+  std::map<std::uint64_t, std::shared_ptr<Session>> sessions_;  // by age
+  std::uint64_t accepted_ = 0;
+  Instant next_check_;
   std::unique_ptr<net::Listener> listener_;
   std::unique_ptr<net::Ticker> ticker_;
 };

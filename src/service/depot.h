@@ -1,8 +1,10 @@
 // The depot: the long-running service that enrols nodes, answers for images, is the origin of their swarms, and keeps
 // receipts.
 //
-// One loop thread does the protocol; packs are read on it (they are usually in the page cache). Memory: kMaxSessions
-// connections with at most net::kQueueLimit and a span queued each, and the manifests of the images that are being deployed.
+// One loop thread does the protocol; packs are read on it (they are usually in the page cache). Catalog writes and manifests
+// have a thread of their own. Memory: kMaxSessions connections with at most net::kQueueLimit and a span or object queued
+// each, and the manifests of the images that are being deployed. Of one key at most kMaxOfAKey connections are kept, of
+// machines without a certificate kMaxStrangers; the oldest gives way.
 #pragma once
 
 #include <functional>
@@ -16,6 +18,8 @@
 namespace stampede::service {
 
 inline constexpr std::size_t kMaxSessions = 4096;
+inline constexpr std::size_t kMaxOfAKey = 4;
+inline constexpr std::size_t kMaxStrangers = 256;
 
 struct DepotOptions {
   net::Endpoint listen{{}, net::kDepotPort};

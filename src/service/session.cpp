@@ -12,23 +12,18 @@ namespace stampede::service {
 namespace {
 // Spans that one target may have asked for and not yet got.
 constexpr std::size_t kMaxOwed = 256;
-constexpr std::size_t kMaxReceipt = std::size_t{256} << 10;
 }  // namespace
 
-Result<std::shared_ptr<SwarmRoom>> DepotState::room(const chunker::ImageId& image) {
-  if (const auto found = rooms.find(image); found != rooms.end()) return found->second;
-  STAMPEDE_TRY(auto room, SwarmRoom::open(store, image));
-  rooms[image] = room;
-  return room;
-}
-
 Session::Session(DepotState& depot, net::Connection::Ptr connection, std::function<void()> gone)
-    : depot_(depot), connection_(std::move(connection)), gone_(std::move(gone)) {}
+    : depot_(depot), connection_(std::move(connection)), since_(system_clock().now()), gone_(std::move(gone)) {}
 
 void Session::start() {
   net::Connection::Events events;
   events.message = [self = shared_from_this()](wire::Message message) { self->take(std::move(message)); };
-  events.drained = [self = shared_from_this()] { self->send_owed(); };
+  events.drained = [self = shared_from_this()] {
+    self->send_objects();
+    self->send_owed();
+  };
   events.closed = [self = shared_from_this()](const Error& error) {
     if (self->room_) spdlog::info("{} has left: {}", self->who(), error.message);
     self->left();
@@ -41,7 +36,33 @@ void Session::start() {
     refuse({Code::peer_untrusted, "this depot does not know the node; enrol it with a new token"});
 }
 
-void Session::close() { connection_->close({Code::interrupted, "the depot stops"}); }
+void Session::close(const Error& why) { connection_->close(why); }
+
+std::optional<trust::PublicKey> Session::key() const {
+  if (!connection_->peer()) return std::nullopt;
+  return connection_->peer()->key;
+}
+
+void Session::check(Instant now) {
+  if (!key() && now - since_ > kTimeToEnrol) return close({Code::unreachable, "has not enrolled in time"});
+  if (held_ && objects_.empty() && key()) return connection_->send(wire::Pong{});
+  if (now - connection_->last_heard() > kNodeSilence) close({Code::unreachable, "silent for too long"});
+}
+
+void Session::hold(bool held) {
+  held_ = held;
+  connection_->hold_reading(held);
+}
+
+void Session::off_loop(Worker::Work work) {
+  hold(true);
+  depot_.worker.run([self = shared_from_this(), work = std::move(work)] {
+    return [self, then = work()] {
+      self->hold(false);
+      then();
+    };
+  });
+}
 
 std::string Session::who() const {
   return connection_->peer()
@@ -49,9 +70,13 @@ std::string Session::who() const {
              : connection_->address();
 }
 
+void Session::answer(const Error& error) {
+  connection_->send(wire::ErrorMessage{static_cast<std::uint8_t>(error.code), error.message.substr(0, 1000)});
+}
+
 void Session::refuse(const Error& error) {
   spdlog::warn("{} is refused: {}", who(), error.message);
-  connection_->send(wire::ErrorMessage{static_cast<std::uint8_t>(error.code), error.message.substr(0, 1000)});
+  answer(error);
   connection_->close_after_sending();
 }
 
@@ -63,43 +88,53 @@ void Session::left() {
 }
 
 void Session::take(wire::Message message) {
-  if (std::holds_alternative<wire::Ping>(message)) return connection_->send(wire::Pong{});
-  if (std::holds_alternative<wire::Pong>(message)) return;
+  if (const auto* error = std::get_if<wire::ErrorMessage>(&message)) return told(*error);
   if (const auto* ask = std::get_if<wire::Enrol>(&message)) return enrol(*ask);
   if (!connection_->peer()) return misbehaved("without a certificate a machine can only enrol");
+  if (const auto* ping_ = std::get_if<wire::Ping>(&message)) return ping(*ping_);
+  if (std::holds_alternative<wire::Pong>(message)) return;
   take_from_node(message);
 }
 
 void Session::take_from_node(wire::Message& message) {
   if (const auto* resolve_ = std::get_if<wire::Resolve>(&message)) return resolve(*resolve_);
   if (const auto* fetch_ = std::get_if<wire::Fetch>(&message)) return fetch(*fetch_);
-  if (const auto* join_ = std::get_if<wire::Join>(&message)) return join(*join_);
+  if (auto* join_ = std::get_if<wire::Join>(&message)) return join(std::move(*join_));
   if (const auto* receipt_ = std::get_if<wire::Receipt>(&message)) return receipt(*receipt_);
   if (const auto* progress_ = std::get_if<wire::Progress>(&message)) return progress(*progress_);
   if (!room_) return misbehaved("a target joins a swarm first");
   if (const auto* have_ = std::get_if<wire::Have>(&message)) return have(*have_);
   if (const auto* want = std::get_if<wire::WantAny>(&message)) return want_any(*want);
   if (const auto* request = std::get_if<wire::Request>(&message)) return requested(*request);
-  if (const auto* bad = std::get_if<wire::BadPeer>(&message)) {
-    spdlog::error("{} says that node {} served altered bytes for span {}", who(), trust::short_name(bad->node), bad->span);
-    if (auto noted = depot_.store.catalog().audit(trust::to_string(connection_->peer()->key), "bad peer",
-                                                  trust::to_string(bad->node));
-        !noted)
-      spdlog::error("audit: {}", noted.error().message);
-    return;
-  }
+  if (const auto* bad = std::get_if<wire::BadPeer>(&message)) return bad_peer(*bad);
   misbehaved("a message that targets do not send");
+}
+
+void Session::told(const wire::ErrorMessage& error) {
+  spdlog::warn("{} says: {}", who(), error.text);
+  close({Code::protocol, "the node has said what is wrong"});
+}
+
+// The sign of life of a target whose disk keeps it from reporting.
+void Session::ping(const wire::Ping& ping) {
+  connection_->send(wire::Pong{ping.token});
+  if (room_) room_->origin().heard(member_, finished_, system_clock().now());
 }
 
 void Session::enrol(const wire::Enrol& ask) {
   auto key = trust::public_key_of_request(ask.request);
   if (!key) return refuse(key.error());
-  if (auto redeemed = depot_.store.catalog().redeem(chunker::sha256(ask.secret), *key); !redeemed)
-    return refuse(redeemed.error());
-  auto certificate = depot_.site.authority.issue_for_request(ask.request, trust::Role::node);
-  if (!certificate) return refuse(certificate.error());
-  spdlog::info("node {} at {} has enrolled", trust::short_name(*key), connection_->address());
-  connection_->send(wire::Enrolled{std::move(*certificate), depot_.site.authority.certificate()});
+  off_loop([this, ask, key = *key] {
+    auto redeemed = depot_.store.catalog().redeem(chunker::sha256(ask.secret), key);
+    auto certificate = depot_.site.authority.issue_for_request(ask.request, trust::Role::node);
+    return [this, key, redeemed = std::move(redeemed), certificate = std::move(certificate)] {
+      if (!redeemed) return refuse(redeemed.error());
+      if (!certificate) return refuse(certificate.error());
+      spdlog::info("node {} at {} has enrolled", trust::short_name(key), connection_->address());
+      connection_->send(wire::Enrolled{*certificate, depot_.site.authority.certificate()});
+      connection_->close_after_sending();
+    };
+  });
 }
 
 void Session::resolve(const wire::Resolve& question) {
@@ -107,29 +142,46 @@ void Session::resolve(const wire::Resolve& question) {
   auto found = depot_.store.catalog().find_tag(name);
   if (found && *found)
     return connection_->send(wire::TagRecordMessage{(*found)->record, (*found)->signer, (*found)->signature});
-  const Error error =
-      found ? Error{Code::not_found,
-                    fmt::format("no image {} in this depot; `stampede image list` there shows what is", name.text())}
-            : found.error();
-  connection_->send(wire::ErrorMessage{static_cast<std::uint8_t>(error.code), error.message.substr(0, 1000)});
+  answer(found ? Error{Code::not_found,
+                       fmt::format("no image {} in this depot; `stampede image list` there shows what is", name.text())}
+               : found.error());
 }
 
 void Session::fetch(const wire::Fetch& question) {
-  for (const auto& id : question.ids) {
-    auto chunk = depot_.store.chunks().get({id});
-    if (!chunk) {
-      spdlog::error("{} asked for object {}: {}", who(), to_hex(id), chunk.error().message);
-      connection_->send(
-          wire::ErrorMessage{static_cast<std::uint8_t>(chunk.error().code), chunk.error().message.substr(0, 1000)});
-      return;
-    }
-    connection_->send(wire::Object{id, static_cast<std::uint8_t>(chunk->codec), chunk->plain_size, std::move(chunk->bytes)});
-  }
+  objects_.assign(question.ids.begin(), question.ids.end());
+  send_objects();
 }
 
-void Session::join(const wire::Join& ask) {
+// As the connection drains: 64 objects may be a gigabyte.
+void Session::send_objects() {
+  if (objects_.empty()) return;
+  while (!objects_.empty() && connection_->is_open() && connection_->queued() < net::kQueueLimit) {
+    const wire::Digest id = objects_.front();
+    objects_.pop_front();
+    auto chunk = depot_.store.chunks().get({id});
+    if (chunk) {
+      connection_->send(
+          wire::Object{id, static_cast<std::uint8_t>(chunk->codec), chunk->plain_size, std::move(chunk->bytes)});
+      continue;
+    }
+    spdlog::error("{} asked for object {}: {}", who(), to_hex(id), chunk.error().message);
+    answer(chunk.error());
+    objects_.clear();
+  }
+  hold(!objects_.empty());
+}
+
+void Session::join(wire::Join ask) {
   if (room_) return misbehaved("joined already");
-  auto room = depot_.room({ask.image});
+  hold(true);
+  const chunker::ImageId image{ask.image};
+  depot_.with_room(image, [self = shared_from_this(), ask = std::move(ask)](const auto& room) {
+    self->hold(false);
+    if (self->connection_->is_open()) self->joined(ask, room);
+  });
+}
+
+void Session::joined(const wire::Join& ask, const Result<std::shared_ptr<SwarmRoom>>& room) {
   if (!room) return refuse(room.error());
   auto member = (*room)->join(ask, {{connection_->peer()->key, connection_->address(), ask.port}, connection_});
   if (!member) return refuse(member.error());
@@ -138,11 +190,23 @@ void Session::join(const wire::Join& ask) {
   spdlog::info("{} has joined the swarm of image {}", who(), to_hex(ask.image).substr(0, 16));
 }
 
+void Session::bad_peer(const wire::BadPeer& bad) {
+  if (bad.span >= room_->span_count()) return misbehaved("no such span");
+  const auto& reporter = connection_->peer()->key;
+  if (!depot_.names_bad_peer(reporter, bad.node)) return;
+  spdlog::error("{} says that node {} served altered bytes for span {}", who(), trust::short_name(bad.node), bad.span);
+  depot_.worker.run([&catalog = depot_.store.catalog(), actor = trust::to_string(reporter),
+                     subject = trust::to_string(bad.node)]() -> std::function<void()> {
+    if (auto noted = catalog.audit(actor, "bad peer", subject); !noted) spdlog::error("audit: {}", noted.error().message);
+    return [] {};
+  });
+}
+
 void Session::want_any(const wire::WantAny& want) {
   const std::size_t room = kMaxOwed - std::min(kMaxOwed, owed_.size());
   const auto count = static_cast<std::uint32_t>(std::min<std::size_t>(want.count, room));
   const auto spans = room_->origin().allot(member_, count, system_clock().now());
-  owed_.insert(owed_.end(), spans.begin(), spans.end());
+  for (const std::uint32_t span : spans) owed_.push_back({span, true});
   if (spans.size() < want.count) connection_->send(wire::NoneLeft{static_cast<std::uint16_t>(want.count - spans.size())});
   send_owed();
 }
@@ -150,19 +214,20 @@ void Session::want_any(const wire::WantAny& want) {
 void Session::requested(const wire::Request& request) {
   if (request.span >= room_->span_count() || owed_.size() >= kMaxOwed) return misbehaved("too many or wrong requests");
   room_->origin().asked(member_, request.span, system_clock().now());
-  owed_.push_back(request.span);
+  owed_.push_back({request.span, false});
   send_owed();
 }
 
+// A span that the store cannot read (it has said so) may still come from a peer.
 void Session::send_owed() {
   while (room_ && !owed_.empty() && connection_->is_open() && connection_->queued() < net::kQueueLimit) {
-    const std::uint32_t span = owed_.front();
+    const Owed owed = owed_.front();
     owed_.pop_front();
-    if (auto sealed = room_->spans().span({span})) {
+    if (auto sealed = room_->spans().span({owed.span})) {
       connection_->send_span(std::move(sealed));
     } else {
-      spdlog::error("span {} cannot be read from the store; run `stampede store check`", span);
-      return refuse({Code::store_damaged, fmt::format("span {} cannot be read from the depot's store", span)});
+      connection_->send(wire::NotHeld{owed.span});
+      if (owed.any) connection_->send(wire::NoneLeft{1});
     }
   }
 }
@@ -181,23 +246,38 @@ void Session::progress(const wire::Progress& news) {
   room_->origin().heard(member_, news.finished, system_clock().now());
 }
 
-void Session::receipt(const wire::Receipt& news) {
+Result<cache::ReceiptRow> Session::check_receipt(const wire::Receipt& news) const {
   const trust::PublicKey& node = connection_->peer()->key;
-  if (news.receipt.size() > kMaxReceipt) return misbehaved("a receipt that is too long");
-  if (auto sound = trust::verify(node, trust::kReceiptDomain, news.receipt, news.signature); !sound)
-    return refuse(sound.error());
-  auto decoded = deploy::decode_receipt(news.receipt);
-  if (!decoded) return refuse(decoded.error());
+  STAMPEDE_CHECK(trust::verify(node, trust::kReceiptDomain, news.receipt, news.signature));
+  STAMPEDE_TRY(const auto decoded, deploy::decode_receipt(news.receipt));
+  if (decoded.node != trust::to_string(node))
+    return fail(Code::signature_invalid, "a receipt that speaks of another node than the one that signed it");
   cache::ReceiptRow row;
   row.node = node;
   row.received = system_clock().unix_time();
-  row.verdict = deploy::name_of(decoded->verdict);
+  row.verdict = deploy::name_of(decoded.verdict);
   row.receipt = news.receipt;
   row.signature = news.signature;
-  auto number = depot_.store.catalog().add_receipt(row);
-  if (!number) return refuse(number.error());
-  spdlog::info("{}: receipt {}, {}", who(), *number, row.verdict);
-  connection_->send(wire::ReceiptStored{static_cast<std::uint64_t>(*number)});
+  return row;
+}
+
+// A refused receipt does not end the line: the deployment that it is not about goes on.
+void Session::receipt(const wire::Receipt& news) {
+  if (!depot_.may_send_receipt(connection_->peer()->key, system_clock().now()))
+    return answer({Code::busy, "this node has sent many receipts; it has to wait"});
+  auto row = check_receipt(news);
+  if (!row) {
+    spdlog::warn("{}: a receipt is refused: {}", who(), row.error().message);
+    return answer(row.error());
+  }
+  off_loop([this, row = std::move(*row)] {
+    auto number = depot_.store.catalog().add_receipt(row);
+    return [this, number = std::move(number), verdict = row.verdict] {
+      if (!number) return answer(number.error());
+      spdlog::info("{}: receipt {}, {}", who(), *number, verdict);
+      connection_->send(wire::ReceiptStored{static_cast<std::uint64_t>(*number)});
+    };
+  });
 }
 
 }  // namespace stampede::service

@@ -1,46 +1,56 @@
 // One connection to the depot: what a target may ask, and what it gets. Loop thread only.
+//
+// One question at a time: while one is answered slowly (by the worker, or by many Objects) nothing more is read, and the
+// node hears Pongs. Nobody keeps a place for ever: see check().
 #pragma once
 
 #include <deque>
 #include <functional>
-#include <map>
 #include <memory>
 #include <optional>
 
-#include "src/service/site.h"
-#include "src/service/swarm_room.h"
+#include "src/service/depot_state.h"
 
 namespace stampede::service {
 
-// What sessions share.
-struct DepotState {
-  cache::Store& store;
-  const Site& site;
-  std::map<chunker::ImageId, std::shared_ptr<SwarmRoom>> rooms;
-
-  // The image's room, opened at first use.
-  Result<std::shared_ptr<SwarmRoom>> room(const chunker::ImageId& image);
-};
+// Without a certificate: time to enrol. With one: nodes ping every 2 s.
+inline constexpr Duration kTimeToEnrol = std::chrono::seconds(10);
+inline constexpr Duration kNodeSilence = std::chrono::seconds(30);
 
 class Session : public std::enable_shared_from_this<Session> {
  public:
   Session(DepotState& depot, net::Connection::Ptr connection, std::function<void()> gone);
   void start();
-  void close();
+  void close(const Error& why);
+  // The node's key; nothing for a machine that has yet to enrol.
+  std::optional<trust::PublicKey> key() const;
+  // Once a second: closes what has been silent for too long, and gives a sign of life where an answer takes long.
+  void check(Instant now);
+  bool is_open() const { return connection_->is_open(); }
 
  private:
   void take(wire::Message message);
   void take_from_node(wire::Message& message);
+  void told(const wire::ErrorMessage& error);
+  void ping(const wire::Ping& ping);
   void enrol(const wire::Enrol& enrol);
   void resolve(const wire::Resolve& question);
   void fetch(const wire::Fetch& question);
-  void join(const wire::Join& join);
+  void join(wire::Join join);
+  void joined(const wire::Join& join, const Result<std::shared_ptr<SwarmRoom>>& room);
+  void bad_peer(const wire::BadPeer& bad);
   void want_any(const wire::WantAny& want);
   void requested(const wire::Request& request);
   void progress(const wire::Progress& progress);
   void have(const wire::Have& have);
   void receipt(const wire::Receipt& receipt);
+  Result<cache::ReceiptRow> check_receipt(const wire::Receipt& receipt) const;
   void send_owed();
+  void send_objects();
+  void hold(bool held);
+  // Runs `work` on the worker and what it returns here; nothing is read meanwhile.
+  void off_loop(Worker::Work work);
+  void answer(const Error& error);
   void refuse(const Error& error);
   void misbehaved(std::string_view what);
   void left();
@@ -48,10 +58,17 @@ class Session : public std::enable_shared_from_this<Session> {
 
   DepotState& depot_;
   net::Connection::Ptr connection_;
+  Instant since_;
   std::function<void()> gone_;
   std::shared_ptr<SwarmRoom> room_;
   swarm::MemberId member_ = 0;
-  std::deque<std::uint32_t> owed_;  // spans to send as the connection drains
+  struct Owed {
+    std::uint32_t span = 0;
+    bool any = false;  // asked for by WantAny
+  };
+  std::deque<Owed> owed_;             // to send as the connection drains
+  std::deque<wire::Digest> objects_;  // the same
+  bool held_ = false;                 // a question is being answered
   bool finished_ = false;
 };
 

@@ -1,5 +1,7 @@
 #include "src/service/swarm_room.h"
 
+#include <algorithm>
+
 #include "chunker/package.h"
 
 namespace stampede::service {
@@ -7,6 +9,7 @@ namespace stampede::service {
 namespace {
 // A member needs some others, not all: with more than this each is told a different part of the ring.
 constexpr std::size_t kListed = 64;
+constexpr Duration kTellPerMember = std::chrono::milliseconds(1);
 }  // namespace
 
 Result<std::shared_ptr<SwarmRoom>> SwarmRoom::open(cache::Store& store, const chunker::ImageId& image) {
@@ -20,14 +23,22 @@ Result<swarm::MemberId> SwarmRoom::join(const wire::Join& join, Member member) {
   auto have = swarm::Bitmap::from_bytes(join.span_count, join.have);
   if (join.span_count != span_count_ || !have)
     return fail(Code::protocol, "the image has {} spans, not {}", span_count_, join.span_count);
+  evict(member.listed.node);
   const swarm::MemberId id = next_++;
   const Instant now = system_clock().now();
   members_[id] = std::move(member);
   origin_.join(id, std::move(*have), now, join.port != 0);
   changed_ = true;
   // The newcomer at once: until it knows that it is not alone it takes everything from the depot.
-  members_[id].connection->send(list_for(id, origin_.active(now)));
+  members_[id].connection->send(list_for(id, origin_.active(now), now));
   return id;
+}
+
+void SwarmRoom::evict(const wire::Key& node) {
+  const auto old = std::ranges::find(members_, node, [](const auto& m) { return m.second.listed.node; });
+  if (old == members_.end()) return;
+  old->second.connection->close({Code::busy, "the node has joined anew"});
+  leave(old->first);
 }
 
 void SwarmRoom::leave(swarm::MemberId member) {
@@ -36,24 +47,27 @@ void SwarmRoom::leave(swarm::MemberId member) {
   changed_ = true;
 }
 
-wire::Members SwarmRoom::list_for(swarm::MemberId member, std::uint32_t active) const {
+wire::Members SwarmRoom::list_for(swarm::MemberId member, std::uint32_t active, Instant now) const {
   wire::Members list;
   list.active = active;
   auto next = members_.upper_bound(member);
   for (std::size_t i = 0; i + 1 < members_.size() && list.members.size() < kListed; ++i) {
     if (next == members_.end()) next = members_.begin();
-    if (next->second.listed.port != 0) list.members.push_back(next->second.listed);
+    const bool heard = now - next->second.connection->last_heard() < swarm::kActiveFor;
+    if (heard && next->second.listed.port != 0) list.members.push_back(next->second.listed);
     ++next;
   }
   return list;
 }
 
 void SwarmRoom::tell_members(Instant now) {
+  if (now < next_tell_) return;
   const std::uint32_t active = origin_.active(now);
   if (!changed_ && active == told_active_) return;
   changed_ = false;
   told_active_ = active;
-  for (auto& [id, member] : members_) member.connection->send(list_for(id, active));
+  next_tell_ = now + members_.size() * kTellPerMember;
+  for (auto& [id, member] : members_) member.connection->send(list_for(id, active, now));
 }
 
 }  // namespace stampede::service

@@ -164,6 +164,18 @@ TEST(Catalog, KeepsReceiptsInOrder) {
   EXPECT_EQ(opened.catalog->find_receipt(99).value().has_value(), false);
 }
 
+TEST(Catalog, AReceiptThatIsSentAgainKeepsItsNumber) {
+  Opened opened;
+  ReceiptRow row{
+      .number = 0, .node = key(1), .received = 5, .verdict = "success", .receipt = copy(as_bytes("{}")), .signature = {}};
+  const auto first = opened.catalog->add_receipt(row);
+  ASSERT_DONE(first);
+  EXPECT_EQ(opened.catalog->add_receipt(row).value(), *first);
+  row.node = key(2);
+  EXPECT_NE(opened.catalog->add_receipt(row).value(), *first);
+  EXPECT_EQ(opened.catalog->list_receipts()->size(), 2U);
+}
+
 // Looks into the file beside the catalog; returns the first column of the first row, or SQLite's error.
 std::string sql(const std::filesystem::path& file, const char* text) {
   sqlite3* database = nullptr;

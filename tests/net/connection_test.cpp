@@ -46,7 +46,9 @@ class ConnectionTest : public ::testing::Test {
   void listen(bool require_certificate, const Listener::Limits& limits = {}) {
     auto tls = TlsContext::server(depot_, require_certificate);
     ASSERT_TRUE(tls) << tls.error().message;
-    auto listener = Listener::open(loop_, {"127.0.0.1", 0}, *tls, limits, [this](Connection::Ptr connection) {
+    dials_ = require_certificate ? Line::peers : Line::to_depot;
+    const Line accepts = require_certificate ? Line::peers : Line::from_node;
+    auto listener = Listener::open(loop_, {"127.0.0.1", 0}, *tls, accepts, limits, [this](Connection::Ptr connection) {
       ++ready_;
       if (server_.connection) return;
       server_.connection = connection;
@@ -61,7 +63,8 @@ class ConnectionTest : public ::testing::Test {
   void dial(const std::optional<Identity>& identity, const trust::PublicKey& site) {
     auto tls = TlsContext::client(identity, site);
     ASSERT_TRUE(tls) << tls.error().message;
-    loop_.run_and_wait([&] { client_.connection = Connection::dial(loop_, listener_->local(), *tls, client_.events()); });
+    loop_.run_and_wait(
+        [&] { client_.connection = Connection::dial(loop_, listener_->local(), *tls, dials_, client_.events()); });
   }
   void TearDown() override {
     loop_.run_and_wait([this] {
@@ -79,6 +82,7 @@ class ConnectionTest : public ::testing::Test {
   End client_;
   End server_;
   std::atomic<int> ready_ = 0;
+  Line dials_ = Line::peers;
   std::unique_ptr<Listener> listener_;
 };
 
@@ -144,14 +148,14 @@ TEST_F(ConnectionTest, NobodyThereIsUnreachable) {
   const Endpoint gone = listener_->local();
   loop_.run_and_wait([this] { listener_.reset(); });
   auto tls = TlsContext::client(std::nullopt, site_.key());
-  loop_.run_and_wait([&] { client_.connection = Connection::dial(loop_, gone, *tls, client_.events()); });
+  loop_.run_and_wait([&] { client_.connection = Connection::dial(loop_, gone, *tls, dials_, client_.events()); });
   EXPECT_EQ(get(client_.closed).code, Code::unreachable);
 }
 
 TEST_F(ConnectionTest, ThePortInUseIsNamed) {
   listen(false);
   auto tls = TlsContext::server(depot_, false);
-  auto second = Listener::open(loop_, listener_->local(), *tls, {}, [](const Connection::Ptr&) {});
+  auto second = Listener::open(loop_, listener_->local(), *tls, Line::from_node, {}, [](const Connection::Ptr&) {});
   ASSERT_FALSE(second);
   EXPECT_EQ(second.error().code, Code::address_in_use);
   EXPECT_NE(second.error().message.find(std::to_string(listener_->local().port)), std::string::npos);
@@ -190,6 +194,71 @@ TEST_F(ConnectionTest, GarbageAndSilentConnectionsDoNotKeepOthersOut) {
   for (const int fd : silent) ::close(fd);
   get(server_.ready);
   EXPECT_EQ(ready_, 1);
+}
+
+// As many silent ones as there may be connections: they are handshakes, and those make room.
+TEST_F(ConnectionTest, SilentConnectionsTakeNoPlaceOfReadyOnes) {
+  listen(true, {.connections = 4, .handshakes = 4});
+  std::vector<int> silent;
+  for (int i = 0; i < 40; ++i)
+    if (const int fd = raw_connection(listener_->local().port); fd >= 0) silent.push_back(fd);
+  EXPECT_EQ(silent.size(), 40U);
+  dial(site_.make(trust::Role::node), site_.key());
+  get(client_.ready);
+  get(server_.ready);
+  EXPECT_EQ(ready_, 1);
+  for (const int fd : silent) ::close(fd);
+}
+
+TEST_F(ConnectionTest, WhatDoesNotBelongOnTheLineIsRefusedByItsHeader) {
+  listen(false);
+  dial(site_.make(trust::Role::node), site_.key());
+  get(client_.ready);
+  get(server_.ready);
+  loop_.post([&] { client_.connection->send(wire::Object{{}, 0, 16, Bytes(16)}); });
+  EXPECT_EQ(get(server_.closed).code, Code::protocol);
+}
+
+// Who asks and does not take the answers is not read any further: the queue stays below its limit.
+TEST_F(ConnectionTest, ReadingWaitsForAnswersToBeTaken) {
+  listen(false);
+  dial(site_.make(trust::Role::node), site_.key());
+  get(client_.ready);
+  get(server_.ready);
+  constexpr int kAsked = 600;
+  auto span = std::make_shared<chunker::SealedSpan>();
+  span->bytes = Bytes(100'000);
+  span->parts = {{chunker::Codec::raw, 100'000}};
+  std::atomic<int> asked = 0;
+  std::atomic<int> answers = 0;
+  std::atomic<std::size_t> most = 0;
+  std::promise<void> all;
+  loop_.run_and_wait([&] {
+    Connection::Events events;
+    events.message = [&](const wire::Message&) {
+      ++asked;
+      server_.connection->send_span(span);
+      most = std::max<std::size_t>(most, server_.connection->queued());
+    };
+    server_.connection->set_events(std::move(events));
+    events = {};
+    events.message = [&](const wire::Message&) {
+      if (++answers == kAsked) all.set_value();
+    };
+    client_.connection->set_events(std::move(events));
+    client_.connection->hold_reading(true);
+  });
+  loop_.run_and_wait([&] {
+    for (int i = 0; i < kAsked; ++i) client_.connection->send(wire::Request{});
+  });
+  // The loop has nothing left to do until the client reads.
+  for (int before = -1; std::exchange(before, asked.load()) != asked;)
+    std::this_thread::sleep_for(std::chrono::milliseconds(300));
+  EXPECT_LT(asked, kAsked);
+  EXPECT_LE(most, 2 * kQueueLimit);
+  loop_.run_and_wait([&] { client_.connection->hold_reading(false); });
+  get(all);
+  EXPECT_EQ(asked, kAsked);
 }
 
 TEST_F(ConnectionTest, AStrangerCannotSendALongFrame) {

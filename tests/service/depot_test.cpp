@@ -2,94 +2,13 @@
 // whole.
 #include "src/service/depot.h"
 
-#include <gtest/gtest.h>
-
-#include <algorithm>
 #include <thread>
 
-#include "src/base/file.h"
-#include "src/deploy/deployment.h"
-#include "src/service/library.h"
-#include "tests/net/site.h"
+#include "tests/service/depot_fixture.h"
 #include "transport/net/node.h"
 
 namespace stampede::service {
 namespace {
-
-using net::testing::TemporaryFolder;
-
-// Half of it random in runs, some of it repeated, the rest zeros; not a multiple of 4 KiB.
-Bytes make_image(std::size_t size, std::uint64_t seed) {
-  SeededRandom random(seed);
-  Bytes image(size);
-  for (std::size_t at = 0; at + 300'000 < size; at += 600'000) random.fill(MutableBytes(image).subspan(at, 300'000));
-  if (size > 4'000'000) std::ranges::copy(MutableBytes(image).first(1 << 20), image.begin() + (3 << 20));
-  return image;
-}
-
-class DepotTest : public ::testing::Test {
- protected:
-  void SetUp() override {
-    auto store = cache::Store::open(folder_.path() / "store", system_clock());
-    ASSERT_TRUE(store) << store.error().message;
-    store_ = std::move(*store);
-    auto site = open_site(store_->folder());
-    ASSERT_TRUE(site) << site.error().message;
-    site_ = std::make_unique<Site>(std::move(*site));
-    start_depot({"127.0.0.1", 0});
-  }
-
-  void start_depot(const net::Endpoint& at) {
-    auto depot = Depot::start(*store_, *site_, {at});
-    ASSERT_TRUE(depot) << depot.error().message;
-    depot_ = std::move(*depot);
-    at_ = depot_->local();
-  }
-
-  Imported import(const Bytes& image, const char* name) {
-    const auto file = folder_.path() / "image";
-    EXPECT_TRUE(replace_file(file, image));
-    auto imported = import_image(*store_, file, *chunker::ImageName::parse(name), {});
-    EXPECT_TRUE(imported) << imported.error().message;
-    return *imported;
-  }
-
-  std::string token(std::chrono::seconds ttl = std::chrono::seconds(600), unsigned uses = 100) {
-    auto text = create_token(*store_, system_clock(), system_random(), ttl, uses);
-    EXPECT_TRUE(text) << text.error().message;
-    return *text;
-  }
-
-  std::filesystem::path disk(int i) const { return folder_.path() / fmt::format("disk{}", i); }
-
-  deploy::Options options(int i, const char* name) {
-    deploy::Options options;
-    options.image = *chunker::ImageName::parse(name);
-    options.depot = at_;
-    options.state = folder_.path() / fmt::format("node{}", i);
-    options.token = *trust::parse_token(token());
-    options.disk = *disk::Selector::parse("file:" + disk(i).string());
-    options.peer_listen = net::Endpoint{"127.0.0.1", 0};
-    options.patience = std::chrono::seconds(20);
-    options.serve_for = Duration{0};
-    return options;
-  }
-
-  static deploy::Outcome run(const deploy::Options& options) {
-    return deploy::deploy(options, [](const deploy::Outcome&) {});
-  }
-
-  Bytes content(int i) const {
-    auto bytes = read_file(disk(i), 1_GiB);
-    return bytes ? std::move(*bytes) : Bytes{};
-  }
-
-  TemporaryFolder folder_;
-  std::unique_ptr<cache::Store> store_;
-  std::unique_ptr<Site> site_;
-  std::unique_ptr<Depot> depot_;
-  net::Endpoint at_;
-};
 
 TEST_F(DepotTest, OneTargetGetsTheImageByteForByte) {
   const Bytes image = make_image(9'000'123, 1);
@@ -252,10 +171,9 @@ TEST_F(DepotTest, APeerThatServesAlteredBytesIsDroppedAndNamed) {
   Liar liar(cache::spans_from(manifest, store_->chunks()));
   const auto parsed = *trust::parse_token(token());
   const auto key = trust::PrivateKey::generate();
-  auto identity = net::enrol(at_, parsed.site, parsed.secret, key, std::chrono::seconds(5), [](std::string_view) {});
+  auto identity = net::enrol(at_, parsed.site, parsed.secret, key, {std::chrono::seconds(5)});
   ASSERT_TRUE(identity) << identity.error().message;
-  auto node = net::Node::start(
-      {at_, *identity, parsed.site, net::Endpoint{"127.0.0.1", 0}, std::chrono::seconds(20), [](std::string_view) {}});
+  auto node = net::Node::start({at_, *identity, parsed.site, net::Endpoint{"127.0.0.1", 0}, {std::chrono::seconds(20)}});
   ASSERT_TRUE(node && (*node)->wait_for_depot());
   swarm::Bitmap all(manifest->root.span_count());
   for (std::uint32_t i = 0; i < all.size(); ++i) all.set(i);
@@ -282,7 +200,83 @@ TEST_F(DepotTest, ADamagedStoreIsNamedAndNothingIsWrittenAsIfSound) {
   auto one = options(0, "test:1");
   one.patience = std::chrono::seconds(2);
   const auto outcome = run(one);
-  EXPECT_TRUE(outcome.error);
+  ASSERT_TRUE(outcome.error);
+  EXPECT_EQ(outcome.error->code, Code::store_damaged);
+}
+
+TEST_F(DepotTest, ADepotThatForgotANodeTakesItBackWithATokenAndOnlyThen) {
+  const Bytes image = make_image(1'000'000, 22);
+  import(image, "test:1");
+  auto node = options(0, "test:1");
+  ASSERT_FALSE(run(node).error);
+  depot_.reset();
+  auto fresh = cache::Store::open(folder_.path() / "restored", system_clock());
+  ASSERT_TRUE(fresh);
+  std::filesystem::copy(store_->folder() / "keys", (*fresh)->folder() / "keys", std::filesystem::copy_options::recursive);
+  store_ = std::move(*fresh);
+  start_depot(at_);
+  import(image, "test:1");
+  node.token.reset();
+  node.disk = *disk::Selector::parse("file:" + disk(1).string());
+  const auto unknown = run(node);
+  ASSERT_TRUE(unknown.error);
+  EXPECT_EQ(unknown.error->code, Code::peer_untrusted);
+  node.token = *trust::parse_token(token());
+  const auto known = run(node);
+  ASSERT_FALSE(known.error) << known.error->message;
+  EXPECT_EQ(content(1), image);
+}
+
+TEST_F(DepotTest, WaitingForADepotEndsWhenItIsTold) {
+  std::atomic<bool> stop = false;
+  auto lonely = options(0, "test:1");
+  lonely.stop = &stop;
+  depot_.reset();
+  deploy::Outcome outcome;
+  std::thread target([&] { outcome = run(lonely); });
+  stop = true;
+  target.join();
+  ASSERT_TRUE(outcome.error);
+  EXPECT_EQ(outcome.error->code, Code::interrupted);
+}
+
+// Its spans are in memory.
+class Keeper final : public chunker::SpanSource, public chunker::SpanInbox {
+ public:
+  explicit Keeper(std::vector<std::shared_ptr<const chunker::SealedSpan>> spans) : spans_(std::move(spans)) {}
+  std::shared_ptr<const chunker::SealedSpan> span(chunker::SpanIndex index) override { return spans_[index.value]; }
+  void deliver(chunker::SealedSpan /*span*/, chunker::Origin /*origin*/) override {}
+
+ private:
+  std::vector<std::shared_ptr<const chunker::SealedSpan>> spans_;
+};
+
+TEST_F(DepotTest, WhatTheStoreCannotReadComesFromAPeer) {
+  const Bytes image = make_image(4'000'000, 23);
+  const auto imported = import(image, "test:1");
+  auto manifest =
+      std::make_shared<const chunker::Manifest>(*chunker::load_manifest(store_->chunks(), imported.report.image));
+  const auto source = cache::spans_from(manifest, store_->chunks());
+  std::vector<std::shared_ptr<const chunker::SealedSpan>> spans;
+  swarm::Bitmap all(manifest->root.span_count());
+  for (std::uint32_t i = 0; i < all.size(); ++i) {
+    all.set(i);
+    spans.push_back(source->span({i}));
+  }
+  for (const auto& entry : std::filesystem::directory_iterator(store_->folder() / "packs")) {
+    auto file = File::open(entry.path(), 2 /* O_RDWR */);
+    ASSERT_TRUE(file && file->write_at({5000}, Bytes(64, std::byte{0x55})));
+  }
+  Keeper keeper(std::move(spans));
+  const auto parsed = *trust::parse_token(token());
+  auto identity = net::enrol(at_, parsed.site, parsed.secret, trust::PrivateKey::generate(), {});
+  ASSERT_TRUE(identity);
+  auto node = net::Node::start({at_, *identity, parsed.site, net::Endpoint{"127.0.0.1", 0}, {}});
+  ASSERT_TRUE(node && (*node)->wait_for_depot());
+  ASSERT_TRUE((*node)->join({imported.report.image, all.size(), all, 0, &keeper, &keeper}));
+  const auto outcome = run(options(0, "test:1"));
+  ASSERT_FALSE(outcome.error) << outcome.error->message;
+  EXPECT_EQ(content(0), image);
 }
 
 TEST_F(DepotTest, ImportRefusesOtherContentUnderTheSameName) {

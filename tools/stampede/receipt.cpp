@@ -2,6 +2,7 @@
 
 #include <boost/json.hpp>
 
+#include "src/base/text.h"
 #include "src/trust/keys.h"
 #include "tools/stampede/command.h"
 
@@ -25,6 +26,9 @@ Result<cache::ReceiptRow> find(cache::Store& store, std::int64_t number) {
   return std::move(*row);
 }
 
+// What a node wrote goes to a terminal as text alone.
+void print_line(std::string_view line) { print(printable(line)); }
+
 Result<> list(const ReceiptArguments& arguments) {
   STAMPEDE_TRY(const auto store, open_store(arguments.store));
   STAMPEDE_TRY(const auto rows, store->catalog().list_receipts());
@@ -44,23 +48,23 @@ Result<> list(const ReceiptArguments& arguments) {
                                  {"code", receipt.code},
                                  {"error", receipt.error}});
     else
-      print(fmt::format("{:>6}  {:<20}  {:<16}  {:<8}  {:<20} {}", row.number, to_rfc3339(row.received),
-                        trust::short_name(row.node), row.verdict, receipt.name, receipt.disk.path));
+      print_line(fmt::format("{:>6}  {:<20}  {:<16}  {:<8}  {:<20} {}", row.number, to_rfc3339(row.received),
+                             trust::short_name(row.node), row.verdict, receipt.name, receipt.disk.path));
   }
   if (arguments.as_json) print_json(all);
   return {};
 }
 
 void print_receipt(const deploy::Receipt& receipt) {
-  print(fmt::format("{} onto {} ({}): {}{}", receipt.name, receipt.disk.path, receipt.disk.selector,
-                    deploy::name_of(receipt.verdict), receipt.error.empty() ? "" : ": " + receipt.error));
-  print(fmt::format("  image {}", receipt.image));
-  print(fmt::format("  started {}", receipt.started));
+  print_line(fmt::format("{} onto {} ({}): {}{}", receipt.name, receipt.disk.path, receipt.disk.selector,
+                         deploy::name_of(receipt.verdict), receipt.error.empty() ? "" : ": " + receipt.error));
+  print_line(fmt::format("  image {}", receipt.image));
+  print_line(fmt::format("  started {}", receipt.started));
   const auto& bytes = receipt.bytes;
-  print(fmt::format("  data {}: {} verified, {} durable, {} kept from before", human_size(bytes.total),
-                    human_size(bytes.verified), human_size(bytes.durable), human_size(bytes.local)));
-  print(fmt::format("  received {} from the depot, {} from peers; served {}", human_size(bytes.depot),
-                    human_size(bytes.peers), human_size(bytes.served)));
+  print_line(fmt::format("  data {}: {} verified, {} durable, {} kept from before", human_size(bytes.total),
+                         human_size(bytes.verified), human_size(bytes.durable), human_size(bytes.local)));
+  print_line(fmt::format("  received {} from the depot, {} from peers; served {}", human_size(bytes.depot),
+                         human_size(bytes.peers), human_size(bytes.served)));
   for (const auto& stage : receipt.stages) print(fmt::format("  {:<10} {:8.3f} s", stage.name, stage.seconds));
   for (const auto& file : receipt.changed_files) print("  changed " + file);
   for (const auto& peer : receipt.bad_peers) print("  altered bytes from node " + peer);

@@ -3,7 +3,6 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 
-#include <boost/asio/connect.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -24,16 +23,23 @@ namespace {
 constexpr std::size_t kReadAhead = std::size_t{64} << 10;
 // Then the loop gets a turn, so that one fast sender does not starve the others.
 constexpr std::size_t kReadTurn = std::size_t{2} << 20;
+// With this much queued nothing more is read: who asks faster than it takes the answers waits. More than its owner queues by
+// itself (kQueueLimit and a span), or two peers that serve each other would wait for each other.
+constexpr std::size_t kPauseLimit = kQueueLimit + (std::size_t{3} << 19);
+// A name may have several addresses, and the first may be dead; the last one has what is left of kHandshakeLimit.
+constexpr Duration kConnectLimit = std::chrono::milliseconds(2500);
 
 // OpenSSL works on the socket directly (no BIO pair, so no copy and no callback a record); Asio says when it is ready.
 class TlsConnection final : public Connection, public std::enable_shared_from_this<TlsConnection> {
  public:
-  TlsConnection(Loop& loop, std::shared_ptr<TlsContext> tls, Events events)
+  TlsConnection(Loop& loop, std::shared_ptr<TlsContext> tls, Line line, Events events)
       : tls_(std::move(tls)),
+        line_(line),
         events_(std::move(events)),
         socket_(loop.impl().context),
         resolver_(loop.impl().context),
         deadline_(loop.impl().context),
+        attempt_(loop.impl().context),
         last_heard_(system_clock().now()) {}
   ~TlsConnection() override { SSL_free(ssl_); }
 
@@ -43,19 +49,23 @@ class TlsConnection final : public Connection, public std::enable_shared_from_th
     resolver_.async_resolve(endpoint.host.empty() ? "127.0.0.1" : endpoint.host, std::to_string(endpoint.port),
                             [self = shared_from_this()](const auto& error, const auto& results) {
                               if (error) return self->fail_with(Code::unreachable, error.message());
-                              self->connect(results);
+                              self->connect(results, results.begin(), "no address");
                             });
   }
 
-  void accepted(Tcp::socket socket, std::shared_ptr<void> place) {
+  void accepted(Tcp::socket socket) {
     socket_ = std::move(socket);
-    place_ = std::move(place);
     start_deadline(kHandshakeLimit, "no handshake in time");
     // Not at once: all may be there already, and the events' owner has not got the connection yet.
     asio::post(socket_.get_executor(), [self = shared_from_this()] { self->start_tls(); });
   }
 
+  void hold(std::shared_ptr<void> place) { place_ = std::move(place); }
   void set_events(Events events) override { events_ = std::move(events); }
+  void hold_reading(bool held) override {
+    held_ = held;
+    resume();
+  }
   bool is_open() const override { return open_; }
   std::size_t queued() const override { return queued_; }
   const std::optional<trust::PeerIdentity>& peer() const override { return verdict_.peer; }
@@ -85,6 +95,7 @@ class TlsConnection final : public Connection, public std::enable_shared_from_th
     socket_.close(ignored);
     resolver_.cancel();
     deadline_.cancel();
+    attempt_.cancel();
     // Not from within the caller's own handler: what it iterates over must not change under it.
     asio::post(socket_.get_executor(), [self = shared_from_this(), why = std::move(why)] {
       const auto closed = std::move(self->events_.closed);
@@ -98,12 +109,32 @@ class TlsConnection final : public Connection, public std::enable_shared_from_th
     Bytes head;
     std::shared_ptr<const chunker::SealedSpan> span;
     std::size_t size() const { return head.size() + (span ? span->bytes.size() : 0); }
+    // The memory that it holds: small messages are mostly overhead.
+    std::size_t cost() const { return head.capacity() + 2 * sizeof(Out) + (span ? span->bytes.size() : 0); }
   };
 
-  void connect(const Tcp::resolver::results_type& results) {
-    asio::async_connect(socket_, results, [self = shared_from_this()](const auto& error, const auto&) {
-      if (error) return self->fail_with(Code::unreachable, error.message());
-      self->start_tls();
+  // One address after the other.
+  void connect(const Tcp::resolver::results_type& results, Tcp::resolver::results_type::iterator next,
+               std::string_view why) {
+    if (!open_) return;
+    if (next == results.end()) return fail_with(Code::unreachable, why);
+    boost::system::error_code ignored;
+    socket_.close(ignored);
+    if (std::next(next) != results.end()) limit_attempt();
+    socket_.async_connect(next->endpoint(), [self = shared_from_this(), results, next](const auto& error) {
+      self->attempt_.expires_at(Instant::max());
+      if (!error) return self->start_tls();
+      self->connect(results, std::next(next),
+                    error == asio::error::operation_aborted ? "no answer in time" : error.message());
+    });
+  }
+
+  void limit_attempt() {
+    attempt_.expires_after(kConnectLimit);
+    attempt_.async_wait([weak = weak_from_this()](const auto& error) {
+      const auto self = weak.lock();
+      boost::system::error_code ignored;
+      if (!error && self && self->attempt_.expiry() <= system_clock().now()) self->socket_.cancel(ignored);
     });
   }
 
@@ -176,7 +207,7 @@ class TlsConnection final : public Connection, public std::enable_shared_from_th
   // Reads until the socket has no more, or the turn is over.
   void read() {
     std::size_t turn = 0;
-    while (open_) {
+    while (open_ && !pause()) {
       const MutableBytes into =
           in_payload_ ? MutableBytes(in_body_).subspan(in_at_) : MutableBytes(in_head_).subspan(in_at_);
       ERR_clear_error();
@@ -188,6 +219,11 @@ class TlsConnection final : public Connection, public std::enable_shared_from_th
       if (got == into.size() && !(in_payload_ ? body_complete() : head_complete())) return;
       if (turn > kReadTurn) return asio::post(socket_.get_executor(), [self = shared_from_this()] { self->read(); });
     }
+  }
+
+  bool pause() { return paused_ = held_ || queued_ >= kPauseLimit; }
+  void resume() {
+    if (paused_ && !pause()) asio::post(socket_.get_executor(), [self = shared_from_this()] { self->read(); });
   }
 
   void read_blocked() {
@@ -209,6 +245,8 @@ class TlsConnection final : public Connection, public std::enable_shared_from_th
   bool head_complete() {
     auto header = wire::decode_header(in_head_);
     if (!header) return malformed(header.error());
+    if (!may_arrive(line_, header->type, verdict_.peer.has_value()))
+      return malformed({Code::protocol, fmt::format("a frame of type {} does not belong here", header->type)});
     if (!verdict_.peer && header->payload > kMaxPlainHello)
       return malformed({Code::protocol, "a frame too long for somebody without a certificate"});
     in_header_ = *header;
@@ -245,8 +283,10 @@ class TlsConnection final : public Connection, public std::enable_shared_from_th
 
   void enqueue(Out out) {
     if (!open_ || closing_) return;
-    queued_ += out.size();
-    if (queued_ > 2 * kQueueLimit + wire::kMaxPayload)
+    // Below kQueueLimit the owner may add what it likes, an Object too; above it only what it cannot pace.
+    const std::size_t before = queued_;
+    queued_ += out.cost();
+    if (before >= kQueueLimit && queued_ > 2 * kQueueLimit)
       return fail_with(Code::busy, "the other side does not read what it asked for");
     out_.push_back(std::move(out));
     if (!writing_ && tls_ready_) write();
@@ -262,6 +302,7 @@ class TlsConnection final : public Connection, public std::enable_shared_from_th
       std::size_t put = 0;
       if (SSL_write_ex(ssl_, bytes.data(), bytes.size(), &put) != 1) return write_blocked();
       out_at_ += put;
+      if (paused_) last_heard_ = system_clock().now();  // it takes what it asked for: a sign of life
       if (out_at_ == front.size()) sent_front();
     }
     if (open_ && closing_) close({Code::unreachable, "closed"});
@@ -269,7 +310,7 @@ class TlsConnection final : public Connection, public std::enable_shared_from_th
 
   void sent_front() {
     const bool was_full = queued_ >= kQueueLimit;
-    queued_ -= out_.front().size();
+    queued_ -= out_.front().cost();
     out_.pop_front();
     out_at_ = 0;
     if (was_full && queued_ < kQueueLimit) {
@@ -277,6 +318,7 @@ class TlsConnection final : public Connection, public std::enable_shared_from_th
       events_.drained();
       writing_ = false;
     }
+    resume();
   }
 
   void write_blocked() {
@@ -292,10 +334,12 @@ class TlsConnection final : public Connection, public std::enable_shared_from_th
   }
 
   std::shared_ptr<TlsContext> tls_;
+  Line line_;
   Events events_;
   Tcp::socket socket_;
   Tcp::resolver resolver_;
   asio::steady_timer deadline_;
+  asio::steady_timer attempt_;
   Instant last_heard_;
   std::string target_;
   std::string address_;
@@ -306,6 +350,8 @@ class TlsConnection final : public Connection, public std::enable_shared_from_th
   bool tls_ready_ = false;
   bool ready_ = false;
   bool closing_ = false;
+  bool held_ = false;    // reading, by the owner
+  bool paused_ = false;  // reading, by that or by a full queue
 
   std::array<std::byte, wire::kHeaderSize> in_head_{};
   wire::FrameHeader in_header_;
@@ -321,17 +367,22 @@ class TlsConnection final : public Connection, public std::enable_shared_from_th
 
 }  // namespace
 
-Connection::Ptr Connection::dial(Loop& loop, const Endpoint& endpoint, std::shared_ptr<TlsContext> tls, Events events) {
-  auto connection = std::make_shared<TlsConnection>(loop, std::move(tls), std::move(events));
+Connection::Ptr Connection::dial(Loop& loop, const Endpoint& endpoint, std::shared_ptr<TlsContext> tls, Line line,
+                                 Events events) {
+  auto connection = std::make_shared<TlsConnection>(loop, std::move(tls), line, std::move(events));
   connection->dial(endpoint);
   return connection;
 }
 
-Connection::Ptr accept_connection(Loop& loop, Tcp::socket socket, std::shared_ptr<TlsContext> tls,
-                                  std::shared_ptr<void> place, Connection::Events events) {
-  auto connection = std::make_shared<TlsConnection>(loop, std::move(tls), std::move(events));
-  connection->accepted(std::move(socket), std::move(place));
+Connection::Ptr accept_connection(Loop& loop, Tcp::socket socket, std::shared_ptr<TlsContext> tls, Line line,
+                                  Connection::Events events) {
+  auto connection = std::make_shared<TlsConnection>(loop, std::move(tls), line, std::move(events));
+  connection->accepted(std::move(socket));
   return connection;
+}
+
+void hold_place(Connection& accepted, std::shared_ptr<void> place) {
+  static_cast<TlsConnection&>(accepted).hold(std::move(place));
 }
 
 }  // namespace stampede::net

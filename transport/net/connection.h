@@ -2,8 +2,10 @@
 // agreed version from an identified peer.
 //
 // Everything runs on the loop's thread, and the loop outlives every connection. It keeps itself alive until it is closed.
-// Memory: one incoming frame (at most the type's own limit; kMaxPlainHello until the peer has shown a certificate) and what
-// was queued to be sent: the owner watches queued() and stops at kQueueLimit; a connection above twice that is closed.
+// Memory: one incoming frame (of a type that belongs on this line, and at most that type's own limit; kMaxPlainHello until
+// the peer has shown a certificate) and what was queued to be sent, overhead included: the owner watches queued() and stops
+// at kQueueLimit, which its last message (a span, an Object) may exceed. Above that only small answers are added; reading
+// pauses before they come to twice kQueueLimit, and a connection above it is closed.
 #pragma once
 
 #include <functional>
@@ -16,6 +18,7 @@
 #include "src/base/seams.h"
 #include "src/trust/authority.h"
 #include "transport/net/endpoint.h"
+#include "transport/net/line.h"
 #include "transport/net/loop.h"
 #include "transport/net/tls.h"
 #include "transport/wire/messages.h"
@@ -38,8 +41,8 @@ class Connection {
     std::function<void(const Error&)> closed = [](const Error&) {};
   };
 
-  // Resolves and dials; `events.closed` tells of failure. Returned at once.
-  static Ptr dial(Loop& loop, const Endpoint& endpoint, std::shared_ptr<TlsContext> tls, Events events);
+  // Resolves and dials, one address after the other; `events.closed` tells of failure. Returned at once.
+  static Ptr dial(Loop& loop, const Endpoint& endpoint, std::shared_ptr<TlsContext> tls, Line line, Events events);
 
   virtual ~Connection() = default;
   virtual void set_events(Events events) = 0;
@@ -48,6 +51,9 @@ class Connection {
   // Sends what is queued (for a second at most), then closes.
   virtual void close_after_sending() = 0;
   virtual void close(Error why) = 0;
+
+  // While held nothing is read: the owner is busy with what it has got.
+  virtual void hold_reading(bool held) = 0;
 
   virtual bool is_open() const = 0;
   virtual std::size_t queued() const = 0;
@@ -61,11 +67,11 @@ class Listener {
  public:
   struct Limits {
     std::size_t connections = 4096;  // ready ones
-    std::size_t handshakes = 256;    // on their way; above it the oldest is dropped
+    std::size_t handshakes = 256;    // on their way, counted apart; above it the oldest is dropped
   };
   // Binds and listens. Errors: address_in_use, usage (no such address).
   static Result<std::unique_ptr<Listener>> open(Loop& loop, const Endpoint& endpoint, std::shared_ptr<TlsContext> tls,
-                                                const Limits& limits, std::function<void(Connection::Ptr)> ready);
+                                                Line line, const Limits& limits, std::function<void(Connection::Ptr)> ready);
   virtual ~Listener() = default;  // on the loop's thread, or after it has stopped
   virtual Endpoint local() const = 0;
 };

@@ -7,8 +7,9 @@
 
 namespace stampede::net {
 
-// `place` is held as long as the connection lives: its use_count counts them.
 Connection::Ptr accept_connection(Loop& loop, boost::asio::ip::tcp::socket socket, std::shared_ptr<TlsContext> tls,
-                                  std::shared_ptr<void> place, Connection::Events events);
+                                  Line line, Connection::Events events);
+// Of an accepted connection: `place` is held as long as it lives, so its use_count counts them.
+void hold_place(Connection& accepted, std::shared_ptr<void> place);
 
 }  // namespace stampede::net

@@ -2,10 +2,11 @@
 
 #include <algorithm>
 
+#include "transport/net/remote_error.h"
+
 namespace stampede::net {
 
 namespace {
-constexpr Duration kFirstBackoff = std::chrono::milliseconds(100);
 constexpr Duration kLastBackoff = std::chrono::seconds(2);
 
 bool is_answer(const wire::Message& message) {
@@ -43,20 +44,19 @@ void DepotLink::dial() {
   events.closed = [self = self_](const Error& error) {
     if (*self != nullptr) (*self)->lost(error);
   };
-  connection_ = Connection::dial(loop_, endpoint_, tls_, std::move(events));
+  connection_ = Connection::dial(loop_, endpoint_, tls_, Line::to_depot, std::move(events));
 }
 
 void DepotLink::connected() {
   // Another node of this site could answer at that address; only a depot may say what an image is.
   if (connection_->peer()->role != trust::Role::depot)
     return connection_->close({Code::peer_untrusted, fmt::format("{} is not a depot", endpoint_.text())});
-  up_ = true;
-  backoff_ = kFirstBackoff;
-  events_.up();
+  connected_ = true;
+  connection_->send(wire::Ping{});
 }
 
 void DepotLink::lost(const Error& error) {
-  up_ = false;
+  up_ = connected_ = false;
   connection_.reset();
   for (auto questions = std::exchange(questions_, {}); auto& question : questions)
     question.answer(std::unexpected(Error{Code::unreachable, error.message}));
@@ -67,7 +67,10 @@ void DepotLink::lost(const Error& error) {
 }
 
 void DepotLink::take(wire::Message message) {
-  if (std::holds_alternative<wire::Pong>(message)) return;
+  if (std::holds_alternative<wire::Pong>(message)) {
+    if (!std::exchange(up_, true)) events_.up();
+    return;
+  }
   if (questions_.empty() || !is_answer(message)) return events_.message(std::move(message));
   Question& question = questions_.front();
   const auto* error = std::get_if<wire::ErrorMessage>(&message);
@@ -77,10 +80,9 @@ void DepotLink::take(wire::Message message) {
   }
   Question answered = std::move(question);
   questions_.pop_front();
-  if (error != nullptr)
-    answered.answer(std::unexpected(Error{static_cast<Code>(error->code), error->text}));
-  else
-    answered.answer(std::move(answered.got));
+  if (error != nullptr) return answered.answer(std::unexpected(remote_error(*error)));
+  of_use();
+  answered.answer(std::move(answered.got));
 }
 
 void DepotLink::send(const wire::Message& message) {
@@ -93,8 +95,12 @@ void DepotLink::ask(const wire::Message& question, std::size_t replies, Answer a
   connection_->send(question);
 }
 
+void DepotLink::drop(Error why) {
+  if (connection_) connection_->close(std::move(why));
+}
+
 void DepotLink::beat() {
-  if (!up_) return;
+  if (!connected_) return;
   if (system_clock().now() - connection_->last_heard() > kSilence)
     return connection_->close({Code::unreachable, fmt::format("{}: silent for too long", endpoint_.text())});
   connection_->send(wire::Ping{});

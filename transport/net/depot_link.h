@@ -1,5 +1,7 @@
-// A target's line to the depot: dials, dials again when it breaks (0.1 s, doubling to 2 s), notices a depot that has gone
-// silent, and carries questions to their answers. Loop thread only.
+// A target's line to the depot: dials, dials again when it breaks (0.1 s, doubling to 2 s until it was of use), notices a
+// depot that has gone silent, and carries questions to their answers. Loop thread only.
+//
+// The line is up when the depot has answered a Ping: one that does not take this node says so before.
 #pragma once
 
 #include <deque>
@@ -15,6 +17,7 @@ namespace stampede::net {
 // Nothing heard for this long, though we ask: the other side is taken for lost.
 inline constexpr Duration kSilence = std::chrono::seconds(8);
 inline constexpr Duration kHeartbeat = std::chrono::seconds(2);
+inline constexpr Duration kFirstBackoff = std::chrono::milliseconds(100);
 
 class DepotLink {
  public:
@@ -29,9 +32,13 @@ class DepotLink {
   ~DepotLink();
 
   bool up() const { return up_; }
+  // Something that we wanted has come: when the line breaks, it is dialled again soon.
+  void of_use() { backoff_ = kFirstBackoff; }
+  // Gives up on this connection and dials another.
+  void drop(Error why);
   void send(const wire::Message& message);
   // Sends a question that is answered by `replies` messages of Object, TagRecordMessage, ReceiptStored or ErrorMessage. An
-  // ErrorMessage ends the answer. Fails with `unreachable` if the link is down or breaks.
+  // ErrorMessage ends the answer (see remote_error()). Fails with `unreachable` if the link is down or breaks.
   void ask(const wire::Message& question, std::size_t replies, Answer answer);
   // Lets what is queued go out, then closes for good.
   void finish();
@@ -58,6 +65,7 @@ class DepotLink {
   Duration backoff_;
   Alarm redial_;
   Ticker heartbeat_;
+  bool connected_ = false;
   bool up_ = false;
   bool finished_ = false;
 };

@@ -1,7 +1,7 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ip/v6_only.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <list>
+#include <map>
 
 #include "transport/net/connection_impl.h"
 #include "transport/net/loop_impl.h"
@@ -15,8 +15,9 @@ namespace {
 
 class TcpListener final : public Listener {
  public:
-  TcpListener(Loop& loop, std::shared_ptr<TlsContext> tls, const Limits& limits, std::function<void(Connection::Ptr)> ready)
-      : state_(std::make_shared<State>(loop, std::move(tls), limits, std::move(ready))) {}
+  TcpListener(Loop& loop, std::shared_ptr<TlsContext> tls, Line line, const Limits& limits,
+              std::function<void(Connection::Ptr)> ready)
+      : state_(std::make_shared<State>(loop, std::move(tls), line, limits, std::move(ready))) {}
   ~TcpListener() override { state_->stop(); }
 
   Result<> bind(const Endpoint& endpoint) { return state_->bind(endpoint); }
@@ -25,9 +26,11 @@ class TcpListener final : public Listener {
  private:
   // Outlives the listener as long as a handler of its own is on its way.
   struct State : std::enable_shared_from_this<State> {
-    State(Loop& loop_, std::shared_ptr<TlsContext> tls_, const Limits& limits_, std::function<void(Connection::Ptr)> ready_)
+    State(Loop& loop_, std::shared_ptr<TlsContext> tls_, Line line_, const Limits& limits_,
+          std::function<void(Connection::Ptr)> ready_)
         : loop(loop_),
           tls(std::move(tls_)),
+          line(line_),
           limits(limits_),
           ready(std::move(ready_)),
           acceptor(loop_.impl().context),
@@ -77,22 +80,26 @@ class TcpListener final : public Listener {
     }
 
     void take(Tcp::socket socket) {
-      if (static_cast<std::size_t>(places.use_count()) > limits.connections) return;  // closes it
-      if (handshakes.size() >= limits.handshakes) handshakes.front()->close({Code::busy, "too many handshakes at once"});
-      const auto place = handshakes.insert(handshakes.end(), nullptr);
-      // One of ready and closed comes first and takes the place out of the list; `mine` says whether that has happened.
-      auto mine = std::make_shared<bool>(true);
+      if (handshakes.size() >= limits.handshakes) {
+        const Connection::Ptr oldest = handshakes.begin()->second;
+        handshakes.erase(handshakes.begin());
+        oldest->close({Code::busy, "too many handshakes at once"});
+      }
+      const std::uint64_t number = ++accepted;
       Connection::Events events;
-      events.closed = [self = shared_from_this(), place, mine](const Error&) {
-        if (std::exchange(*mine, false) && !self->stopped) self->handshakes.erase(place);
-      };
-      events.ready = [self = shared_from_this(), place, mine] {
-        if (!std::exchange(*mine, false) || self->stopped) return;
-        const Connection::Ptr connection = *place;
-        self->handshakes.erase(place);
-        self->ready(connection);
-      };
-      *place = accept_connection(loop, std::move(socket), tls, places, std::move(events));
+      events.closed = [self = shared_from_this(), number](const Error&) { self->handshakes.erase(number); };
+      events.ready = [self = shared_from_this(), number] { self->made(number); };
+      handshakes[number] = accept_connection(loop, std::move(socket), tls, line, std::move(events));
+    }
+
+    void made(std::uint64_t number) {
+      const auto node = handshakes.extract(number);
+      if (node.empty() || stopped) return;
+      const Connection::Ptr& connection = node.mapped();
+      if (static_cast<std::size_t>(places.use_count()) > limits.connections)
+        return connection->close({Code::busy, "too many connections"});
+      hold_place(*connection, places);
+      ready(connection);
     }
 
     void stop() {
@@ -100,19 +107,21 @@ class TcpListener final : public Listener {
       boost::system::error_code ignored;
       acceptor.close(ignored);
       pause.cancel();
-      for (const auto& connection : handshakes) connection->close({Code::interrupted, "stopping"});
+      for (const auto& [number, connection] : handshakes) connection->close({Code::interrupted, "stopping"});
       handshakes.clear();
     }
 
     Loop& loop;
     std::shared_ptr<TlsContext> tls;
+    Line line;
     Limits limits;
     std::function<void(Connection::Ptr)> ready;
     Tcp::acceptor acceptor;
     asio::steady_timer pause;
     Endpoint local;
-    std::list<Connection::Ptr> handshakes;
-    std::shared_ptr<void> places = std::make_shared<char>();
+    std::map<std::uint64_t, Connection::Ptr> handshakes;  // by age
+    std::uint64_t accepted = 0;
+    std::shared_ptr<void> places = std::make_shared<char>();  // held by every ready connection
     bool stopped = false;
   };
   std::shared_ptr<State> state_;
@@ -121,8 +130,9 @@ class TcpListener final : public Listener {
 }  // namespace
 
 Result<std::unique_ptr<Listener>> Listener::open(Loop& loop, const Endpoint& endpoint, std::shared_ptr<TlsContext> tls,
-                                                 const Limits& limits, std::function<void(Connection::Ptr)> ready) {
-  auto listener = std::make_unique<TcpListener>(loop, std::move(tls), limits, std::move(ready));
+                                                 Line line, const Limits& limits,
+                                                 std::function<void(Connection::Ptr)> ready) {
+  auto listener = std::make_unique<TcpListener>(loop, std::move(tls), line, limits, std::move(ready));
   STAMPEDE_CHECK(listener->bind(endpoint));
   return listener;
 }

@@ -1,14 +1,18 @@
 #include "transport/net/node.h"
 
 #include <algorithm>
+#include <atomic>
 #include <condition_variable>
 #include <future>
 #include <map>
 #include <mutex>
+#include <set>
 
+#include "transport/net/asking.h"
 #include "transport/net/depot_link.h"
+#include "transport/net/patience.h"
 #include "transport/net/peer_links.h"
-#include "transport/net/waiting.h"
+#include "transport/net/remote_error.h"
 #include "transport/swarm/picker.h"
 
 namespace stampede::net {
@@ -16,19 +20,21 @@ namespace stampede::net {
 namespace {
 
 constexpr Duration kTick = std::chrono::milliseconds(100);
+constexpr Duration kSlice = std::chrono::milliseconds(50);
 // Spans verified within this time are announced together.
 constexpr Duration kAnnounceEvery = std::chrono::milliseconds(3);
 constexpr Duration kDepotGone = std::chrono::seconds(10);
-
-// Errors that no waiting cures.
-bool is_final(const Error& error) { return class_of(error.code) == "trust" || error.code == Code::protocol; }
+constexpr Size kMaxReceipt = 256_KiB;  // wire::Receipt's
+constexpr Duration kReportEvery = std::chrono::seconds(1);
 
 class SwarmNode final : public Node {
  public:
-  explicit SwarmNode(NodeOptions options) : options_(std::move(options)), started_(system_clock().now()) {}
+  explicit SwarmNode(NodeOptions options)
+      : options_(std::move(options)), patience_(options_.depot, options_.waiting.patience, system_clock().now()) {}
 
   ~SwarmNode() override {
     loop_.run_and_wait([this] {
+      picker_.reset();  // with what it asks go on: late calls find nothing
       listener_.reset();
       if (depot_) depot_->finish();
       announce_.reset();
@@ -51,16 +57,7 @@ class SwarmNode final : public Node {
     return {};
   }
 
-  Result<> wait_for_depot() override {
-    std::unique_lock lock(mutex_);
-    while (!status_.depot_up) {
-      if (fatal_) return pass(*fatal_);
-      if (auto ended = patience_left(); !ended) return ended;
-      warn_of_waiting();
-      changed_.wait_for(lock, kTick);
-    }
-    return {};
-  }
+  Result<> wait_for_depot() override { return wait_for_depot(Asking(options_.waiting)); }
 
   Result<chunker::SignedTagRecord> resolve(const chunker::ImageName& name) override {
     STAMPEDE_TRY(auto messages, ask(wire::Resolve{name.name, name.tag}, 1));
@@ -87,6 +84,9 @@ class SwarmNode final : public Node {
   }
 
   Result<std::uint64_t> store_receipt(ByteView receipt, const trust::Signature& signature) override {
+    if (receipt.size() > kMaxReceipt.bytes)
+      return fail(Code::usage, "the receipt has {}, and a depot takes {}", human_size(receipt.size()),
+                  human_size(kMaxReceipt.bytes));
     STAMPEDE_TRY(auto messages, ask(wire::Receipt{copy(receipt), signature}, 1));
     const auto* stored = std::get_if<wire::ReceiptStored>(messages.data());
     if (stored == nullptr) return fail(Code::protocol, "the depot answered with something else than a receipt's number");
@@ -100,9 +100,10 @@ class SwarmNode final : public Node {
   }
 
   void set_credit(std::uint32_t spans) override {
-    loop_.post([this, spans] {
+    credit_ = spans;  // read when the task runs: tasks that were overtaken do no harm
+    loop_.post([this] {
       if (!picker_) return;
-      picker_->set_credit(spans);
+      picker_->set_credit(credit_);
       pump();
     });
   }
@@ -113,6 +114,7 @@ class SwarmNode final : public Node {
       if (fresh_.empty()) announce_->set(system_clock().now() + kAnnounceEvery);
       fresh_.push_back(span.value);
       picker_->had(span.value, touched());
+      unreadable_.erase(span.value);
       pump();
     });
   }
@@ -123,8 +125,8 @@ class SwarmNode final : public Node {
       picker_->bad(span.value, system_clock().now());
       if (origin.path == chunker::Origin::Path::peer)
         drop_peer(span, origin.node);
-      else
-        set_fatal({Code::content_altered, fmt::format("the depot sent span {} with altered bytes", span.value)});
+      else if (!altered_.insert(span.value).second)
+        set_fatal({Code::content_altered, fmt::format("the depot sent span {} with altered bytes, twice", span.value)});
       pump();
     });
   }
@@ -132,13 +134,14 @@ class SwarmNode final : public Node {
   Result<> wait_complete(const std::function<bool(const SwarmStatus&)>& tick) override {
     while (true) {
       const SwarmStatus now = status();
-      if (!tick(now)) return fail(Code::interrupted, "interrupted");
+      if (!tick(now) || options_.waiting.stopped()) return fail(Code::interrupted, "interrupted");
       if (now.complete) return {};
+      warn_of_waiting();
       std::unique_lock lock(mutex_);
       if (fatal_) return pass(*fatal_);
-      if (!status_.depot_up) {
-        if (auto ended = patience_left(); !ended) return ended;
-        warn_of_waiting();
+      if (patience_.ended(system_clock().now())) {
+        if (refused_) return pass(*refused_);
+        if (!status_.depot_up) return pass(patience_.why());
       }
       changed_.wait_for(lock, kTick, [&] { return status_.complete || fatal_; });
     }
@@ -153,12 +156,17 @@ class SwarmNode final : public Node {
 
   void linger(std::optional<Duration> time, const std::function<bool(const SwarmStatus&)>& tick) override {
     const Instant start = system_clock().now();
+    Instant reported = start;
     while (true) {
       const SwarmStatus now = status();
       if (!tick(now)) return;
-      std::unique_lock lock(mutex_);
       const Instant t = system_clock().now();
-      if (time ? t - start >= *time : now.active == 0 || (!status_.depot_up && t - lost_ > kDepotGone)) return;
+      if (t - reported >= kReportEvery) {
+        reported = t;
+        loop_.post([this] { report_again(); });
+      }
+      std::unique_lock lock(mutex_);
+      if (time ? t - start >= *time : now.active == 0 || (!status_.depot_up && patience_.gone_for(t) > kDepotGone)) return;
       changed_.wait_for(lock, kTick);
     }
   }
@@ -171,37 +179,62 @@ class SwarmNode final : public Node {
  private:
   using Answer = Result<std::vector<wire::Message>>;
 
-  // Asks again where the line broke; gives up when the patience does.
-  Answer ask(const wire::Message& question, std::size_t replies) {
+  Result<> wait_for_depot(const Asking& asking) {
     while (true) {
-      STAMPEDE_CHECK(wait_for_depot());
-      auto promise = std::make_shared<std::promise<Answer>>();
-      loop_.post([this, &question, replies, promise] {
-        depot_->ask(question, replies, [promise](Answer answer) { promise->set_value(std::move(answer)); });
-      });
-      auto answer = promise->get_future().get();
-      if (answer || answer.error().code != Code::unreachable) return answer;
+      warn_of_waiting();
+      if (asking.interrupted()) return fail(Code::interrupted, "interrupted while waiting for the depot");
+      std::unique_lock lock(mutex_);
+      if (fatal_) return pass(*fatal_);
+      if (status_.depot_up) return {};
+      if (patience_.ended(system_clock().now())) return pass(patience_.why());
+      changed_.wait_for(lock, kTick);
     }
   }
 
-  // With the lock held: an error once the depot has been away, and nothing has come from anybody, for the whole patience.
-  Result<> patience_left() const {
-    const Instant since = std::max({started_, lost_, last_span_});
-    if (system_clock().now() - since < options_.patience) return {};
-    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(options_.patience).count();
-    if (!ever_up_)
-      return fail(Code::unreachable,
-                  "no depot at {} after {} s ({}); check the address and that `stampede serve` runs there",
-                  options_.depot.text(), seconds, last_error_);
-    return fail(Code::patience_ended, "the depot at {} has been away for {} s and no peer has what is missing ({})",
-                options_.depot.text(), seconds, last_error_);
+  // Asks again where the line broke or the depot is busy; gives up when the patience does.
+  Answer ask(const wire::Message& question, std::size_t replies) {
+    const Asking asking(options_.waiting);
+    while (true) {
+      STAMPEDE_CHECK(wait_for_depot(asking));
+      auto answer = ask_once(question, replies, asking);
+      if (answer || !passes(answer.error())) return answer;
+      std::unique_lock lock(mutex_);
+      const Instant now = system_clock().now();
+      if (patience_.ended(now) && now - asking.since >= patience_.limit()) return answer;
+      changed_.wait_for(lock, kTick);
+    }
   }
 
-  // With the lock held: says once for each absence that the depot is waited for.
+  Answer ask_once(const wire::Message& question, std::size_t replies, const Asking& asking) {
+    auto promise = std::make_shared<std::promise<Answer>>();
+    loop_.post([this, question, replies, promise] {
+      depot_->ask(question, replies, [this, promise](Answer answer) {
+        if (answer) touched();
+        promise->set_value(std::move(answer));
+      });
+    });
+    auto answer = promise->get_future();
+    // A depot that is there has no reason to be slow; still, a long answer may take its time.
+    const Duration limit = std::max(kSilence, patience_.limit());
+    const Instant start = system_clock().now();
+    while (answer.wait_for(kSlice) != std::future_status::ready) {
+      const bool late = system_clock().now() - start >= limit;
+      if (!late && !asking.interrupted()) continue;
+      // Its answer must not be taken for the next question's.
+      loop_.post([this] { depot_->drop({Code::unreachable, "a question without an answer"}); });
+      if (!late) return fail(Code::interrupted, "interrupted while the depot was asked");
+      return fail(Code::patience_ended, "the depot at {} does not answer", options_.depot.text());
+    }
+    return answer.get();
+  }
+
   void warn_of_waiting() {
-    if (warned_ || system_clock().now() - std::max(started_, lost_) < kQuietWait) return;
-    warned_ = true;
-    options_.warn(waiting_text(options_.depot, options_.patience, last_error_));
+    std::string text;
+    {
+      const std::lock_guard lock(mutex_);
+      text = patience_.warning(system_clock().now());
+    }
+    if (!text.empty()) options_.waiting.warn(text);
   }
 
   void set_fatal(Error error) {
@@ -214,15 +247,15 @@ class SwarmNode final : public Node {
   Instant touched() {
     const Instant now = system_clock().now();
     const std::lock_guard lock(mutex_);
-    last_span_ = now;
+    patience_.useful(now);
     return now;
   }
 
   void depot_up() {
     {
       const std::lock_guard lock(mutex_);
-      status_.depot_up = ever_up_ = true;
-      warned_ = false;
+      status_.depot_up = true;
+      patience_.up(system_clock().now());
       changed_.notify_all();
     }
     if (picker_) rejoin();
@@ -232,9 +265,8 @@ class SwarmNode final : public Node {
     const Instant now = system_clock().now();
     {
       const std::lock_guard lock(mutex_);
-      if (status_.depot_up) lost_ = now;
       status_.depot_up = false;
-      last_error_ = error.message;
+      patience_.down(now, error.message);
       changed_.notify_all();
     }
     if (is_final(error)) set_fatal(error);
@@ -253,7 +285,7 @@ class SwarmNode final : public Node {
       else
         connection->close({Code::busy, "not in a swarm yet"});
     };
-    STAMPEDE_TRY(listener_, Listener::open(loop_, *options_.listen, std::move(tls),
+    STAMPEDE_TRY(listener_, Listener::open(loop_, *options_.listen, std::move(tls), Line::peers,
                                            {.connections = kMaxPeers, .handshakes = kMaxPeers}, ready));
     port_ = listener_->local().port;
     return {};
@@ -261,7 +293,7 @@ class SwarmNode final : public Node {
 
   Result<> start_swarm(SwarmJob job) {
     job_ = std::move(job);
-    const Instant now = system_clock().now();
+    const Instant now = touched();
     picker_.emplace(swarm::PickerConfig{.span_count = job_.span_count}, job_.have, system_random());
     announce_ = std::make_unique<Alarm>(loop_, [this] { announce(); });
     repoll_ = std::make_unique<Alarm>(loop_, [this] { pump(); });
@@ -289,7 +321,7 @@ class SwarmNode final : public Node {
                                                           options_.listen.has_value(), [this] { return join_message(); }},
                                          std::move(events));
     picker_->set_active(1, now);
-    picker_->set_credit(job_.credit);
+    picker_->set_credit(credit_ = job_.credit);
     refresh();
     rejoin();
     return {};
@@ -300,11 +332,15 @@ class SwarmNode final : public Node {
     return {job_.image.digest, port_, job_.span_count, copy(bits)};
   }
 
+  void report_again() {
+    if (last_report_ && depot_) depot_->send(*last_report_);
+  }
+
   void rejoin() {
     if (!depot_->up() || depot_joined_) return;
     depot_joined_ = true;
     depot_->send(join_message());
-    if (last_report_) depot_->send(*last_report_);
+    report_again();
     swarm::Bitmap all(job_.span_count);
     for (std::uint32_t i = 0; i < job_.span_count; ++i) all.set(i);
     picker_->peer_joined(swarm::kDepot, std::move(all), system_clock().now());
@@ -314,7 +350,7 @@ class SwarmNode final : public Node {
   void from_depot(wire::Message message) {
     const Instant now = system_clock().now();
     if (auto* error = std::get_if<wire::ErrorMessage>(&message)) {
-      set_fatal({static_cast<Code>(error->code), fmt::format("the depot says: {}", error->text)});
+      if (const Error told = remote_error(*error); !passes(told)) set_fatal(told);
     } else if (!picker_) {
       return;
     } else if (auto* members = std::get_if<wire::Members>(&message)) {
@@ -328,13 +364,21 @@ class SwarmNode final : public Node {
     } else if (auto* data = std::get_if<wire::SpanData>(&message)) {
       if (data->span < job_.span_count) take_span(swarm::kDepot, std::move(*data));
     } else if (auto* missing = std::get_if<wire::NotHeld>(&message)) {
-      if (missing->span < job_.span_count) picker_->not_held(swarm::kDepot, missing->span, now);
-      pump();
+      if (missing->span < job_.span_count) not_readable(missing->span, now);
     }
   }
 
+  // The depot's store has lost a span: perhaps a peer has it.
+  void not_readable(std::uint32_t span, Instant now) {
+    picker_->not_held(swarm::kDepot, span, now);
+    unreadable_.insert(span);
+    pump();
+  }
+
   void take_span(swarm::PeerId peer, wire::SpanData data) {
-    const bool wanted = picker_->received(peer, data.span, touched());
+    const bool wanted = picker_->received(peer, data.span, system_clock().now());
+    if (wanted) touched();
+    if (wanted && peer == swarm::kDepot) depot_->of_use();
     {
       const std::lock_guard lock(mutex_);
       (peer == swarm::kDepot ? status_.from_depot : status_.from_peers) += data.bytes.size();
@@ -394,6 +438,12 @@ class SwarmNode final : public Node {
     status_.served = peers_ ? peers_->served_bytes() : 0;
     status_.duplicates = picker_->duplicates();
     status_.spans_held = picker_->have().count();
+    refused_.reset();
+    if (!unreadable_.empty())
+      refused_ =
+          Error{Code::store_damaged, fmt::format("span {} cannot be read from the depot's store, and no peer has it; run "
+                                                 "`stampede store check` there",
+                                                 *unreadable_.begin())};
     if (!status_.complete && picker_->complete()) {
       status_.complete = true;
       changed_.notify_all();
@@ -409,17 +459,16 @@ class SwarmNode final : public Node {
   std::condition_variable changed_;
   SwarmStatus status_;
   std::optional<Error> fatal_;
-  std::string last_error_ = "no answer yet";
-  Instant started_;
-  Instant lost_;
-  Instant last_span_;
-  bool ever_up_ = false;
-  bool warned_ = false;
+  std::optional<Error> refused_;  // by the depot; a peer may still have it
+  Patience patience_;
+  std::atomic<std::uint32_t> credit_ = 0;
 
   // The loop's own.
   SwarmJob job_;
   std::optional<swarm::Picker> picker_;
   std::vector<std::uint32_t> fresh_;
+  std::set<std::uint32_t> unreadable_;  // spans that the depot cannot read and that we lack
+  std::set<std::uint32_t> altered_;     // came damaged from the depot
   std::optional<wire::Progress> last_report_;
   std::uint16_t port_ = 0;
   bool depot_joined_ = false;

@@ -1,9 +1,14 @@
 // A target on the network: one line to the depot, lines to its peers, and the picker that decides what to ask from whom.
 // The caller (src/deploy) works from its own thread; everything here runs on the node's loop.
 //
-// Waiting: a lost depot is dialled again until `patience` has passed without it and without a span from anybody; then what
-// waits fails (unreachable if the depot was never there, else patience_ended). A depot or tag that is refused for good
-// (trust, not_found) fails at once.
+// Waiting: a lost or busy depot is dialled again until `patience` has passed without it and without anything useful from
+// anybody (a wanted span, an answer); then what waits fails (unreachable if the depot was never there, else patience_ended).
+// At least one attempt is made. A depot that takes connections and drops them does not renew the patience. A depot or tag
+// that is refused for good (trust, not_found) fails at once. Every wait looks at `stopped` about ten times a second and ends
+// with `interrupted`; what is asked after that (the receipt) has two seconds.
+//
+// A span that the depot cannot read is awaited from peers; store_damaged once nothing useful has come for the patience.
+// One that came damaged from the depot is asked again; content_altered where it is damaged twice.
 #pragma once
 
 #include <functional>
@@ -22,13 +27,19 @@
 
 namespace stampede::net {
 
+// How long to wait for a depot, who is told, and who ends it.
+struct Waiting {
+  Duration patience = std::chrono::minutes(2);
+  std::function<void(std::string_view)> warn = [](std::string_view) {};  // that a depot is waited for; on the waiting thread
+  std::function<bool()> stopped = [] { return false; };                  // asked on the waiting thread
+};
+
 struct NodeOptions {
   Endpoint depot;
   Identity identity;
   trust::PublicKey site{};
   std::optional<Endpoint> listen;  // serve peers here; nothing: only take
-  Duration patience = std::chrono::minutes(2);
-  std::function<void(std::string_view)> warn = [](std::string_view) {};  // that a depot is waited for; on the waiting thread
+  Waiting waiting;
 };
 
 struct SwarmJob {
@@ -72,6 +83,7 @@ class Node {
   virtual Result<std::uint64_t> store_receipt(ByteView receipt, const trust::Signature& signature) = 0;
 
   virtual Result<> join(SwarmJob job) = 0;
+  // The last value set is the one that holds.
   virtual void set_credit(std::uint32_t spans) = 0;
   virtual void had(chunker::SpanIndex span) = 0;                                 // verified and served from now on
   virtual void bad(chunker::SpanIndex span, const chunker::Origin& origin) = 0;  // verification failed
@@ -79,14 +91,15 @@ class Node {
   // waiting with `interrupted`.
   virtual Result<> wait_complete(const std::function<bool(const SwarmStatus&)>& tick) = 0;
   virtual void report(const StageReport& report) = 0;
-  // Goes on serving for `time`, or without one while other members are active; at most until the depot has been gone for 10
-  // s.
+  // Goes on serving, and reporting, for `time`, or without one while other members are active; at most until the depot has
+  // been gone for 10 s.
   virtual void linger(std::optional<Duration> time, const std::function<bool(const SwarmStatus&)>& tick) = 0;
   virtual SwarmStatus status() = 0;
 };
 
-// Enrols a key with a join token, within the patience: the node's certificate and the CA's. Errors: token_*, unreachable.
+// Enrols a key with a join token, within the patience: the node's certificate and the CA's. Errors: token_*, unreachable,
+// protocol (no common version), interrupted.
 Result<Identity> enrol(const Endpoint& depot, const trust::PublicKey& site, const std::array<std::byte, 32>& secret,
-                       const trust::PrivateKey& key, Duration patience, const std::function<void(std::string_view)>& warn);
+                       const trust::PrivateKey& key, const Waiting& waiting);
 
 }  // namespace stampede::net

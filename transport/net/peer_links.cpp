@@ -45,7 +45,7 @@ void PeerLinks::set_members(const std::vector<wire::Member>& members) {
 
 void PeerLinks::tick() {
   const Instant now = system_clock().now();
-  auto dialled = static_cast<std::size_t>(std::ranges::count_if(peers_, [](const auto& p) { return p.second.dialled; }));
+  auto dialled = fan_out();
   for (auto& [key, candidate] : candidates_) {
     if (dialled >= kMaxDialled || peers_.size() >= kMaxPeers) break;
     if (candidate.dialling || now < candidate.not_before || by_key_.contains(key)) continue;
@@ -62,22 +62,30 @@ void PeerLinks::tick() {
   }
 }
 
+// Dials under way count: they are answered later, all at once perhaps.
+std::size_t PeerLinks::fan_out() const {
+  const auto made = std::ranges::count_if(peers_, [](const auto& p) { return p.second.dialled; });
+  const auto under_way = std::ranges::count_if(candidates_, [](const auto& c) { return c.second.dialling; });
+  return static_cast<std::size_t>(made + under_way);
+}
+
 void PeerLinks::dial(Candidate& candidate) {
   candidate.dialling = true;
   const wire::Key key = candidate.member.node;
   auto connection = std::make_shared<std::weak_ptr<Connection>>();  // weak: it owns these very handlers
   Connection::Events events;
-  const auto settle = [self = self_, key](bool failed) {
+  // Taken for a failure until the other side joins.
+  const auto settle = [self = self_, key] {
     if (*self == nullptr) return;
     const auto found = (*self)->candidates_.find(key);
     if (found == (*self)->candidates_.end()) return;
     Candidate& mine = found->second;
     mine.dialling = false;
-    mine.backoff = failed ? std::min(mine.backoff * 2, kLastBackoff) : kTick;
+    mine.backoff = std::min(mine.backoff * 2, kLastBackoff);
     mine.not_before = system_clock().now() + mine.backoff;
   };
   events.ready = [self = self_, connection, settle, key] {
-    settle(false);
+    settle();
     const Connection::Ptr mine = connection->lock();
     if (!mine) return;
     if (*self == nullptr) return mine->close({Code::interrupted, "stopping"});
@@ -85,8 +93,9 @@ void PeerLinks::dial(Candidate& candidate) {
     if (mine->peer()->key != key) return mine->close({Code::peer_untrusted, "another node answers at this address"});
     (*self)->ready(mine, true);
   };
-  events.closed = [settle](const Error&) { settle(true); };
-  *connection = Connection::dial(loop_, {candidate.member.address, candidate.member.port}, tls_, std::move(events));
+  events.closed = [settle](const Error&) { settle(); };
+  *connection =
+      Connection::dial(loop_, {candidate.member.address, candidate.member.port}, tls_, Line::peers, std::move(events));
 }
 
 // Of two lines between the same two nodes both keep the one that the node with the smaller key dialled.
@@ -155,15 +164,24 @@ void PeerLinks::take(Peer& peer, wire::Message message) {
     if (request->span >= swarm_.span_count || peer.owed.size() >= kMaxOwed) return misbehaved("too many or wrong requests");
     peer.owed.push_back(request->span);
     serve(peer);
-  } else if (auto* data = std::get_if<wire::SpanData>(&message)) {
-    if (data->span >= swarm_.span_count) return misbehaved("no such span");
-    events_.span(id, std::move(*data));
-  } else if (const auto* missing = std::get_if<wire::NotHeld>(&message)) {
-    if (missing->span >= swarm_.span_count) return misbehaved("no such span");
-    events_.not_held(id, missing->span);
   } else {
-    misbehaved("a message that peers do not send");
+    take_answer(peer, message);
   }
+}
+
+// Each request has one answer. What was asked of a peer and came late is its right; anything else is not.
+void PeerLinks::take_answer(Peer& peer, wire::Message& message) {
+  auto* data = std::get_if<wire::SpanData>(&message);
+  const auto* missing = std::get_if<wire::NotHeld>(&message);
+  if (data == nullptr && missing == nullptr)
+    return peer.connection->close({Code::protocol, "a message that peers do not send"});
+  const auto request = peer.asked.find(data != nullptr ? data->span : missing->span);
+  if (request == peer.asked.end()) return peer.connection->close({Code::protocol, "a span that nobody asked for"});
+  peer.asked.erase(request);
+  if (data != nullptr)
+    events_.span(peer.id, std::move(*data));
+  else
+    events_.not_held(peer.id, missing->span);
 }
 
 void PeerLinks::take_join(Peer& peer, const wire::Join& join) {
@@ -171,6 +189,7 @@ void PeerLinks::take_join(Peer& peer, const wire::Join& join) {
   if (peer.joined || join.image != swarm_.image || join.span_count != swarm_.span_count || !bitmap)
     return peer.connection->close({Code::protocol, "a join for another image"});
   peer.joined = true;
+  if (const auto candidate = candidates_.find(peer.key); candidate != candidates_.end()) candidate->second.backoff = kTick;
   events_.joined(peer.id, std::move(*bitmap));
 }
 
@@ -207,7 +226,10 @@ void PeerLinks::give(Peer& peer, std::uint32_t span, std::shared_ptr<const chunk
 }
 
 void PeerLinks::request(swarm::PeerId peer, std::uint32_t span) {
-  if (const auto found = peers_.find(peer); found != peers_.end()) found->second.connection->send(wire::Request{span});
+  const auto found = peers_.find(peer);
+  if (found == peers_.end()) return;
+  found->second.asked.insert(span);
+  found->second.connection->send(wire::Request{span});
 }
 
 void PeerLinks::announce(const std::vector<std::uint32_t>& spans) {

@@ -1,6 +1,9 @@
 // A target's lines to the other members of its swarm: dials whom the depot names (bounded fan-out), serves what it
 // holds while it is still receiving, and reports what others hold. Loop thread only.
 //
+// A peer that sends a span which was not asked of it is closed. Of a node that takes connections and drops them before it
+// joins, the dials become fewer.
+//
 // Memory: kMaxPeers connections, each with at most kQueueLimit and a span queued, and kMaxOwed requests waiting.
 #pragma once
 
@@ -63,6 +66,7 @@ class PeerLinks {
     bool joined = false;
     std::deque<std::uint32_t> owed;
     bool fetching = false;  // the span that it is owed first is being fetched
+    std::multiset<std::uint32_t> asked;  // and not answered yet
   };
   struct Candidate {
     wire::Member member;
@@ -77,6 +81,8 @@ class PeerLinks {
   bool keeps(const Peer& older, bool newer_dialled) const;
   void take(Peer& peer, wire::Message message);
   void take_join(Peer& peer, const wire::Join& join);
+  void take_answer(Peer& peer, wire::Message& message);
+  std::size_t fan_out() const;
   void serve(Peer& peer);
   void fetch(Peer& peer, std::uint32_t span);
   void give(Peer& peer, std::uint32_t span, std::shared_ptr<const chunker::SealedSpan> sealed);

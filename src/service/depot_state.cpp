@@ -1,0 +1,38 @@
+#include "src/service/depot_state.h"
+
+namespace stampede::service {
+
+void DepotState::with_room(const chunker::ImageId& image, RoomReady ready) {
+  if (const auto found = rooms_.find(image); found != rooms_.end()) return ready(found->second);
+  auto& waiting = opening_[image];
+  waiting.push_back(std::move(ready));
+  if (waiting.size() > 1) return;
+  worker.run([this, image] {
+    auto opened = SwarmRoom::open(store, image);
+    return [this, image, opened = std::move(opened)] {
+      if (opened) rooms_[image] = *opened;
+      const auto all = opening_.extract(image);
+      for (const RoomReady& each : all.mapped()) each(opened);
+    };
+  });
+}
+
+void DepotState::tend_rooms(Instant now) {
+  for (auto room = rooms_.begin(); room != rooms_.end();) {
+    room->second->tell_members(now);
+    room = room->second->empty() ? rooms_.erase(room) : std::next(room);
+  }
+}
+
+bool DepotState::may_send_receipt(const trust::PublicKey& node, Instant now) {
+  Hour& hour = hours_[node];
+  if (now - hour.since >= std::chrono::hours(1)) hour = {now, 0};
+  return ++hour.receipts <= kReceiptsAnHour;
+}
+
+bool DepotState::names_bad_peer(const trust::PublicKey& node, const trust::PublicKey& bad) {
+  auto& named = bad_peers_[node];
+  return named.size() < kBadPeersOfANode && named.insert(bad).second;
+}
+
+}  // namespace stampede::service

@@ -1,0 +1,49 @@
+// What the sessions of a depot share: the store, the rooms of the images that are being deployed, the worker, and what each
+// node has used of its allowance. Loop thread only.
+#pragma once
+
+#include <map>
+#include <set>
+
+#include "src/service/site.h"
+#include "src/service/swarm_room.h"
+#include "src/service/worker.h"
+
+namespace stampede::service {
+
+// A node's receipts, above which it has to wait: each is a write to the disk.
+inline constexpr unsigned kReceiptsAnHour = 60;
+// Nodes that one node may name as bad; they go into the audit log, once each.
+inline constexpr std::size_t kBadPeersOfANode = 64;
+
+class DepotState {
+ public:
+  DepotState(cache::Store& store_, const Site& site_, Worker& worker_) : store(store_), site(site_), worker(worker_) {}
+
+  using RoomReady = std::function<void(Result<std::shared_ptr<SwarmRoom>>)>;
+  // Hands over the image's room, at once or when its manifest has been read on the worker.
+  void with_room(const chunker::ImageId& image, RoomReady ready);
+  // Tells members of each other, and lets go of empty rooms.
+  void tend_rooms(Instant now);
+
+  bool may_send_receipt(const trust::PublicKey& node, Instant now);
+  // False: said already, or often enough.
+  bool names_bad_peer(const trust::PublicKey& node, const trust::PublicKey& bad);
+
+  cache::Store& store;
+  const Site& site;
+  Worker& worker;
+
+ private:
+  struct Hour {
+    Instant since;
+    unsigned receipts = 0;
+  };
+  // Both have an entry for each enrolled node at most.
+  std::map<trust::PublicKey, Hour> hours_;
+  std::map<trust::PublicKey, std::set<trust::PublicKey>> bad_peers_;
+  std::map<chunker::ImageId, std::shared_ptr<SwarmRoom>> rooms_;
+  std::map<chunker::ImageId, std::vector<RoomReady>> opening_;
+};
+
+}  // namespace stampede::service

@@ -1,0 +1,36 @@
+// A thread for what would hold up the depot's loop: catalog writes, which wait for the disk, and reading manifests.
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <thread>
+
+#include "transport/net/loop.h"
+
+namespace stampede::service {
+
+class Worker {
+ public:
+  // Runs on the worker; what it returns runs on the loop.
+  using Work = std::function<std::function<void()>()>;
+
+  // The loop outlives the worker.
+  explicit Worker(net::Loop& loop);
+  // Waits for the work under way; the rest is dropped.
+  ~Worker();
+  void run(Work work);
+
+ private:
+  void work();
+
+  net::Loop& loop_;
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::deque<Work> queue_;  // at most one for each session, and the audits
+  bool stopping_ = false;
+  std::thread thread_;
+};
+
+}  // namespace stampede::service

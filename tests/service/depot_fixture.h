@@ -1,0 +1,91 @@
+// A depot with its store, and the options to deploy from it onto files.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "src/base/file.h"
+#include "src/deploy/deployment.h"
+#include "src/service/depot.h"
+#include "src/service/library.h"
+#include "tests/net/site.h"
+
+namespace stampede::service {
+
+using net::testing::TemporaryFolder;
+
+// Half of it random in runs, some of it repeated, the rest zeros; not a multiple of 4 KiB.
+inline Bytes make_image(std::size_t size, std::uint64_t seed) {
+  SeededRandom random(seed);
+  Bytes image(size);
+  for (std::size_t at = 0; at + 300'000 < size; at += 600'000) random.fill(MutableBytes(image).subspan(at, 300'000));
+  if (size > 4'000'000) std::ranges::copy(MutableBytes(image).first(1 << 20), image.begin() + (3 << 20));
+  return image;
+}
+
+class DepotTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    auto store = cache::Store::open(folder_.path() / "store", system_clock());
+    ASSERT_TRUE(store) << store.error().message;
+    store_ = std::move(*store);
+    auto site = open_site(store_->folder());
+    ASSERT_TRUE(site) << site.error().message;
+    site_ = std::make_unique<Site>(std::move(*site));
+    start_depot({"127.0.0.1", 0});
+  }
+
+  void start_depot(const net::Endpoint& at) {
+    auto depot = Depot::start(*store_, *site_, {at});
+    ASSERT_TRUE(depot) << depot.error().message;
+    depot_ = std::move(*depot);
+    at_ = depot_->local();
+  }
+
+  Imported import(const Bytes& image, const char* name) {
+    const auto file = folder_.path() / "image";
+    EXPECT_TRUE(replace_file(file, image));
+    auto imported = import_image(*store_, file, *chunker::ImageName::parse(name), {});
+    EXPECT_TRUE(imported) << imported.error().message;
+    return *imported;
+  }
+
+  std::string token(std::chrono::seconds ttl = std::chrono::seconds(600), unsigned uses = 100) {
+    auto text = create_token(*store_, system_clock(), system_random(), ttl, uses);
+    EXPECT_TRUE(text) << text.error().message;
+    return *text;
+  }
+
+  std::filesystem::path disk(int i) const { return folder_.path() / fmt::format("disk{}", i); }
+
+  deploy::Options options(int i, const char* name) {
+    deploy::Options options;
+    options.image = *chunker::ImageName::parse(name);
+    options.depot = at_;
+    options.state = folder_.path() / fmt::format("node{}", i);
+    options.token = *trust::parse_token(token());
+    options.disk = *disk::Selector::parse("file:" + disk(i).string());
+    options.peer_listen = net::Endpoint{"127.0.0.1", 0};
+    options.patience = std::chrono::seconds(20);
+    options.serve_for = Duration{0};
+    return options;
+  }
+
+  static deploy::Outcome run(const deploy::Options& options) {
+    return deploy::deploy(options, [](const deploy::Outcome&) {});
+  }
+
+  Bytes content(int i) const {
+    auto bytes = read_file(disk(i), 1_GiB);
+    return bytes ? std::move(*bytes) : Bytes{};
+  }
+
+  TemporaryFolder folder_;
+  std::unique_ptr<cache::Store> store_;
+  std::unique_ptr<Site> site_;
+  std::unique_ptr<Depot> depot_;
+  net::Endpoint at_;
+};
+
+}  // namespace stampede::service

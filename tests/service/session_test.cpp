@@ -1,0 +1,161 @@
+// What a depot says to lines that speak by hand.
+#include "src/service/session.h"
+
+#include <algorithm>
+#include <condition_variable>
+#include <future>
+#include <mutex>
+
+#include "tests/service/depot_fixture.h"
+#include "transport/net/connection.h"
+#include "transport/net/node.h"
+
+namespace stampede::service {
+namespace {
+
+// One line to the depot, spoken by hand.
+class Raw {
+ public:
+  Raw(const net::Endpoint& depot, const std::optional<net::Identity>& identity, const trust::PublicKey& site) {
+    auto tls = net::TlsContext::client(identity, site);
+    std::promise<void> ready;
+    loop_.run_and_wait([&] {
+      net::Connection::Events events;
+      events.ready = [&ready] { ready.set_value(); };
+      events.message = [this](wire::Message message) {
+        const std::lock_guard lock(mutex_);
+        heard_.push_back(std::move(message));
+        changed_.notify_all();
+      };
+      events.closed = [this](const Error&) {
+        const std::lock_guard lock(mutex_);
+        closed_ = true;
+        changed_.notify_all();
+      };
+      connection_ = net::Connection::dial(loop_, depot, *tls, net::Line::to_depot, std::move(events));
+    });
+    EXPECT_EQ(ready.get_future().wait_for(std::chrono::seconds(20)), std::future_status::ready);
+  }
+  ~Raw() {
+    loop_.run_and_wait([this] { connection_->close({Code::interrupted, "done"}); });
+    loop_.stop();
+  }
+  Raw(const Raw&) = delete;
+  Raw& operator=(const Raw&) = delete;
+
+  void say(const wire::Message& message) {
+    loop_.run_and_wait([&] { connection_->send(message); });
+  }
+  template <class M>
+  std::optional<M> hear() {
+    const auto is = [](const wire::Message& message) { return std::holds_alternative<M>(message); };
+    std::unique_lock lock(mutex_);
+    const auto comes = [&] { return closed_ || std::ranges::any_of(heard_, is); };
+    if (!changed_.wait_for(lock, std::chrono::seconds(20), comes)) return std::nullopt;
+    const auto found = std::ranges::find_if(heard_, is);
+    if (found == heard_.end()) return std::nullopt;
+    M message = std::get<M>(*found);
+    heard_.erase(found);
+    return message;
+  }
+  bool ends() {
+    std::unique_lock lock(mutex_);
+    return changed_.wait_for(lock, std::chrono::seconds(20), [this] { return closed_; });
+  }
+  // Up: the depot has answered.
+  bool works() {
+    say(wire::Ping{});
+    return hear<wire::Pong>().has_value();
+  }
+
+ private:
+  net::Loop loop_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::vector<wire::Message> heard_;
+  bool closed_ = false;
+  net::Connection::Ptr connection_;
+};
+
+class RawTest : public DepotTest {
+ protected:
+  net::Identity enrolled() {
+    const auto parsed = *trust::parse_token(token());
+    auto identity =
+        net::enrol(at_, parsed.site, parsed.secret, trust::PrivateKey::generate(), {.patience = std::chrono::seconds(5)});
+    EXPECT_TRUE(identity) << identity.error().message;
+    return *identity;
+  }
+  std::unique_ptr<Raw> line(const std::optional<net::Identity>& identity) {
+    return std::make_unique<Raw>(at_, identity, site_->authority.public_key());
+  }
+};
+
+TEST_F(RawTest, AStrangerWhoPingsIsNotAnswered) {
+  const auto stranger = line(std::nullopt);
+  stranger->say(wire::Ping{});
+  EXPECT_TRUE(stranger->ends());
+  EXPECT_FALSE(stranger->hear<wire::Pong>());
+}
+
+TEST_F(RawTest, OfOneKeyTheOldestConnectionGivesWay) {
+  const auto identity = enrolled();
+  std::vector<std::unique_ptr<Raw>> lines;
+  for (std::size_t i = 0; i <= kMaxOfAKey; ++i) {
+    lines.push_back(line(identity));
+    ASSERT_TRUE(lines.back()->works());
+  }
+  EXPECT_TRUE(lines.front()->ends());
+  for (std::size_t i = 1; i < lines.size(); ++i) EXPECT_TRUE(lines[i]->works());
+}
+
+TEST_F(RawTest, ANodeThatJoinsAnewIsListedOnce) {
+  const auto image = import(make_image(3'000'000, 21), "test:1").report.image;
+  const auto spans = chunker::load_manifest(store_->chunks(), image)->root.span_count();
+  const wire::Join join{image.digest, 7, spans, Bytes((spans + 7) / 8)};
+  const auto rebooted = enrolled();
+  const auto before = line(rebooted);
+  ASSERT_TRUE(before->works());
+  before->say(join);
+  ASSERT_TRUE(before->hear<wire::Members>());
+  const auto after = line(rebooted);
+  ASSERT_TRUE(after->works());
+  after->say(join);
+  ASSERT_TRUE(after->hear<wire::Members>());
+  EXPECT_TRUE(before->ends());
+  const auto other = line(enrolled());
+  ASSERT_TRUE(other->works());
+  other->say(join);
+  const auto members = other->hear<wire::Members>();
+  ASSERT_TRUE(members);
+  EXPECT_EQ(members->members.size(), 1U);
+  EXPECT_EQ(members->active, 2U);
+}
+
+TEST_F(RawTest, AReceiptIsOfTheNodeThatSendsItAndIsKeptOnce) {
+  const auto identity = enrolled();
+  const auto node = line(identity);
+  ASSERT_TRUE(node->works());
+  deploy::Receipt receipt;
+  receipt.deployment = std::string(32, 'a');
+  const auto send = [&] {
+    const Bytes bytes = deploy::encode(receipt);
+    node->say(wire::Receipt{bytes, identity.key.sign(trust::kReceiptDomain, bytes)});
+  };
+  receipt.node = trust::to_string(trust::PrivateKey::generate().public_key());
+  send();
+  const auto refused = node->hear<wire::ErrorMessage>();
+  ASSERT_TRUE(refused);
+  EXPECT_EQ(static_cast<Code>(refused->code), Code::signature_invalid);
+  receipt.node = trust::to_string(identity.key.public_key());
+  send();
+  const auto first = node->hear<wire::ReceiptStored>();
+  send();
+  const auto again = node->hear<wire::ReceiptStored>();
+  ASSERT_TRUE(first && again);
+  EXPECT_EQ(first->number, again->number);
+  EXPECT_EQ(store_->catalog().list_receipts()->size(), 1U);
+}
+
+}  // namespace
+}  // namespace stampede::service
