@@ -116,6 +116,26 @@ TEST(Target, LoopDeviceHoldsTheImage) {
   }
 }
 
+TEST(Target, ZerosOnALoopDeviceTakeNoSpaceInItsFile) {
+  SeededRandom random(6);
+  const ScratchFolder folder;
+  const auto path = folder.path() / "disk";
+  put(path, random_bytes(random, 8 * kMiB));
+  const auto device = LoopDevice::make(path, 8_MiB);
+  NEED_LOOP(device);
+  auto target = Target::open(guarded_device(device->path(), 8_MiB), 8_MiB, {.slabs = 1, .depth = 1});
+  ASSERT_TRUE(target) << target.error().message;
+  ASSERT_TRUE((*target)->begin(sample_record(8_MiB)));
+  Waiter waiter;
+  (*target)->zero({2 * kMiB}, 5_MiB, waiter.expect_one());
+  ASSERT_TRUE(waiter.wait());
+  ASSERT_TRUE((*target)->flush());
+  const Bytes disk = content_of(path);
+  EXPECT_TRUE(all_zero(ByteView(disk).subspan(2 * kMiB, 5 * kMiB)));
+  EXPECT_FALSE(all_zero(ByteView(disk).subspan(kMiB, kMiB)));
+  EXPECT_LE(std::stoull(run("stat -c %b " + path.string()).output) * 512, 3 * kMiB + 64 * 1024);
+}
+
 class Opened : public ::testing::Test {
  protected:
   void open(Size size, TargetOptions options = {.slabs = 4, .depth = 4}) {
