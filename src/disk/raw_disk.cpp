@@ -1,5 +1,6 @@
 #include "src/disk/raw_disk.h"
 
+#include <fcntl.h>
 #include <linux/fs.h>
 #include <sys/ioctl.h>
 #include <sys/types.h>
@@ -101,6 +102,10 @@ Result<> RawDisk::flush() {
   if (auto flushed = disk_.file.sync(); !flushed)
     return fail(Code::flush_failed, "{}; what was written may be lost: deploy again", flushed.error().message);
   return {};
+}
+
+void RawDisk::drop_cache() {
+  if (!disk_.direct) ::posix_fadvise(fd(), 0, 0, POSIX_FADV_DONTNEED);
 }
 
 void RawDisk::announce_table() {
