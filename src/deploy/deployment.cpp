@@ -47,16 +47,16 @@ class Deployment {
 
   Outcome run(const std::function<void(const Outcome&)>& done) {
     const Result<> result = all_stages();
-    receipt_.verdict = result                                       ? Verdict::success
-                       : class_of(result.error().code) == "refused" ? Verdict::refused
-                                                                    : Verdict::failure;
+    receipt_.verdict = verdict_of(result);
     if (!result) {
       receipt_.code = static_cast<std::uint8_t>(result.error().code);
       receipt_.error = result.error().message;
     }
-    Outcome outcome = sign_and_deliver();
+    Outcome outcome = sign();
     if (!result) outcome.error = result.error();
+    tell_of_saved_region(result.has_value());
     release_disk();
+    deliver(outcome);
     done(outcome);
     if (result) serve_others();
     return outcome;
@@ -70,12 +70,20 @@ class Deployment {
     STAMPEDE_CHECK(stage("flush", [this] { return flush(); }));
     STAMPEDE_CHECK(stage("read-back", [this] { return read_back(); }));
     STAMPEDE_CHECK(stage("first-boot", [this] { return first_boot(); }));
-    STAMPEDE_CHECK(stage("commit", [this] { return target_->commit(); }));
+    STAMPEDE_CHECK(stage("commit", [this] { return commit(); }));
     return {};
   }
 
+  // Nothing is refused any more once the disk is being written.
+  Verdict verdict_of(const Result<>& result) const {
+    if (result) return Verdict::success;
+    return !begun_ && class_of(result.error().code) == "refused" ? Verdict::refused : Verdict::failure;
+  }
+
+  // A signal is heeded before each stage, so that one that comes during the last does not make a failure of a whole disk.
   template <class Work>
   Result<> stage(std::string_view name, Work work) {
+    if (stopped()) return fail(Code::interrupted, "interrupted before {}", name);
     stage_ = name;
     const Instant start = system_clock().now();
     tell();
@@ -83,7 +91,6 @@ class Deployment {
     const Instant end = system_clock().now();
     receipt_.stages.push_back({std::string(name), seconds_of(start - started_), seconds_of(end - start)});
     tell();
-    if (result && stopped()) return fail(Code::interrupted, "interrupted during {}", name);
     return result;
   }
 
@@ -119,7 +126,9 @@ class Deployment {
     root_ = manifest.root;
     plan_ = std::make_unique<Plan>(manifest);
     receipt_.bytes.total = plan_->data().bytes;
-    return take_disk();
+    STAMPEDE_CHECK(take_disk());
+    STAMPEDE_TRY(have_, resume());
+    return {};
   }
 
   Result<> resolve_image() {
@@ -143,7 +152,10 @@ class Deployment {
     if (options_.instance.empty()) return {};
     STAMPEDE_CHECK(firstboot::check(record_.facts));
     if (record_.facts.cloud_init == false)
-      options_.warn("the image has no cloud-init: network, keys and user data are written as a seed that nothing reads");
+      options_.warn(
+          "the image has no cloud-init that would read a seed (none, or switched off, or without NoCloud, or /var is a file "
+          "system of its own): network, keys and user data are written as a seed that nothing reads, and the SSH "
+          "host keys stay those of the template, since nothing would make new ones");
     return {};
   }
 
@@ -158,32 +170,52 @@ class Deployment {
     facts.wwn = guarded.identity.wwn;
     facts.size = guarded.identity.size.bytes;
     facts.sector_size = guarded.identity.sector_size;
+    if (!guarded.direct)
+      options_.warn(fmt::format("{} is on a file system without O_DIRECT: what is read back may come from memory",
+                                guarded.identity.path));
     resumes_ = guarded.interrupted && guarded.interrupted->image == record_.image;
-    STAMPEDE_TRY(target_, disk::Target::open(std::move(guarded), root_.disk_size));
+    disk::TargetOptions options;
+    // What an interrupted run left is nobody's.
+    if (!guarded.interrupted) options.save = [this](const auto& region) { return save_region(region); };
+    STAMPEDE_TRY(target_, disk::Target::open(std::move(guarded), root_.disk_size, options));
     return {};
   }
 
+  Result<> save_region(const std::vector<disk::Patch>& region) {
+    STAMPEDE_CHECK(state_->save_region(region));
+    saved_region_ = true;
+    return {};
+  }
+
+  void tell_of_saved_region(bool success) {
+    if (!saved_region_) return;
+    if (success) return state_->forget_region();
+    options_.warn(fmt::format("what {} held at its start and end is kept in {}, a file for each offset", receipt_.disk.path,
+                              state_->region_folder().string()));
+  }
+
+  // The swarm is joined first, without credit: a depot or peers that cannot be had are known of before the disk changes.
   Result<> transfer() {
-    STAMPEDE_TRY(const swarm::Bitmap have, resume());
-    STAMPEDE_CHECK(target_->begin({record_.image, deployment_, system_clock().unix_time(), target_->identity().size}));
     STAMPEDE_TRY(auto reader, target_->reader());
     held_ = std::make_unique<HeldSpans>(*plan_, options_.cache, std::move(reader));
     receiver_ =
         std::make_unique<Receiver>(*plan_, *target_, *held_, *node_, std::max(1U, std::thread::hardware_concurrency()));
     STAMPEDE_CHECK(node_->join({.image = record_.image,
                                 .span_count = root_.span_count(),
-                                .have = have,
-                                .credit = target_->free_slabs(),
+                                .have = have_,
+                                .credit = 0,
                                 .inbox = receiver_.get(),
                                 .held = held_.get()}));
+    begun_ = true;
+    STAMPEDE_CHECK(target_->begin({record_.image, deployment_, system_clock().unix_time(), target_->identity().size}));
+    node_->set_credit(target_->free_slabs());
     for (const auto& extent : plan_->zero_extents())
       target_->zero(extent.offset, extent.length, [](const Result<>&) {});  // flush() tells of a failure
     std::optional<Error> disk_failure;
     const auto waited = node_->wait_complete([&](const net::SwarmStatus& status) {
       count(status);
-      tell();
       disk_failure = receiver_->failure();
-      return !disk_failure && !stopped();
+      return tell() && !disk_failure;
     });
     if (disk_failure) return pass(*disk_failure);
     return waited;
@@ -194,33 +226,45 @@ class Deployment {
     swarm::Bitmap have(root_.span_count());
     if (!resumes_) return have;
     const auto expected = plan_->expected_data();
-    STAMPEDE_TRY(auto matching, target_->compare(expected, [this](Size) { tell(); }));
+    STAMPEDE_TRY(auto matching, target_->compare(expected, [this](Size) { return tell(); }));
     for (std::size_t i = 0; i < expected.size(); ++i)
       if (target_->holds_back(expected[i].at, expected[i].length)) matching[i] = false;
     const auto held = plan_->held_spans(matching);
     for (std::uint32_t i = 0; i < held.size(); ++i) {
       if (!held[i]) continue;
       have.set(i);
-      receipt_.bytes.local += plan_->spans()[i].plain_size().bytes;
+      receipt_.bytes.local += plan_->placed_size({i}).bytes;
     }
     return have;
   }
 
   Result<> flush() {
-    STAMPEDE_CHECK(target_->flush());
+    STAMPEDE_CHECK(target_->flush([this] {
+      count(node_->status());
+      return tell();
+    }));
     if (const auto failure = receiver_->failure()) return pass(*failure);
-    receipt_.bytes.durable = receipt_.bytes.total;
+    receipt_.bytes.durable = receipt_.bytes.total - held_back().bytes;
     return {};
+  }
+
+  // Data that is in memory alone until commit().
+  Size held_back() const {
+    Size held;
+    for (const auto& range : plan_->expected_data())
+      if (target_->holds_back(range.at, range.length)) held += range.length;
+    return held;
   }
 
   Result<> read_back() {
     auto expected = plan_->expected_data();
     const auto samples = plan_->zero_samples();
     expected.insert(expected.end(), samples.begin(), samples.end());
+    std::ranges::sort(expected, {}, &disk::Expected::at);  // read along with the data beside them
     STAMPEDE_TRY(const auto matching, target_->compare(expected, [this](Size done) {
       read_back_ = done.bytes;
       count(node_->status());
-      tell();
+      return tell();
     }));
     const auto wrong = std::ranges::find(matching, false);
     if (wrong == matching.end()) return {};
@@ -232,27 +276,40 @@ class Deployment {
   Result<> first_boot() {
     if (options_.instance.empty()) return {};
     const std::string id = fmt::format("iid-{}-{}", receipt_.deployment.substr(0, 12), receipt_.image.substr(0, 12));
-    STAMPEDE_TRY(receipt_.changed_files, firstboot::apply(target_->blocks(), record_.facts, options_.instance, id));
-    return target_->flush();
+    auto changed = firstboot::apply(target_->blocks(), record_.facts, options_.instance, id);
+    if (!changed && changed.error().code == Code::cannot_customise)  // too late to refuse
+      return fail(Code::write_failed, "{}; deploy again without an instance", changed.error().message);
+    if (!changed) return pass(std::move(changed).error());
+    receipt_.changed_files = std::move(*changed);
+    return {};
   }
 
-  Outcome sign_and_deliver() {
+  Result<> commit() {
+    STAMPEDE_CHECK(target_->commit());
+    receipt_.bytes.durable = receipt_.bytes.total;
+    return {};
+  }
+
+  // Kept before anything waits for the network: a receipt is not lost with the machine's power.
+  Outcome sign() {
     if (node_) count(node_->status());
     Outcome outcome;
     outcome.receipt = receipt_;
     outcome.signed_bytes = encode(receipt_);
     if (!state_) return outcome;
     outcome.signature = state_->key().sign(trust::kReceiptDomain, outcome.signed_bytes);
-    const bool reachable = node_ && (receipt_.verdict == Verdict::success || node_->status().depot_up);
-    if (reachable && node_->store_receipt(outcome.signed_bytes, outcome.signature)) {
-      outcome.delivered = true;
-    } else if (enrolment_) {
-      if (auto kept = state_->keep_unsent(outcome.signed_bytes, outcome.signature); !kept)
-        options_.warn(kept.error().message);
-      else
-        options_.warn("the depot could not be told; the receipt is kept and sent with the next run");
-    }
+    if (!enrolment_) return outcome;
+    if (auto kept = state_->keep_unsent(outcome.signed_bytes, outcome.signature); !kept) options_.warn(kept.error().message);
     return outcome;
+  }
+
+  void deliver(Outcome& outcome) {
+    const bool reachable = node_ && (receipt_.verdict == Verdict::success || node_->status().depot_up);
+    outcome.delivered = reachable && node_->store_receipt(outcome.signed_bytes, outcome.signature).has_value();
+    if (outcome.delivered)
+      state_->forget_unsent();
+    else if (enrolment_)
+      options_.warn("the depot could not be told; the receipt is kept and sent with the next run");
   }
 
   // No callback of the disk's writer may come after this, and nobody holds the disk any more.
@@ -281,16 +338,17 @@ class Deployment {
     depot_up_ = status.depot_up;
   }
 
-  // Progress for the caller at once, for the depot every second and at a change of stage.
-  void tell() {
+  // Progress for the caller at once, for the depot every second and at a change of stage. Shall the work go on?
+  bool tell() {
     const Instant now = system_clock().now();
     options_.progress({stage_, receipt_.bytes, read_back_, peers_, seconds_of(now - started_), depot_up_});
-    if (!node_ || (told_stage_ == stage_ && now - told_ < std::chrono::seconds(1))) return;
+    if (!node_ || (told_stage_ == stage_ && now - told_ < std::chrono::seconds(1))) return !stopped();
     told_ = now;
     told_stage_ = stage_;
     const auto index = std::ranges::find(kStages, stage_) - kStages.begin();
     node_->report(
         {static_cast<std::uint8_t>(index), false, receipt_.bytes.total, receipt_.bytes.verified, receipt_.bytes.durable});
+    return !stopped();
   }
 
   const Options& options_;
@@ -304,6 +362,9 @@ class Deployment {
   std::uint32_t peers_ = 0;
   bool depot_up_ = false;
   bool resumes_ = false;
+  bool begun_ = false;  // the disk changes
+  bool saved_region_ = false;
+  swarm::Bitmap have_;  // spans that an interrupted run left in their places
 
   std::optional<NodeState> state_;
   std::optional<Enrolment> enrolment_;

@@ -111,4 +111,17 @@ void NodeState::forget_unsent() {
   std::filesystem::remove(folder_ / "unsent", ignored);
 }
 
+Result<> NodeState::save_region(const std::vector<disk::Patch>& region) {
+  forget_region();
+  STAMPEDE_CHECK(make_folders(region_folder()));
+  for (const disk::Patch& patch : region)
+    STAMPEDE_CHECK(replace_file(region_folder() / fmt::format("{}", patch.at.bytes), patch.bytes));
+  return {};
+}
+
+void NodeState::forget_region() {
+  std::error_code ignored;
+  std::filesystem::remove_all(region_folder(), ignored);
+}
+
 }  // namespace stampede::deploy

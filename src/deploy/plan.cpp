@@ -8,7 +8,8 @@ namespace {
 constexpr Size kSample = 64_KiB;
 }
 
-Plan::Plan(const chunker::Manifest& manifest) : spans_(manifest.spans()), fingerprints_(spans_.size()) {
+Plan::Plan(const chunker::Manifest& manifest)
+    : spans_(manifest.spans()), fingerprints_(spans_.size()), placed_(spans_.size()) {
   std::unordered_map<chunker::ChunkId, Position> position_of;
   for (std::uint32_t span = 0; span < spans_.size(); ++span)
     for (std::uint32_t i = 0; i < spans_[span].chunks.size(); ++i)
@@ -19,7 +20,9 @@ Plan::Plan(const chunker::Manifest& manifest) : spans_(manifest.spans()), finger
     for (const auto& record : segment.records) {
       if (record.kind == chunker::RecordKind::repeat) repeats_[record.chunk].push_back(at);
       if (record.kind == chunker::RecordKind::data || record.kind == chunker::RecordKind::repeat) {
-        places_.push_back({position_of.at(record.chunk), {at, record.length, record.chunk}});
+        const Position position = position_of.at(record.chunk);
+        places_.push_back({position, {at, record.length, record.chunk}});
+        placed_[position.span.value] += record.length;
         data_ += record.length;
       }
       at += record.length;

@@ -22,6 +22,8 @@ class Plan {
   const std::vector<chunker::Extent>& zero_extents() const { return zeros_; }
   // Plain bytes that the disk holds as data, repeats counted.
   Size data() const { return data_; }
+  // The part of data() that a span's chunks make, in all their places.
+  Size placed_size(chunker::SpanIndex span) const { return placed_[span.value]; }
 
   // The fingerprints of a span's chunks, in order, taken when they were verified. From any thread, once for each span.
   void remember(chunker::SpanIndex span, std::vector<chunker::Fingerprint> fingerprints);
@@ -47,6 +49,7 @@ class Plan {
   std::vector<Place> places_;                                    // in disk order
   std::vector<std::vector<chunker::Fingerprint>> fingerprints_;  // by span; empty: not verified in this run
   std::vector<chunker::Extent> zeros_;
+  std::vector<Size> placed_;  // by span
   Size data_;
 };
 

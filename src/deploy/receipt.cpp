@@ -1,6 +1,9 @@
 #include "src/deploy/receipt.h"
 
 #include <boost/json.hpp>
+#include <ranges>
+
+#include "src/volume/text.h"
 
 namespace stampede::deploy {
 
@@ -20,9 +23,27 @@ std::string_view name_of(Verdict verdict) {
 
 namespace {
 
+// With these a receipt stays within kMaxReceipt, whatever devices and file systems call themselves.
+constexpr std::size_t kMostNames = 100, kMostText = 512, kMostError = 8192;
+
+std::string text(std::string_view raw, std::size_t limit = kMostText) { return volume::printable(raw.substr(0, limit)); }
+
+json::array list(const std::vector<std::string>& names) {
+  json::array out;
+  for (const std::string& name : names | std::views::take(kMostNames)) out.emplace_back(text(name));
+  if (names.size() > kMostNames) out.emplace_back(fmt::format("and {} more", names.size() - kMostNames));
+  return out;
+}
+
 json::object to_json(const DiskFacts& disk) {
-  return {{"selector", disk.selector}, {"path", disk.path}, {"model", disk.model}, {"serial", disk.serial},
-          {"wwn", disk.wwn},           {"guid", disk.guid}, {"size", disk.size},   {"sector_size", disk.sector_size}};
+  return {{"selector", text(disk.selector)},
+          {"path", text(disk.path)},
+          {"model", text(disk.model)},
+          {"serial", text(disk.serial)},
+          {"wwn", text(disk.wwn)},
+          {"guid", text(disk.guid)},
+          {"size", disk.size},
+          {"sector_size", disk.sector_size}};
 }
 
 json::object to_json(const ByteCounts& bytes) {
@@ -126,11 +147,11 @@ Bytes encode(const Receipt& receipt) {
                             {"disk", to_json(receipt.disk)},
                             {"bytes", to_json(receipt.bytes)},
                             {"stages", std::move(stages)},
-                            {"changed_files", json::value_from(receipt.changed_files)},
-                            {"bad_peers", json::value_from(receipt.bad_peers)},
+                            {"changed_files", list(receipt.changed_files)},
+                            {"bad_peers", list(receipt.bad_peers)},
                             {"verdict", name_of(receipt.verdict)},
                             {"code", receipt.code},
-                            {"error", receipt.error}};
+                            {"error", text(receipt.error, kMostError)}};
   return copy(as_bytes(json::serialize(object)));
 }
 

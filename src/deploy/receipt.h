@@ -8,8 +8,9 @@
 //     "bytes": { "total", "depot", "peers", "multicast" (sealed, received), "local" (plain, kept from an interrupted run),
 //                "verified", "durable" (plain), "served" (sealed) },
 //     "stages": [ { "name": "connect", "start": 0.0, "seconds": 0.1 }, … ],   seconds since `started`
-//     "changed_files": [ … ], "bad_peers": [ … ],
+//     "changed_files": [ … ], "bad_peers": [ … ],     at most 100 each, then "and N more"
 //     "verdict": "success" | "failure" | "refused", "code": 0, "error": "" }
+// Text is printable UTF-8: what is not becomes '?'. What is long is cut off, so that a receipt always fits.
 #pragma once
 
 #include <string>

@@ -68,7 +68,7 @@ void Receiver::handle(chunker::Opener& opener, Arrival arrival) {
     credit = slabs_ - ++writing_;
   }
   held_.put(std::make_shared<const chunker::SealedSpan>(std::move(arrival.span)));
-  verified_ += plan_.spans()[index.value].plain_size().bytes;
+  verified_ += plan_.placed_size(index).bytes;
   // Placed before it counts as had: who sees the image complete and flushes then misses nothing.
   target_.place(std::move(slab), std::move(*placements), [this](const Result<>& result) { written(result); });
   node_.set_credit(credit);

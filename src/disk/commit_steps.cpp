@@ -7,19 +7,23 @@ namespace stampede::disk {
 
 namespace {
 
-constexpr Offset kRecordEnd = kInProgressAt + Size{kInProgressSize};
-
-bool has_room(const StepsInput& input) { return input.disk.bytes >= kRecordEnd.bytes; }
+bool has_room(const StepsInput& input) { return input.disk.bytes >= kInProgressAt.bytes + kInProgressSize; }
 
 Patch zeros(Offset from, Offset to, Size disk) {
   const std::uint64_t end = std::min(to.bytes, disk.bytes);
   return {from, Bytes(end > from.bytes ? end - from.bytes : 0)};
 }
 
-Step mark_step(const StepsInput& input) {
+Patch mark_of(const StepsInput& input) {
   Patch patch = zeros({}, {input.sector}, input.disk);
   if (has_room(input)) std::ranges::copy(encode_mark(input.record), patch.bytes.begin());
-  return {"mark", {std::move(patch)}};
+  return patch;
+}
+
+// Nothing to write (a small disk has no place for some of it), or zeros where zeros are.
+bool is_needless(const Patch& patch, const CommitRegion& saved) {
+  return all_zero(patch.bytes) &&
+         std::ranges::all_of(saved.slice(patch.at, patch.end()), [](const Patch& there) { return all_zero(there.bytes); });
 }
 
 // A GPT's backup header lies in the last whole sector, whatever size of sector it was written for.
@@ -39,43 +43,27 @@ std::vector<Patch> backup_headers(const StepsInput& input, const CommitRegion& s
 
 std::vector<Step> begin_steps(const StepsInput& input, const CommitRegion& saved) {
   const Offset sector{input.sector};
-  std::vector<Step> steps;
-  steps.push_back({"backup header", backup_headers(input, saved)});
-  steps.push_back(mark_step(input));
-  steps.push_back({"primary header", {zeros(sector, {sector.bytes * 2}, input.disk)}});
-  if (has_room(input)) steps.push_back({"record", {{kInProgressAt, encode(input.record)}}});
+  Step mark{"mark", backup_headers(input, saved)};
+  mark.patches.push_back(mark_of(input));
   Step blank{"blank", {}};
-  for (const Range& range : saved.ranges()) {
-    if (range.at.bytes > 0 || !has_room(input)) {
-      blank.patches.push_back(zeros(std::max(range.at, sector), range.end(), input.disk));
-      continue;
-    }
-    blank.patches.push_back(zeros(sector, kInProgressAt, input.disk));
-    blank.patches.push_back(zeros(kRecordEnd, range.end(), input.disk));
-  }
-  steps.push_back(std::move(blank));
-  steps.push_back({"unmark", {zeros({}, sector, input.disk)}});
-  // A small disk has no place for some of it.
-  for (Step& step : steps) std::erase_if(step.patches, [](const Patch& patch) { return patch.bytes.empty(); });
+  for (const Range& range : saved.ranges())
+    blank.patches.push_back(zeros(std::max(range.at, sector), range.end(), input.disk));
+  std::vector<Step> steps{
+      std::move(mark), {"primary header", {zeros(sector, {sector.bytes * 2}, input.disk)}}, std::move(blank)};
+  for (Step& step : steps) std::erase_if(step.patches, [&](const Patch& patch) { return is_needless(patch, saved); });
+  std::erase_if(steps, [](const Step& step) { return step.patches.empty(); });
   return steps;
 }
 
 std::vector<Step> commit_steps(const StepsInput& input, const CommitRegion& content) {
   const Offset sector{input.sector};
   const Offset second{sector.bytes * 2};
-  const Offset end{input.disk.bytes};
   const std::uint64_t whole = round_down(input.disk.bytes, input.sector);
-  const Offset last{whole - std::min<std::uint64_t>(whole, input.sector)};
-  // Clamped, so that on a small disk the steps do not overlap.
-  const Offset front = std::min(kRecordEnd, std::max(second, last));
-  std::vector<Step> steps;
-  steps.push_back({"rest", content.slice(front, std::max(front, last))});
-  if (has_room(input)) steps.push_back(mark_step(input));
-  steps.push_back({"entries", content.slice(second, front)});
-  steps.push_back({"backup header", content.slice(std::max(second, last), end)});
-  steps.push_back({"primary header", content.slice(sector, second)});
-  steps.push_back({"boot sector", content.slice({}, sector)});
-  return steps;
+  // Not before the primary header's end, so that on a small disk the steps do not overlap.
+  const Offset last = std::max(second, Offset{whole - std::min<std::uint64_t>(whole, input.sector)});
+  Step headers{"headers", content.slice(sector, second)};
+  std::ranges::move(content.slice(last, {input.disk.bytes}), std::back_inserter(headers.patches));
+  return {{"rest", content.slice(second, last)}, std::move(headers), {"boot sector", content.slice({}, sector)}};
 }
 
 }  // namespace stampede::disk

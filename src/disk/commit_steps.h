@@ -7,28 +7,26 @@
 // behind a protective boot sector. sgdisk takes either header, boot sector or not.
 //
 // begin: the old disk is whole until it has no table.
-//   backup header   Zeroed if there is one. The old disk still boots, from its primary; not a byte of its data has changed,
-//                   which is why the rest of the tail waits: it may be the old last partition's.
-//   mark            LBA 0 becomes the mark. From here on the disk is ours, and no firmware and no kernel sees a table.
-//   sgdisk
-//                   still sees the old one, whose data are still whole.
+//   mark            LBA 0 becomes the mark, and the backup header is zeroed if there is one. Whichever lands first: before
+//   the
+//                   mark the old disk boots from its primary; with it the disk is ours, and no firmware and no kernel sees
+//                   a table. sgdisk may still see the old one, whose data are still whole: the rest of the tail waits, since
+//                   it may be the old last partition's.
 //   primary header  LBA 1 zeroed. From here on nobody sees a table. (Had it gone before LBA 0, an old MBR's entries or a
 //                   hybrid one's would stand alone behind it.)
-//   record          The in-progress record, over old entries.
 //   blank           The rest of the region.
-//   unmark          LBA 0 zeroed: the record says whose the disk is. Before it, the mark does.
+// Steps that would write zeros over zeros are left out: on a blank disk the mark is all. It stays until commit's last step.
 //
 // commit: everything outside the region is durable and read back, so a table that is accepted is one of a complete disk.
-//   rest            All but the first 8 KiB and the last sector; no header, hence no table.
-//   mark            LBA 0 becomes the mark, since the next step takes the record away.
-//   entries         From LBA 2 to byte 8192.
-//   backup header   The last sector. From here on sgdisk finds a table (and rebuilds the primary, if told to); firmware and
-//                   kernel do not, for want of a boot sector. Its entries were flushed before: no torn table.
-//   primary header  LBA 1. The caller reads everything back after this step.
+//   rest            All but the first two sectors and the last one; the entries are there, but no header, hence no table.
+//   headers         LBA 1 and the last sector, in any order: each has its entries. From here on sgdisk finds a table, which
+//   is
+//                   right; firmware and kernel do not, for want of a boot sector. The caller reads everything back after
+//                   this step.
 //   boot sector     LBA 0, alone: one sector, from the mark to complete.
 //
 // At every moment after the first step of begin and before the last one of commit the guard knows the disk as an interrupted
-// deployment. A disk below 8 KiB has no room for a record; there the mark is zeros.
+// deployment. A disk below 8 KiB has no room for a deployment that is known again; there the mark is zeros.
 #pragma once
 
 #include <string_view>
@@ -40,7 +38,7 @@
 namespace stampede::disk {
 
 struct Step {
-  std::string_view name;  // "backup header", …
+  std::string_view name;  // "mark", …
   std::vector<Patch> patches;
 };
 

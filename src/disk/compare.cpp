@@ -4,10 +4,13 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 
 namespace stampede::disk {
 
 namespace {
+constexpr std::chrono::milliseconds kTick{100};
+
 bool is_as(const Expected* expected, ByteView bytes, chunker::Digester& digester) {
   if (expected == nullptr) return all_zero(bytes);
   if (expected->fingerprint) return chunker::fingerprint(bytes) == *expected->fingerprint;
@@ -15,7 +18,7 @@ bool is_as(const Expected* expected, ByteView bytes, chunker::Digester& digester
 }
 }  // namespace
 
-Comparer::Comparer(const Parts& parts, const std::function<void(Size)>& progress) : parts_(parts), progress_(progress) {
+Comparer::Comparer(const Parts& parts, const std::function<bool(Size)>& progress) : parts_(parts), progress_(progress) {
   while (buffers_.size() < kMostBuffers) {
     Slab slab = parts_.slabs.try_take();
     if (!slab) break;
@@ -32,7 +35,7 @@ Comparer::~Comparer() {
     const std::scoped_lock lock(mutex_);
     stop_ = true;
   }
-  changed_.notify_all();
+  loading_.notify_all();
   for (std::thread& thread : threads_) thread.join();
 }
 
@@ -145,11 +148,12 @@ void Comparer::send() {
     const std::scoped_lock lock(mutex_);
     if (result) {
       loaded_.push_back(index);
-    } else {
-      if (!error_) error_ = std::move(result).error();
-      free_.push_back(index);
+      loading_.notify_one();
+      return;
     }
-    changed_.notify_all();
+    if (!error_) error_ = std::move(result).error();
+    free_.push_back(index);
+    freed_.notify_one();
   };
   std::vector<Transfer> transfers;
   transfers.push_back(std::move(transfer));
@@ -159,7 +163,11 @@ void Comparer::send() {
 std::size_t Comparer::wait_for_buffer() {
   report();
   std::unique_lock lock(mutex_);
-  changed_.wait(lock, [this] { return !free_.empty(); });
+  while (!freed_.wait_for(lock, kTick, [this] { return !free_.empty(); })) {
+    lock.unlock();
+    report();
+    lock.lock();
+  }
   const std::size_t index = free_.back();
   free_.pop_back();
   return index;
@@ -167,7 +175,7 @@ std::size_t Comparer::wait_for_buffer() {
 
 void Comparer::wait_for_all() {
   std::unique_lock lock(mutex_);
-  changed_.wait(lock, [this] { return free_.size() == buffers_.size(); });
+  freed_.wait(lock, [this] { return free_.size() == buffers_.size(); });
 }
 
 void Comparer::report() {
@@ -177,7 +185,9 @@ void Comparer::report() {
     const std::scoped_lock lock(mutex_);
     compared = compared_;
   }
-  progress_(compared + skipped_);
+  if (progress_(compared + skipped_)) return;
+  const std::scoped_lock lock(mutex_);
+  if (!error_) error_ = Error{Code::interrupted, fmt::format("reading {} was interrupted", parts_.disk.path())};
 }
 
 void Comparer::hash() {
@@ -186,7 +196,7 @@ void Comparer::hash() {
     std::size_t index = 0;
     {
       std::unique_lock lock(mutex_);
-      changed_.wait(lock, [this] { return stop_ || !loaded_.empty(); });
+      loading_.wait(lock, [this] { return stop_ || !loaded_.empty(); });
       if (loaded_.empty()) return;
       index = loaded_.front();
       loaded_.pop_front();
@@ -197,7 +207,7 @@ void Comparer::hash() {
     wrong_.insert(wrong_.end(), wrong.begin(), wrong.end());
     for (const Piece& piece : buffer.load.pieces) compared_ += piece.range.length;
     free_.push_back(index);
-    changed_.notify_all();
+    freed_.notify_one();
   }
 }
 

@@ -27,7 +27,7 @@ class Comparer {
     const CommitRegion* held = nullptr;  // where not null, its bytes stand for the disk's
     unsigned threads = 1;
   };
-  Comparer(const Parts& parts, const std::function<void(Size)>& progress);
+  Comparer(const Parts& parts, const std::function<bool(Size)>& progress);
   ~Comparer();
 
   Result<std::vector<bool>> run(std::span<const Expected> expected);
@@ -68,16 +68,16 @@ class Comparer {
   Result<> error();
 
   const Parts parts_;
-  const std::function<void(Size)>& progress_;
+  const std::function<bool(Size)>& progress_;
   Load next_;  // being put together; controlling thread
   std::vector<Buffer> buffers_;
   Size skipped_;  // holes
 
   std::mutex mutex_;
-  std::condition_variable changed_;
-  std::vector<std::size_t> free_;   // buffers
-  std::deque<std::size_t> loaded_;  // buffers to hash
-  std::vector<std::size_t> wrong_;  // expected ranges
+  std::condition_variable freed_, loading_;  // the controlling thread waits on the first, the hashing ones on the other
+  std::vector<std::size_t> free_;            // buffers
+  std::deque<std::size_t> loaded_;           // buffers to hash
+  std::vector<std::size_t> wrong_;           // expected ranges
   std::optional<Error> error_;
   Size compared_;
   bool stop_ = false;

@@ -1,12 +1,17 @@
 #include "src/disk/disk_writer.h"
 
 #include <algorithm>
+#include <chrono>
 #include <thread>
 
 #include "src/disk/compare.h"
 #include "src/disk/placing.h"
 
 namespace stampede::disk {
+
+namespace {
+constexpr std::chrono::milliseconds kTick{100};
+}
 
 struct DiskWriter::Job {
   Slab slab;
@@ -32,7 +37,7 @@ DiskWriter::DiskWriter(GuardedDisk disk, Size image_size, const TargetOptions& o
       image_size_(image_size),
       disk_(std::move(disk)),
       region_(disk_.size(), image_size),
-      blocks_(disk_, region_, written_),
+      blocks_(disk_, region_, written_, [this] { return flush({}); }),
       slabs_(options.slabs) {}
 
 DiskWriter::~DiskWriter() {
@@ -81,8 +86,7 @@ void DiskWriter::finish(Job& job) {
   job.slab = {};  // before `done`, which may want a slab
   std::exchange(job.done, {})(std::move(job.result));
   const std::scoped_lock lock(mutex_);
-  --jobs_;
-  changed_.notify_all();
+  if (--jobs_ == 0) changed_.notify_one();
 }
 
 void DiskWriter::place(Slab slab, std::vector<Placement> placements, std::function<void(Result<>)> done) {
@@ -122,23 +126,35 @@ void DiskWriter::zero(Offset at, Size length, std::function<void(Result<>)> done
   part_done(job, {});
 }
 
-void DiskWriter::wait_for_jobs() {
+Result<> DiskWriter::wait_for_jobs(const std::function<bool()>& go_on) {
   std::unique_lock lock(mutex_);
-  changed_.wait(lock, [this] { return jobs_ == 0; });
+  while (!changed_.wait_for(lock, kTick, [this] { return jobs_ == 0; })) {
+    lock.unlock();
+    if (go_on && !go_on()) return fail(Code::interrupted, "writing {} was interrupted", disk_.path());
+    lock.lock();
+  }
+  return {};
 }
 
-Result<> DiskWriter::flush() {
-  wait_for_jobs();
+Result<> DiskWriter::flush(const std::function<bool()>& go_on) {
+  STAMPEDE_CHECK(wait_for_jobs(go_on));
   STAMPEDE_CHECK(latch_.check());
+  return written_ == flushed_ ? Result<>{} : sync();
+}
+
+Result<> DiskWriter::sync() {
+  const std::uint64_t written = written_;
   auto flushed = disk_.flush();
+  if (flushed) flushed_ = written;
   // A flush that failed once tells of lost writes once only: the next one would succeed.
   if (!flushed) latch_.set(flushed.error());
   return flushed;
 }
 
 Result<std::vector<bool>> DiskWriter::compare(std::span<const Expected> expected,
-                                              const std::function<void(Size done)>& progress) {
-  wait_for_jobs();
+                                              const std::function<bool(Size done)>& progress) {
+  STAMPEDE_CHECK(wait_for_jobs([&] { return !progress || progress({}); }));
+  disk_.drop_cache();
   const unsigned threads = options_.hash_threads > 0 ? options_.hash_threads : std::thread::hardware_concurrency();
   const CommitRegion* const held = stage_ == Stage::held_back ? &region_ : nullptr;
   return Comparer({*ring_, disk_, slabs_, held, threads}, progress).run(expected);
@@ -157,9 +173,11 @@ Result<Bytes> DiskWriter::begin(const InProgress& record) {
     saved.write(range.at, bytes);
     all.insert(all.end(), bytes.begin(), bytes.end());
   }
+  if (options_.save && !all_zero(all)) STAMPEDE_CHECK(options_.save(saved.slice({}, {disk_.size().bytes})));
   STAMPEDE_CHECK(run_steps("begin", begin_steps(steps_input(), saved)));
   stage_ = Stage::held_back;
   blocks_.hold(true);
+  disk_.announce_table();  // there is none: whoever still saw the old partitions could mount them
   return all;
 }
 
@@ -170,7 +188,8 @@ Result<> DiskWriter::run_steps(std::string_view stage, const std::vector<Step>& 
 
 Result<> DiskWriter::run_step(std::string_view stage, const Step& step) {
   for (const Patch& patch : step.patches) STAMPEDE_CHECK(disk_.write(patch.at, patch.bytes));
-  STAMPEDE_CHECK(flush());
+  STAMPEDE_CHECK(latch_.check());
+  STAMPEDE_CHECK(sync());
   if (options_.after_step) options_.after_step(stage, step.name);
   return {};
 }

@@ -31,9 +31,10 @@ class DiskWriter final : public Target {
   void on_slab_free(std::function<void()> slab_freed) override { slabs_.on_free(std::move(slab_freed)); }
   void place(Slab slab, std::vector<Placement> placements, std::function<void(Result<>)> done) override;
   void zero(Offset at, Size length, std::function<void(Result<>)> done) override;
-  Result<> flush() override;
+  using Target::flush;
+  Result<> flush(const std::function<bool()>& go_on) override;
   Result<std::vector<bool>> compare(std::span<const Expected> expected,
-                                    const std::function<void(Size done)>& progress) override;
+                                    const std::function<bool(Size done)>& progress) override;
   volume::BlockAccess& blocks() override { return blocks_; }
   Result<> commit() override;
   bool holds_back(Offset at, Size length) const override;
@@ -47,7 +48,8 @@ class DiskWriter final : public Target {
   std::shared_ptr<Job> start_job(std::function<void(Result<>)> done);
   void part_done(const std::shared_ptr<Job>& job, Result<> result);
   void finish(Job& job);
-  void wait_for_jobs();
+  Result<> wait_for_jobs(const std::function<bool()>& go_on);
+  Result<> sync();
   Result<> check_usable() const;
   Result<> run_steps(std::string_view stage, const std::vector<Step>& steps);
   Result<> run_step(std::string_view stage, const Step& step);
@@ -62,6 +64,7 @@ class DiskWriter final : public Target {
   std::atomic<std::uint64_t> written_ = 0;
   std::atomic<Stage> stage_ = Stage::opened;
   InProgress record_;
+  std::uint64_t flushed_ = 0;  // of written_
   TargetBlocks blocks_;
   SlabPool slabs_;
   std::mutex mutex_;

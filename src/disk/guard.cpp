@@ -5,6 +5,7 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -12,6 +13,7 @@
 #include "src/disk/guard_file.h"
 #include "src/disk/patience.h"
 #include "src/disk/rules.h"
+#include "src/disk/same_medium.h"
 #include "src/disk/sysfs.h"
 
 namespace stampede::disk {
@@ -98,12 +100,17 @@ Result<Disk> check_identity(const File& file, const Disk& selected, const System
   if (size != selected.size) return changed("the size");
   if (open.serial != selected.serial) return changed("the serial number");
   if (open.wwn != selected.wwn) return changed("the WWN");
+  // Linux 5.15 and later: tells two media apart that say nothing of themselves.
+  std::uint64_t sequence = 0;
+  if (selected.sequence != 0 && ::ioctl(file.fd(), BLKGETDISKSEQ, &sequence) == 0 && sequence != selected.sequence)
+    return changed("the kernel's number for the medium");
   open.size = size;
   open.sector_size = static_cast<std::uint32_t>(sector);
   return open;
 }
 
-Result<GuardedDisk> open_device(const Disk& selected, const Needs& needs, const SystemPaths& paths) {
+Result<GuardedDisk> open_device(const Disk& selected, const Needs& needs, const std::vector<Disk>& disks,
+                                const SystemPaths& paths) {
   int fd = -1;
   int error = 0;
   with_patience([&] {
@@ -116,6 +123,7 @@ Result<GuardedDisk> open_device(const Disk& selected, const Needs& needs, const 
   disk.file = File(fd, selected.path);
   STAMPEDE_TRY(disk.identity, check_identity(disk.file, selected, paths));
   STAMPEDE_CHECK(check_unused(disk.identity));
+  STAMPEDE_CHECK(check_one_name(disk.identity, disks, paths));
   STAMPEDE_CHECK(check_size(disk.identity, needs));
   STAMPEDE_CHECK(check_sector(disk.identity, needs));
   STAMPEDE_TRY(const Look look, look_at(fd, disk.identity.size));
@@ -133,16 +141,19 @@ Result<GuardedDisk> open_guarded(const Selector& selector, const Needs& needs, c
                                  const SystemPaths& paths) {
   if (selector.kind == Selector::Kind::file) return open_guarded_file(selector.value, needs, paths);
   STAMPEDE_TRY(const Disk selected, select(selector, disks, paths));
-  return open_device(selected, needs, paths);
+  return open_device(selected, needs, disks, paths);
 }
 
 Verdict verdict_on(const Disk& disk) {
   const auto refused = [](const Error& error) { return Verdict{false, error.code, error.message}; };
   if (const auto unused = check_unused(disk); !unused) return refused(unused.error());
-  const int fd = ::open(disk.path.c_str(), O_RDONLY | O_EXCL | O_CLOEXEC);
-  if (fd < 0) return refused(cannot_open(disk, errno, {}));
-  const File file(fd, disk.path);
-  const auto look = look_at(fd, disk.size);
+  // Held for a moment only: looking takes its time, and a mount or a deployment that starts meanwhile would fail.
+  const int held = ::open(disk.path.c_str(), O_RDONLY | O_EXCL | O_CLOEXEC);
+  if (held < 0) return refused(cannot_open(disk, errno, {}));
+  ::close(held);
+  const auto file = File::open(disk.path, O_RDONLY);
+  if (!file) return refused(file.error());
+  const auto look = look_at(file->fd(), disk.size);
   if (!look) return refused(look.error());
   if (const auto content = check_content(disk, *look, {}); !content) return refused(content.error());
   return {true, Code::internal, "may be written"};

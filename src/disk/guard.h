@@ -2,7 +2,9 @@
 //
 // No flag removes the first four rules: a disk must be named; the selector must match exactly one; its identity (path's
 // device number, size, serial, WWN) is read again from the open descriptor; it is opened with O_EXCL (files: flock).
-// Then, each with its own code: mounted, swap, in_use (holders), read_only, own_disk, too_small, sector_size, and
+// Then, each with its own code: mounted, swap, in_use (holders), read_only, own_disk, too_small, sector_size,
+// in_use too where the same medium can be written under another name (a loop device upon it or upon what it lies on) and
+// several_match where another disk has its WWN, or its serial and model; and
 // foreign_content: what is neither blank nor an interrupted deployment of ours is overwritten only where `overwrite` is the
 // disk's GUID, serial, WWN or path. Order of checks: as listed here, so that a message names the gravest. A disk that is
 // held for no known reason is tried for a second: a killed writer's last writes hold it until they have ended.
@@ -35,7 +37,8 @@ struct Needs {
 
 // The disk, open and held.
 struct GuardedDisk {
-  File file;  // O_RDWR | O_DIRECT (plain O_RDWR where a file system has no O_DIRECT)
+  File file;           // O_RDWR | O_DIRECT (plain O_RDWR where a file system has no O_DIRECT)
+  bool direct = true;  // O_DIRECT is set
   Disk identity;
   bool is_file = false;
   bool created = false;                   // a file made by this call: reads as zeros

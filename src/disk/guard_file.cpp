@@ -18,13 +18,8 @@ namespace fs = std::filesystem;
 
 namespace {
 
-// Not every file system has O_DIRECT.
-int open_direct(const fs::path& path, int flags) {
-  const int fd = ::open(path.c_str(), flags | O_RDWR | O_DIRECT | O_CLOEXEC, 0600);
-  if (fd >= 0 || errno != EINVAL) return fd;
-  // A refused O_CREAT | O_EXCL | O_DIRECT may have made the file.
-  return ::open(path.c_str(), (flags & ~O_EXCL) | O_RDWR | O_CLOEXEC, 0600);
-}
+// Set on the open descriptor: with O_CREAT a file system that has no O_DIRECT makes the file and then refuses. Is it set?
+bool set_direct(int fd) { return ::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) | O_DIRECT) == 0; }
 
 Error cannot_open(const fs::path& path, int error_number) {
   const std::string text = errno_text(error_number);
@@ -61,6 +56,7 @@ Result<> check_not_attached(const fs::path& path, const SystemPaths& paths) {
 GuardedDisk as_guarded(File file, const fs::path& path, Size size, const Needs& needs) {
   GuardedDisk disk;
   disk.file = std::move(file);
+  disk.direct = set_direct(disk.file.fd());
   disk.identity.path = path;
   disk.identity.size = size;
   disk.identity.sector_size = needs.sector_size;
@@ -73,7 +69,7 @@ Result<GuardedDisk> create(const fs::path& path, const Needs& needs) {
   std::error_code error;
   if (!fs::is_directory(folder, error))
     return fail(Code::usage, "there is no folder {} to make {} in", folder.string(), path.filename().string());
-  const int fd = open_direct(path, O_CREAT | O_EXCL);
+  const int fd = ::open(path.c_str(), O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0600);
   if (fd < 0) return std::unexpected(cannot_open(path, errno));
   File file(fd, path);
   const auto finish = [&]() -> Result<> {
@@ -93,7 +89,7 @@ Result<GuardedDisk> create(const fs::path& path, const Needs& needs) {
 }
 
 Result<GuardedDisk> open_existing(const fs::path& path, const Needs& needs, const SystemPaths& paths) {
-  const int fd = open_direct(path, 0);
+  const int fd = ::open(path.c_str(), O_RDWR | O_CLOEXEC);
   if (fd < 0) return std::unexpected(cannot_open(path, errno));
   File file(fd, path);
   struct stat status{};

@@ -1,17 +1,15 @@
-// The in-progress record: what the blanked commit region holds while a disk is being written, so that a second run knows
-// the disk as its own. One 4 KiB block at byte kInProgressAt:
-//   0   8  magic "STMPPROG"     8   2  version = 1     10  6  zero
+// The in-progress record: what the commit region holds while a disk is being written, so that a second run knows the disk as
+// its own. It is a mark in LBA 0: one sector, so that it appears and goes at once, before the region is blanked and with the
+// new boot sector; and not a boot sector, since bytes 510 and 511 are zero. 512 bytes at byte 0:
+//   0   8  magic "STMPMARK"     8   2  version = 1     10  6  zero
 //   16 32  image id            48  16  deployment id (random)
 //   64  8  started, Unix time   72  8  disk size in bytes
-//   80     zeros up to 4064     4064 32  SHA-256 of bytes 0…4063
-// Bytes 0…4095 of the disk are zero meanwhile (no MBR; a 512-byte GPT's header blank), and the rest of the commit region
-// after the record too.
-//
-// The mark: the same facts in LBA 0, for the moments at the start of begin() and at the end of commit() when there is no
-// room for the record yet or any more (a GPT's entries lie there). One sector, so that it appears and goes at once; not a
-// boot sector, since bytes 510 and 511 are zero. 512 bytes at byte 0:
-//   0   8  magic "STMPMARK"     8…79  as in the record
 //   80 32  SHA-256 of bytes 0…79      112  zeros up to 512
+//
+// Versions before this one left a block of 4 KiB at byte kInProgressAt instead, with bytes 0…4095 of the disk zero; it is
+// still known:
+//   0   8  magic "STMPPROG"     8…79  as in the mark
+//   80     zeros up to 4064     4064 32  SHA-256 of bytes 0…4063
 #pragma once
 
 #include <array>

@@ -8,6 +8,7 @@
 #include "src/base/file.h"
 #include "src/disk/content.h"
 #include "src/disk/sysfs.h"
+#include "src/volume/text.h"
 
 namespace stampede::disk {
 
@@ -26,7 +27,7 @@ System read_system(const SystemPaths& paths) {
 
 std::string first_of(const fs::path& folder, std::initializer_list<const char*> names) {
   for (const char* const name : names)
-    if (std::string value = attribute(folder / name); !value.empty()) return value;
+    if (const std::string value = attribute(folder / name); !value.empty()) return volume::printable(value);
   return "";
 }
 
@@ -41,8 +42,9 @@ void add_with_holders(const std::string& name, const System& system, std::set<st
 void fill_identity(Disk& disk, const fs::path& whole) {
   disk.model = first_of(whole, {"device/model", "loop/backing_file"});
   disk.serial = first_of(whole, {"serial", "device/serial"});
-  if (disk.serial.empty()) disk.serial = vpd_serial(whole / "device" / "vpd_pg80");
+  if (disk.serial.empty()) disk.serial = volume::printable(vpd_serial(whole / "device" / "vpd_pg80"));
   disk.wwn = first_of(whole, {"wwid", "device/wwid"});
+  disk.sequence = number_attribute(whole / "diskseq");
   disk.removable = number_attribute(whole / "removable") != 0;
   if (const std::uint64_t sector = number_attribute(whole / "queue" / "logical_block_size"); sector != 0)
     disk.sector_size = static_cast<std::uint32_t>(sector);
@@ -63,17 +65,6 @@ void fill_uses(Disk& disk, const BlockNode& about, const System& system) {
     if (!built_upon.contains(node.name)) return false;
     return std::ranges::any_of(system.roots, [&](const Use& use) { return use.of(node); });
   });
-}
-
-void fill_content(Disk& disk) {
-  const auto file = File::open(disk.path, O_RDONLY);
-  if (!file) {
-    disk.content = file.error().message;
-    return;
-  }
-  auto look = look_at(file->fd(), disk.size);
-  disk.content = look ? look->description : look.error().message;
-  if (look) disk.guid = look->guid;
 }
 
 Disk describe_node(const BlockNode& node, const System& system, const SystemPaths& paths) {
@@ -104,7 +95,6 @@ Result<std::vector<Disk>> list_disks(const SystemPaths& paths) {
   for (const BlockNode& node : system.nodes) {
     if (!is_listed(node)) continue;
     disks.push_back(describe_node(node, system, paths));
-    fill_content(disks.back());
   }
   std::ranges::sort(disks, {}, &Disk::path);
   return disks;
@@ -116,9 +106,18 @@ Result<Disk> describe(const fs::path& device, const SystemPaths& paths) {
   const auto node = std::ranges::find(system.nodes, name, &BlockNode::name);
   if (name.empty() || node == system.nodes.end())
     return fail(Code::no_match, "{} is not a block device of this machine", device.string());
-  Disk disk = describe_node(*node, system, paths);
-  fill_content(disk);
-  return disk;
+  return describe_node(*node, system, paths);
+}
+
+void look_into(Disk& disk) {
+  const auto file = File::open(disk.path, O_RDONLY);
+  if (!file) {
+    disk.content = file.error().message;
+    return;
+  }
+  auto look = look_at(file->fd(), disk.size);
+  disk.content = look ? look->description : look.error().message;
+  if (look) disk.guid = look->guid;
 }
 
 }  // namespace stampede::disk

@@ -112,6 +112,10 @@ Result<File> RawDisk::reader() const {
   return File(again, path());
 }
 
+void RawDisk::drop_cache() {
+  if (!disk_.direct) ::posix_fadvise(fd(), 0, 0, POSIX_FADV_DONTNEED);
+}
+
 void RawDisk::announce_table() {
   if (!disk_.is_file) ::ioctl(fd(), BLKRRPART);
 }

@@ -25,6 +25,8 @@ class RawDisk {
   Result<> write(Offset at, ByteView bytes);
   // Errors: flush_failed.
   Result<> flush();
+  // Without O_DIRECT a read would come from the page cache and prove nothing: what is clean of it is let go of.
+  void drop_cache();
   // Has the kernel look for partitions again, where the disk can have them. No error: the disk is whole without it.
   void announce_table();
   Result<File> reader() const;

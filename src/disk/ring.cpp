@@ -51,7 +51,7 @@ void Ring::submit(std::vector<Transfer> transfers) {
   {
     const std::scoped_lock lock(mutex_);
     std::ranges::move(transfers, std::back_inserter(queue_));
-    if (std::exchange(woken_, true)) return;
+    if (!must_wake()) return;
   }
   wake();
 }
@@ -60,10 +60,12 @@ void Ring::post(std::function<void()> work) {
   {
     const std::scoped_lock lock(mutex_);
     posted_.push_back(std::move(work));
-    if (std::exchange(woken_, true)) return;
+    if (!must_wake()) return;
   }
   wake();
 }
+
+bool Ring::must_wake() { return std::this_thread::get_id() != self_ && !std::exchange(woken_, true); }
 
 void Ring::wake() {
   const std::uint64_t one = 1;
@@ -94,6 +96,7 @@ Result<> Ring::set_up() {
 }
 
 void Ring::run(std::function<void(Result<>)> started) {
+  self_ = std::this_thread::get_id();
   Result<> result = set_up();
   const bool usable = result.has_value();
   started(std::move(result));
@@ -106,11 +109,13 @@ void Ring::loop() {
   while (true) {
     take_queue();
     fill_ring();
+    bool queued = false;
     {
       const std::scoped_lock lock(mutex_);
-      if (stop_ && in_flight_ == 0 && queue_.empty() && posted_.empty()) return;
+      queued = !queue_.empty() || !posted_.empty();
+      if (stop_ && in_flight_ == 0 && !queued) return;
     }
-    const int result = ::io_uring_submit_and_wait(ring_.get(), 1);
+    const int result = ::io_uring_submit_and_wait(ring_.get(), queued ? 0 : 1);
     if (result < 0 && result != -EINTR && result != -EAGAIN && result != -EBUSY) {
       fmt::print(stderr, "io_uring on {} stopped working: {}\n", options_.path, errno_text(-result));
       std::abort();  // what the kernel has of our memory can no longer be known

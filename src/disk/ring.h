@@ -67,6 +67,8 @@ class Ring {
   void reap();
   void landed(Flight* flight, int result);
   void finish(Flight* flight, Result<> result);
+  // With the lock held: has the ring thread to be woken for what was queued? It looks itself before it waits.
+  bool must_wake();
   void wake();
 
   const RingOptions options_;
@@ -78,6 +80,7 @@ class Ring {
   std::uint32_t in_flight_ = 0;
   std::deque<Transfer> waiting_;  // ring thread only
   std::deque<Flight*> again_;     // short ones, ring thread only
+  std::thread::id self_;          // the ring thread; set before open() returns
 
   std::mutex mutex_;
   std::vector<Transfer> queue_;

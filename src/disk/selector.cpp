@@ -1,6 +1,7 @@
 #include <array>
 
 #include "src/disk/guard.h"
+#include "src/volume/text.h"
 
 namespace stampede::disk {
 
@@ -26,7 +27,7 @@ Result<Selector> Selector::parse(std::string_view text) {
   for (const Form& form : kForms) {
     if (!text.starts_with(form.prefix)) continue;
     const std::string_view value = text.substr(form.prefix.size());
-    const bool printable = value.find_first_of(std::string_view("\0\n\r", 3)) == value.npos;
+    const bool printable = volume::printable(value) == value;  // it is shown on terminals and stands in receipts
     if (value.size() <= form.start.size() || !value.starts_with(form.start) || !printable) break;
     return Selector{form.kind, std::string(value)};
   }
@@ -34,7 +35,7 @@ Result<Selector> Selector::parse(std::string_view text) {
       Code::usage,
       "'{}' does not name a disk: say serial:NUMBER, wwn:NAME, dev:/dev/PATH or file:/ABSOLUTE/PATH ('stampede disks' "
       "lists them)",
-      text);
+      volume::printable(text));
 }
 
 }  // namespace stampede::disk

@@ -38,7 +38,7 @@ std::vector<Use> swaps(const SystemPaths& paths);
 // The kernel's name for "/dev/…", links followed: "sda1". Empty where there is none.
 std::string device_name(const std::string& device, const SystemPaths& paths);
 
-// The first line of an attribute without blanks around it.
+// The first line of an attribute without blanks around it; bytes as the device gives them.
 std::string attribute(const std::filesystem::path& path);
 std::uint64_t number_attribute(const std::filesystem::path& path);
 // The serial number in SCSI's vital product data, page 80.

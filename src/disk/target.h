@@ -4,7 +4,7 @@
 // The order (design of the commit region): begin() saves and blanks the commit region and flushes; place() and zero() write
 // everything outside it and keep what falls inside in memory; flush(); compare() reads back; first-boot edits go through
 // blocks(); commit() writes the commit region (both GPTs first, LBA 0 last and alone), flushes and reads it back. An
-// interrupted deployment has no partition table.
+// interrupted deployment has no partition table. A flush with nothing written since the last one is none.
 //
 // The commit region is: the first MiB of the disk (the whole disk if it is smaller), the last 64 KiB of the image and the
 // last 64 KiB of the disk, where a backup GPT lies.
@@ -28,6 +28,7 @@
 #include "chunker/types.h"
 #include "src/base/error.h"
 #include "src/base/file.h"
+#include "src/disk/commit_region.h"
 #include "src/disk/guard.h"
 #include "src/disk/in_progress.h"
 #include "src/volume/block_access.h"
@@ -81,6 +82,8 @@ struct TargetOptions {
   // Called on the controlling thread after each step of begin() and commit() (commit_steps.h) is durable, with "begin" or
   // "commit" and the step's name: where tests stop the machine.
   std::function<void(std::string_view stage, std::string_view step)> after_step{};
+  // Called by begin(), before it writes, with what the commit region held, unless that was zeros. An error ends begin().
+  std::function<Result<>(const std::vector<Patch>& region)> save{};
 };
 
 class Target {
@@ -94,7 +97,8 @@ class Target {
   virtual Result<File> reader() const = 0;
 
   // The first write: saves the commit region (returned: what was there, its ranges one after the other), blanks it and
-  // writes `record`, durably. place(), zero() and edits before it are internal errors.
+  // leaves `record` there, durably; the kernel then knows no partitions any more. place(), zero() and edits before it are
+  // internal errors.
   virtual Result<Bytes> begin(const InProgress& record) = 0;
 
   // A free slab, or an empty one if there is none now; slab_freed is called (on some thread) when one comes back.
@@ -106,13 +110,16 @@ class Target {
   // Makes a range read as zeros by the cheapest way that truly does; in order with place() is not promised.
   virtual void zero(Offset at, Size length, std::function<void(Result<>)> done) = 0;
 
-  // Waits for everything placed. Then flushes the device. Errors: the first that occurred.
-  virtual Result<> flush() = 0;
+  // Waits for everything placed. Then flushes the device. While it waits, `go_on` is called about ten times a second from
+  // the calling thread; false ends the waiting with `interrupted`. Other errors: the first that occurred.
+  virtual Result<> flush(const std::function<bool()>& go_on) = 0;
+  Result<> flush() { return flush({}); }
 
   // Reads the ranges (O_DIRECT; the commit region from memory while it is held back) and compares. One bool for each range,
-  // true: as expected. `progress` is called from the calling thread with the bytes compared so far.
+  // true: as expected. `progress` is called from the calling thread, about ten times a second at least, with the bytes
+  // compared so far; where it returns false, the comparison ends with `interrupted`.
   virtual Result<std::vector<bool>> compare(std::span<const Expected> expected,
-                                            const std::function<void(Size done)>& progress) = 0;
+                                            const std::function<bool(Size done)>& progress) = 0;
 
   // The disk as it will be after commit, for first-boot edits. Valid as long as the target.
   virtual volume::BlockAccess& blocks() = 0;

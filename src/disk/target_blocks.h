@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 
 #include "src/disk/commit_region.h"
 #include "src/disk/raw_disk.h"
@@ -11,8 +12,8 @@ namespace stampede::disk {
 
 class TargetBlocks final : public volume::BlockAccess {
  public:
-  TargetBlocks(RawDisk& disk, CommitRegion& region, std::atomic<std::uint64_t>& written)
-      : disk_(disk), region_(region), written_(written) {}
+  TargetBlocks(RawDisk& disk, CommitRegion& region, std::atomic<std::uint64_t>& written, std::function<Result<>()> flush)
+      : disk_(disk), region_(region), written_(written), flush_(std::move(flush)) {}
 
   // While held back: from begin() to the end of commit(). Writing is refused outside it.
   void hold(bool held) { held_ = held; }
@@ -20,12 +21,13 @@ class TargetBlocks final : public volume::BlockAccess {
   Size size() const override { return disk_.size(); }
   Result<> read(Offset offset, MutableBytes out) override;
   Result<> write(Offset offset, ByteView bytes) override;
-  Result<> flush() override { return disk_.flush(); }
+  Result<> flush() override { return flush_(); }
 
  private:
   RawDisk& disk_;
   CommitRegion& region_;
   std::atomic<std::uint64_t>& written_;
+  const std::function<Result<>()> flush_;
   bool held_ = false;
 };
 

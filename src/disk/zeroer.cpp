@@ -74,25 +74,35 @@ Result<> Zeroer::zero_device(Range range) {
   const std::uint64_t from = round_up(range.at.bytes, sector);
   const std::uint64_t to = round_down(range.end().bytes, sector);
   if (from >= to) return write_zeros(range);
-  std::array<std::uint64_t, 2> argument{from, to - from};
-  if (::ioctl(disk_.fd(), BLKZEROOUT, argument.data()) != 0) {
-    if (errno != EOPNOTSUPP && errno != ENOTTY && errno != EINVAL)
-      return std::unexpected(io_error(Code::write_failed, disk_.path(), from, errno));
-    return write_zeros(range);
-  }
+  STAMPEDE_CHECK(zero_sectors({{from}, {to - from}}));
   STAMPEDE_CHECK(write_zeros({range.at, {from - range.at.bytes}}));
   return write_zeros({{to}, {range.end().bytes - to}});
 }
 
+Result<> Zeroer::zero_sectors(Range range) {
+  const auto failed = [&] {
+    return errno != EOPNOTSUPP && errno != ENOSYS && errno != ENODEV && errno != ENOTTY && errno != EINVAL;
+  };
+  std::array<std::uint64_t, 2> argument{range.at.bytes, range.length.bytes};
+  if (punch(range) || (!failed() && ::ioctl(disk_.fd(), BLKZEROOUT, argument.data()) == 0)) return {};
+  if (failed()) return std::unexpected(io_error(Code::write_failed, disk_.path(), range.at.bytes, errno));
+  return write_zeros(range);
+}
+
+bool Zeroer::punch(Range range) {
+  int result = 0;
+  do {
+    result = ::fallocate(disk_.fd(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(range.at.bytes),
+                         static_cast<off_t>(range.length.bytes));
+  } while (result != 0 && errno == EINTR);
+  return result == 0;
+}
+
 Result<> Zeroer::zero_file(Range range) {
   if (disk_.guarded().created) return {};
-  while (::fallocate(disk_.fd(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(range.at.bytes),
-                     static_cast<off_t>(range.length.bytes)) != 0) {
-    if (errno == EINTR) continue;
-    if (errno == EOPNOTSUPP || errno == ENOSYS) return write_zeros(range);
-    return std::unexpected(io_error(Code::write_failed, disk_.path(), range.at.bytes, errno));
-  }
-  return {};
+  if (punch(range)) return {};
+  if (errno == EOPNOTSUPP || errno == ENOSYS) return write_zeros(range);
+  return std::unexpected(io_error(Code::write_failed, disk_.path(), range.at.bytes, errno));
 }
 
 Result<> Zeroer::write_zeros(Range range) {

@@ -1,6 +1,7 @@
-// Makes ranges of the disk read as zeros, on a thread of its own, since the calls that do so block. Block devices:
-// BLKZEROOUT (the kernel promises zeros, and writes them where the device cannot). Files: nothing to do where this run
-// made them, since holes read as zeros; else a hole is punched. Where that is not to be had, zeros are written.
+// Makes ranges of the disk read as zeros, on a thread of its own, since the calls that do so block. Block devices: a hole
+// is punched, for which the kernel promises zeros too, and which lets a thin volume or a loop device's file give the space
+// back; where the device cannot, BLKZEROOUT (which keeps the space). Files: nothing to do where this run made them, since
+// holes read as zeros; else a hole is punched. Where none of that is to be had, zeros are written.
 #pragma once
 
 #include <condition_variable>
@@ -34,7 +35,10 @@ class Zeroer {
   bool stopping();
   Result<> zero(Range range);
   Result<> zero_device(Range range);
+  Result<> zero_sectors(Range range);
   Result<> zero_file(Range range);
+  // Did the kernel take it? Else errno says why not.
+  bool punch(Range range);
   Result<> write_zeros(Range range);
 
   RawDisk& disk_;

@@ -66,7 +66,9 @@ Result<> check(const volume::ImageFacts& facts) {
                 facts.root->filesystem.empty() ? "unknown" : facts.root->filesystem);
   if (!facts.root->clean)
     return fail(Code::cannot_customise,
-                "the image's root file system is not clean; shut the template down properly and package it again");
+                "the image's root file system is not clean, or cannot be edited: it has a feature such as "
+                "quota, project or mmp, or a folder of /etc or /var/lib that is a link to nowhere; mend the template "
+                "and package it again, or deploy it without an instance");
   return {};
 }
 

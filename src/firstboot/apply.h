@@ -19,14 +19,16 @@ struct FileEdit {
   unsigned mode = 0644;
 };
 
-// Can this image be customised? Error: cannot_customise, with the reason (no root file system known, not ext4, unclean).
+// Can this image be customised? Error: cannot_customise, with the reason (no root file system known, not ext4, or one that
+// cannot be edited: RootFacts::clean).
 Result<> check(const volume::ImageFacts& facts);
 
 // The edits for an instance: /var/lib/cloud/seed/nocloud/{meta-data,user-data,network-config}, /etc/machine-id emptied
 // (and /var/lib/dbus/machine-id removed where it is a file), systemd's random seed and credential secret removed,
-// /etc/ssh/ssh_host_* removed, a network-config of the template's own removed where the instance has none,
-// /etc/stampede/roles (one a line), and without cloud-init /etc/hostname. `instance_id` is "iid-<deployment>-<image
-// prefix>": a re-image customises again, a reboot does not. Pure.
+// with cloud-init, which makes new ones, /etc/ssh/ssh_host_* removed (without it every copy has the template's), a
+// network-config of the template's own removed where the instance has none, /etc/stampede/roles (one a line), and without
+// cloud-init /etc/hostname. `instance_id` is "iid-<deployment>-<image prefix>": a re-image customises again, a reboot does
+// not. Pure.
 std::vector<FileEdit> render(const Instance& instance, const std::string& instance_id, bool cloud_init,
                              const std::vector<std::string>& existing_host_keys);
 

@@ -59,7 +59,9 @@ std::vector<FileEdit> render(const Instance& instance, const std::string& instan
   out.push_back(remove("/var/lib/dbus/machine-id"));
   out.push_back(remove("/var/lib/systemd/random-seed"));
   out.push_back(remove("/var/lib/systemd/credential.secret"));
-  for (const std::string& key : existing_host_keys) out.push_back(remove("/etc/ssh/" + key));
+  // Nobody else would make new ones, and without any sshd does not start.
+  if (cloud_init)
+    for (const std::string& key : existing_host_keys) out.push_back(remove("/etc/ssh/" + key));
   if (!instance.roles.empty()) out.push_back(write("/etc/stampede/roles", roles_file(instance.roles), 0644));
   if (!cloud_init && instance.hostname) out.push_back(write("/etc/hostname", etc_hostname(*instance.hostname), 0644));
   return out;

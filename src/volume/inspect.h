@@ -36,7 +36,9 @@ struct RootFacts {
   std::string filesystem;
   std::string label;
   std::string uuid;
-  bool clean = false;  // ext4: no journal recovery needed and no recorded errors
+  // ext4 that can be edited: no journal recovery needed, no recorded errors, no feature that libext2fs does not keep
+  // consistent (quota, mmp, …), and no folder for first-boot edits that is a link to nowhere.
+  bool clean = false;
 };
 
 struct ImageFacts {
@@ -47,7 +49,7 @@ struct ImageFacts {
   std::optional<RootFacts> root;
   std::optional<std::string> architecture;  // "x86_64", "aarch64", …: from the root partition's type or an ELF file in it
   std::vector<std::string> firmware;        // of "bios", "uefi"
-  std::optional<bool> cloud_init;           // installed in the root file system
+  std::optional<bool> cloud_init;           // installed in the root file system, and reads a NoCloud seed in it
   std::map<std::string, std::string> os_release;
 };
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "src/volume/cloud_init.h"
 #include "src/volume/ext4.h"
 #include "src/volume/superblock.h"
 #include "src/volume/text.h"
@@ -14,6 +15,8 @@ namespace {
 constexpr std::string_view kOsRelease[] = {"/etc/os-release", "/usr/lib/os-release"};
 constexpr std::string_view kPrograms[] = {"/bin/sh", "/usr/bin/env", "/sbin/init", "/usr/bin/true",
                                           "/usr/lib/systemd/systemd"};
+constexpr std::string_view kEdited[] = {"/etc",     "/etc/ssh",       "/etc/stampede",       "/var",
+                                        "/var/lib", "/var/lib/cloud", "/var/lib/cloud/seed", "/var/lib/cloud/seed/nocloud"};
 constexpr std::string_view kElf = "\177ELF";
 constexpr std::string_view kRootLabels[] = {"root", "rootfs", "cloudimg-rootfs"};
 
@@ -40,6 +43,15 @@ bool holds_os_release(BlockAccess& blocks, const PartitionFacts& partition) {
   if (!is_ext(partition.filesystem)) return false;
   const auto files = Ext4::look(blocks, partition.offset);
   return files && std::ranges::any_of(kOsRelease, [&](std::string_view path) { return files->exists(path); });
+}
+
+// No folder for first-boot edits is a link to nowhere: that would be found when the disk is half written.
+bool has_sound_folders(BlockAccess& blocks, Offset offset) {
+  const auto files = Ext4::look(blocks, offset);
+  return files && std::ranges::none_of(kEdited, [&](std::string_view path) {
+           const auto kind = files->kind(path);
+           return kind && *kind != Ext4::Kind::none && !files->exists(path);
+         });
 }
 
 // The only one that a rule picks; none if it picks several.
@@ -114,7 +126,7 @@ std::optional<RootFacts> find_root(BlockAccess& blocks, const ImageFacts& facts)
   RootFacts out = root_of(*found);
   if (is_ext(out.filesystem)) {
     const auto super = read_superblock(blocks, out.offset);
-    out.clean = super && super->unclean().empty();
+    out.clean = super && super->unclean().empty() && super->not_editable().empty() && has_sound_folders(blocks, out.offset);
   }
   return out;
 }
@@ -127,7 +139,7 @@ void look_into_root(BlockAccess& blocks, ImageFacts& facts) {
   const auto files = Ext4::look(blocks, facts.root->offset);
   if (!files) return;
   if (!facts.architecture) facts.architecture = architecture_in(*files);
-  facts.cloud_init = files->exists("/usr/bin/cloud-init") || files->exists("/etc/cloud/cloud.cfg");
+  facts.cloud_init = cloud_init_reads_seed(*files);
   for (const std::string_view path : kOsRelease) {
     const auto text = files->read(path, 64_KiB);
     if (!text) continue;

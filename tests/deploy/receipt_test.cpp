@@ -35,6 +35,22 @@ TEST(Receipt, ComesBackAsItWas) {
   EXPECT_EQ(back->stages[1].name, "plan");
 }
 
+TEST(Receipt, AlwaysFitsAndIsPrintable) {
+  Receipt receipt = sample();
+  receipt.changed_files.assign(5000, "/etc/ssh/ssh_host_" + std::string(1000, '"'));
+  receipt.bad_peers.assign(5000, std::string(1000, '\\'));
+  receipt.error = "\033[31m\xff" + std::string(1 << 20, '"');
+  receipt.disk.serial = "a\nb";
+  const Bytes bytes = encode(receipt);
+  EXPECT_LT(bytes.size(), kMaxReceipt.bytes);
+  const auto back = decode_receipt(bytes);
+  ASSERT_TRUE(back) << back.error().message;
+  EXPECT_EQ(back->disk.serial, "a?b");
+  EXPECT_TRUE(back->error.starts_with("?[31m?\""));
+  EXPECT_EQ(back->changed_files.size(), 101U);
+  EXPECT_EQ(back->changed_files.back(), "and 4900 more");
+}
+
 TEST(Receipt, RefusesWhatIsNone) {
   EXPECT_FALSE(decode_receipt(as_bytes("")));
   EXPECT_FALSE(decode_receipt(as_bytes("[]")));

@@ -131,6 +131,17 @@ TEST_F(Compare, WorksWhileAllSlabsAreTaken) {
   EXPECT_EQ(compare(expected), std::vector<bool>(expected.size(), true));
 }
 
+TEST_F(Compare, EndsWhereProgressSaysSo) {
+  put(path(), random_bytes(random_, 8 * kMiB));
+  open(8_MiB);
+  std::vector<Expected> expected;
+  for (std::uint64_t at = 0; at < 8 * kMiB; at += 65536) expected.push_back({{at}, 64_KiB, chunker::ChunkId{}});
+  const auto compared = target_->compare(expected, [](Size) { return false; });
+  ASSERT_FALSE(compared);
+  EXPECT_EQ(compared.error().code, Code::interrupted);
+  EXPECT_EQ(target_->free_slabs(), 4U);
+}
+
 TEST_F(Compare, ProgressGrowsToTheWhole) {
   put(path(), random_bytes(random_, 8 * kMiB));
   open(8_MiB);
@@ -142,6 +153,7 @@ TEST_F(Compare, ProgressGrowsToTheWhole) {
     EXPECT_GE(done, last);
     EXPECT_EQ(std::this_thread::get_id(), thread);
     last = done;
+    return true;
   });
   ASSERT_TRUE(compared);
   EXPECT_EQ(*compared, std::vector<bool>(expected.size(), false));

@@ -97,7 +97,12 @@ class DeviceGuard : public ::testing::Test {
   Result<GuardedDisk> open(Needs needs = {.size = kDisk}) const {
     return open_guarded({Selector::Kind::dev, device_->path()}, needs, *list_disks());
   }
-  Verdict verdict() const { return verdict_on(*describe(device_->path())); }
+  Verdict verdict() const { return verdict_on(described()); }
+  Disk described() const {
+    Disk disk = *describe(device_->path());
+    look_into(disk);
+    return disk;
+  }
   void put_gpt() const {
     Bytes bytes(kDisk.bytes);
     write_gpt(bytes, kDisk, 512, {std::byte{0xab}, {{{1 << 20}, 4_MiB}}});
@@ -209,7 +214,7 @@ TEST_F(DeviceGuard, ForeignContentIsRefusedUnlessNamed) {
   EXPECT_NE(message_of(open()).find("--overwrite abababab-abab"), std::string::npos) << message_of(open());
   EXPECT_EQ(verdict().code, Code::foreign_content);
   EXPECT_EQ(code_of(open({.size = kDisk, .overwrite = "/dev/null"})), Code::foreign_content);
-  const std::string guid = describe(device_->path())->guid;
+  const std::string guid = described().guid;
   EXPECT_EQ(guid.substr(0, 9), "abababab-");
   for (const std::string& name : {guid, device_->path(), "dev:" + device_->path()})
     EXPECT_TRUE(open({.size = kDisk, .overwrite = name})) << name;

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "src/disk/in_progress.h"
+#include "src/disk/same_medium.h"
 #include "src/disk/sysfs.h"
 #include "tests/disk/sample_image.h"
 #include "tests/disk/scratch.h"
@@ -54,7 +55,10 @@ class Machine {
     const auto disks = list_disks(paths_);
     EXPECT_TRUE(disks);
     EXPECT_EQ(disks->size(), 1U);
-    return disks->at(0);
+    Disk disk = disks->at(0);
+    EXPECT_EQ(disk.content, "");  // not looked at unasked
+    look_into(disk);
+    return disk;
   }
 
  private:
@@ -204,6 +208,61 @@ TEST(Inventory, ContentIsLookedAt) {
   std::ranges::copy(encode(sample_record(5_MiB)), head.begin() + 4096);
   put(machine.paths().dev / "sda", head);
   EXPECT_EQ(machine.only().content, "unknown data");
+}
+
+TEST(Inventory, WhatADeviceSaysOfItselfIsMadePrintable) {
+  Machine machine;
+  const fs::path folder = machine.disk("sda", "8:0", 8192);
+  Machine::text(folder / "device/model", "Disk\033[31m \xff\n");
+  Machine::text(folder / "device/serial", "S\a1\n");
+  EXPECT_EQ(machine.only().model, "Disk?[31m ?");
+  EXPECT_EQ(machine.only().serial, "S?1");
+}
+
+class OneName : public ::testing::Test {
+ protected:
+  Code code_of(const std::string& path) {
+    const auto disks = list_disks(machine_.paths());
+    const auto disk = std::ranges::find(*disks, (machine_.paths().dev / path).string(), &Disk::path);
+    const auto result = check_one_name(*disk, *disks, machine_.paths());
+    return result ? Code::internal : result.error().code;
+  }
+  Machine machine_;
+};
+
+TEST_F(OneName, TwoPathsToOneDiskAreRefused) {
+  for (const std::string name : {"sda", "sdb", "sdc", "sdd"}) {
+    const fs::path folder = machine_.disk(name, "8:" + name, 8192);
+    Machine::text(folder / "device/model", "Disk");
+    Machine::text(folder / "device/serial", name == "sdd" ? "S2" : "S1");
+    if (name != "sdc") Machine::text(folder / "device/wwid", name == "sda" ? "naa.5000" : "0x5001");
+  }
+  EXPECT_EQ(code_of("sda"), Code::several_match);  // with sdc, which tells no WWN
+  EXPECT_EQ(code_of("sdb"), Code::several_match);
+  EXPECT_EQ(code_of("sdd"), Code::several_match);
+  Machine::text(machine_.paths().sys / "block/sdc/device/wwid", "naa.5003");
+  EXPECT_EQ(code_of("sda"), Code::internal);  // one serial for several LUNs
+  EXPECT_EQ(code_of("sdd"), Code::several_match);
+}
+
+TEST_F(OneName, LoopDevicesUponOneMediumAreRefused) {
+  const auto loop = [&](const std::string& name, const std::string& backing) {
+    Machine::text(machine_.disk(name, "7:" + name, 8192) / "loop/backing_file", backing + "\n");
+  };
+  machine_.disk("sda", "8:0", 8192);
+  machine_.partition("sda", "sda1", "8:1");
+  loop("loop0", "/images/a");
+  loop("loop1", "/images/b");
+  EXPECT_EQ(code_of("sda"), Code::internal);
+  EXPECT_EQ(code_of("loop0"), Code::internal);
+  loop("loop2", "/images/a");
+  EXPECT_EQ(code_of("loop0"), Code::in_use);
+  EXPECT_EQ(code_of("loop1"), Code::internal);
+  loop("loop3", "/dev/sda1");
+  EXPECT_EQ(code_of("sda"), Code::in_use);
+  EXPECT_EQ(code_of("loop3"), Code::internal);
+  machine_.mount("8:1", "/dev/sda1", "/srv");
+  EXPECT_EQ(code_of("loop3"), Code::in_use);
 }
 
 TEST(Inventory, DescribesAPartitionByAnyName) {

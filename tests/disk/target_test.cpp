@@ -35,7 +35,7 @@ Bytes saved_of(ByteView disk, Size image) {
 Bytes held_back(Bytes deployed, Size image) {
   for (const Range& range : commit_ranges({deployed.size()}, image))
     std::fill_n(deployed.begin() + static_cast<long>(range.at.bytes), range.length.bytes, std::byte{0});
-  if (deployed.size() >= 8192) std::ranges::copy(encode(sample_record({deployed.size()})), deployed.begin() + 4096);
+  if (deployed.size() >= 8192) std::ranges::copy(encode_mark(sample_record({deployed.size()})), deployed.begin());
   return deployed;
 }
 
@@ -116,6 +116,26 @@ TEST(Target, LoopDeviceHoldsTheImage) {
   }
 }
 
+TEST(Target, ZerosOnALoopDeviceTakeNoSpaceInItsFile) {
+  SeededRandom random(6);
+  const ScratchFolder folder;
+  const auto path = folder.path() / "disk";
+  put(path, random_bytes(random, 8 * kMiB));
+  const auto device = LoopDevice::make(path, 8_MiB);
+  NEED_LOOP(device);
+  auto target = Target::open(guarded_device(device->path(), 8_MiB), 8_MiB, {.slabs = 1, .depth = 1});
+  ASSERT_TRUE(target) << target.error().message;
+  ASSERT_TRUE((*target)->begin(sample_record(8_MiB)));
+  Waiter waiter;
+  (*target)->zero({2 * kMiB}, 5_MiB, waiter.expect_one());
+  ASSERT_TRUE(waiter.wait());
+  ASSERT_TRUE((*target)->flush());
+  const Bytes disk = content_of(path);
+  EXPECT_TRUE(all_zero(ByteView(disk).subspan(2 * kMiB, 5 * kMiB)));
+  EXPECT_FALSE(all_zero(ByteView(disk).subspan(kMiB, kMiB)));
+  EXPECT_LE(std::stoull(run("stat -c %b " + path.string()).output) * 512, 3 * kMiB + 64 * 1024);
+}
+
 class Opened : public ::testing::Test {
  protected:
   void open(Size size, TargetOptions options = {.slabs = 4, .depth = 4}) {
@@ -147,6 +167,34 @@ TEST_F(Opened, NothingIsWrittenBeforeBegin) {
   EXPECT_EQ(place(Bytes(4096), {{2 * kMiB}}).error().code, Code::internal);
   EXPECT_FALSE(target_->blocks().write({}, Bytes(1)));
   EXPECT_FALSE(target_->commit());
+}
+
+TEST_F(Opened, WhatTheCommitRegionHeldIsSavedFirst) {
+  put(folder_.path() / "disk", random_bytes(random_, 4 * kMiB));
+  const Bytes before = content_of(folder_.path() / "disk");
+  std::vector<Patch> saved;
+  open(4_MiB, {.slabs = 4, .depth = 4, .save = [&](const std::vector<Patch>& region) {
+                 EXPECT_TRUE(same(content_of(path_), before));
+                 saved = region;
+                 return Result<>{};
+               }});
+  ASSERT_TRUE(target_->begin(sample_record(4_MiB)));
+  ASSERT_EQ(saved.size(), 2U);
+  for (const Patch& patch : saved)
+    EXPECT_TRUE(same(patch.bytes, ByteView(before).subspan(patch.at.bytes, patch.bytes.size())));
+}
+
+TEST_F(Opened, ZerosAreNotSaved) {
+  open(4_MiB, {.slabs = 4, .depth = 4, .save = [](const auto&) { return fail(Code::no_space, "full"); }});
+  EXPECT_TRUE(target_->begin(sample_record(4_MiB)));
+}
+
+TEST_F(Opened, WithoutASavedRegionNothingIsWritten) {
+  put(folder_.path() / "disk", random_bytes(random_, 4 * kMiB));
+  const Bytes before = content_of(folder_.path() / "disk");
+  open(4_MiB, {.slabs = 4, .depth = 4, .save = [](const auto&) { return fail(Code::no_space, "full"); }});
+  EXPECT_EQ(target_->begin(sample_record(4_MiB)).error().code, Code::no_space);
+  EXPECT_TRUE(same(content_of(path_), before));
 }
 
 TEST_F(Opened, PlacementBeyondTheEndIsAnError) {

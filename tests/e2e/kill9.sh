@@ -112,21 +112,21 @@ resumes_after_kills() {
   same_bytes "$LAB/disk.img" "$new"
 }
 
-# Killed in its last step: the record says "interrupted", and all else is there already.
+# Killed in its last step: the mark says "interrupted", and all else is there already.
 killed_in_commit() {
   need stampede loop namespaces
   deploy_over
   wait_for 20 "the middle of the deployment" in_the_middle
   killed "$STARTED"
-  dd if="$LAB/disk.img" of="$LAB/record" bs=4096 skip=1 count=1 status=none
+  dd if="$LAB/disk.img" of="$LAB/mark" bs=4096 count=1 status=none
   start_deploy 1 target new:1 "$LAB/token" "dev:$disk"
   await "$STARTED" target || no "$(tail -n 1 "$LAB/target.log")"
-  { head -c 4096 /dev/zero; cat "$LAB/record"; } | dd of="$disk" bs=4096 count=2 conv=notrunc oflag=direct iflag=fullblock status=none
+  dd if="$LAB/mark" of="$disk" bs=4096 count=1 conv=notrunc oflag=direct status=none
   start_deploy 1 target new:1 "$LAB/token" "dev:$disk"
   await "$STARTED" target || no "$(tail -n 1 "$LAB/target.log")"
   same_bytes "$LAB/disk.img" "$new"
 }
-in_the_middle() { [ "$(dd if="$LAB/disk.img" bs=4096 skip=1 count=1 status=none | head -c 8)" = STMPPROG ]; }
+in_the_middle() { [ "$(head -c 8 "$LAB/disk.img")" = STMPMARK ]; }
 
 if ! have_stampede >/dev/null; then say "nothing is built"; else prepare; fi
 run_case "firmware boots the old and the new image" 200 firmware_tells_apart

@@ -59,6 +59,8 @@ TEST(Render, WithoutCloudInitAndWithoutMembers) {
   const auto bare = render({}, "i", false, {});
   EXPECT_EQ(find(bare, "/etc/hostname"), nullptr);
   EXPECT_EQ(find(bare, "/etc/stampede/roles"), nullptr);
+  // Without cloud-init nobody would make new host keys.
+  EXPECT_EQ(find(render(Instance{}, "i", false, {"ssh_host_rsa_key"}), "/etc/ssh/ssh_host_rsa_key"), nullptr);
   EXPECT_EQ(find(bare, "/var/lib/cloud/seed/nocloud/network-config")->kind, FileEdit::Kind::remove);
   EXPECT_EQ(find(bare, "/var/lib/cloud/seed/nocloud/meta-data")->content, "instance-id: \"i\"\n");
   EXPECT_EQ(find(bare, "/var/lib/cloud/seed/nocloud/user-data")->content, "#cloud-config\n{}\n");

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "src/base/seams.h"
+#include "src/volume/cloud_init.h"
 #include "src/volume/text.h"
 #include "tests/volume/images.h"
 
@@ -105,6 +106,25 @@ TEST_F(Inspect, UncleanRootIsToldAndStillLookedInto) {
   ASSERT_TRUE(got.root);
   EXPECT_FALSE(got.root->clean);
   EXPECT_EQ(got.os_release.at("ID"), "debian");
+}
+
+TEST_F(Inspect, RootThatCannotBeEditedIsNotClean) {
+  make_gpt_disk();
+  sh(fmt::format("debugfs -w -R 'feature quota' '{}?offset={}'", disk_.string(), 16384 * 512));
+  EXPECT_FALSE(facts().root->clean);
+  std::filesystem::remove(disk_);
+  make_gpt_disk();
+  sh(fmt::format("debugfs -w -R 'symlink /var/lib/cloud /nowhere' '{}?offset={}'", disk_.string(), 16384 * 512));
+  EXPECT_FALSE(facts().root->clean);
+}
+
+TEST(CloudInit, KnowsWhatKeepsItFromASeed) {
+  EXPECT_FALSE(names_nocloud("users: []\n# datasource_list: [NoCloud]\n"));
+  EXPECT_EQ(names_nocloud("datasource_list: [ NoCloud, None ]\n"), true);
+  EXPECT_EQ(names_nocloud("datasource_list: [ Ec2 ]\n# NoCloud\nx: NoCloud\n"), false);
+  EXPECT_EQ(names_nocloud("datasource_list:\n- Ec2\n- NoCloud\nx: y\n"), true);
+  EXPECT_FALSE(mounts_over_seed("# /dev/sda2 /var ext4\nUUID=1 / ext4 defaults 0 1\n/dev/sda3 /var/log ext4\n"));
+  EXPECT_TRUE(mounts_over_seed("UUID=1 / ext4 defaults 0 1\n\tLABEL=var\t/var/ ext4\n"));
 }
 
 TEST_F(Inspect, Gpt4096) {

@@ -31,9 +31,10 @@ json::object to_json(const disk::Disk& disk, const disk::Verdict& verdict) {
 }
 
 Result<> show(bool as_json) {
-  STAMPEDE_TRY(const auto disks, disk::list_disks());
+  STAMPEDE_TRY(auto disks, disk::list_disks());
   json::array all;
-  for (const auto& disk : disks) {
+  for (auto& disk : disks) {
+    disk::look_into(disk);
     const auto verdict = disk::verdict_on(disk);
     if (as_json) {
       all.push_back(to_json(disk, verdict));

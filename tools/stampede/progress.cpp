@@ -22,7 +22,7 @@ std::string clock_text(double seconds) {
 }
 }  // namespace
 
-ProgressLine::ProgressLine(bool enabled) : enabled_(enabled && ::isatty(STDERR_FILENO) == 1), start_(system_clock().now()) {}
+ProgressLine::ProgressLine(bool enabled) : enabled_(enabled && ::isatty(STDERR_FILENO) == 1) {}
 
 void ProgressLine::finish() {
   if (std::exchange(drawn_, false)) std::fputs("\r\033[K", stderr);
@@ -34,16 +34,25 @@ void ProgressLine::show(std::string_view what, std::uint64_t done, std::uint64_t
   if (!enabled_ || (drawn_ && now - last_ < std::chrono::milliseconds(100))) return;
   last_ = now;
   drawn_ = true;
-  const double elapsed = std::max(0.001, seconds_of(now - start_));
-  const double rate = static_cast<double>(done) / elapsed;
+  const double speed = rate(what, done, now);
   std::string text = fmt::format("\r{:<10} {} of {}", what, human_size(done), human_size(total));
   if (total > 0) text += fmt::format("  {:3.0f}%", 100.0 * static_cast<double>(done) / static_cast<double>(total));
-  text += fmt::format("  {}/s", human_size(static_cast<std::uint64_t>(rate)));
-  if (done > 0 && done < total) text += fmt::format("  {} left", clock_text(static_cast<double>(total - done) / rate));
+  text += fmt::format("  {}/s", human_size(static_cast<std::uint64_t>(speed)));
+  if (speed > 0 && done < total) text += fmt::format("  {} left", clock_text(static_cast<double>(total - done) / speed));
   if (!extra.empty()) text += fmt::format("  {}", extra);
   text += "\033[K";
   std::fputs(text.c_str(), stderr);
   std::fflush(stderr);
+}
+
+// Bytes a second, over the last five seconds of one job.
+double ProgressLine::rate(std::string_view what, std::uint64_t done, Instant now) {
+  if (what != what_ || (!seen_.empty() && done < seen_.back().second)) seen_.clear();
+  what_ = what;
+  seen_.emplace_back(now, done);
+  while (now - seen_.front().first > std::chrono::seconds(5) && seen_.size() > 2) seen_.pop_front();
+  const auto& [then, before] = seen_.front();
+  return static_cast<double>(done - before) / std::max(0.001, seconds_of(now - then));
 }
 
 DeployProgress::DeployProgress(ProgressMode mode) : mode_(mode), line_(mode == ProgressMode::automatic) {}
@@ -69,8 +78,10 @@ void DeployProgress::update(const deploy::Progress& progress) {
 
 void DeployProgress::print_event(const deploy::Progress& progress) const {
   const auto& bytes = progress.bytes;
-  const std::uint64_t done = progress.stage == "read-back" ? progress.read_back : bytes.verified - bytes.local;
-  const std::uint64_t all = progress.stage == "read-back" ? bytes.total : bytes.total - bytes.local;
+  const bool reading = progress.stage == "read-back";
+  const std::uint64_t local = std::min(bytes.local, bytes.verified);  // `verified` is counted later
+  const std::uint64_t done = reading ? progress.read_back : bytes.verified - local;
+  const std::uint64_t all = reading ? bytes.total : bytes.total - std::min(bytes.total, bytes.local);
   const double elapsed = progress.seconds - stage_start_;
   const double rate = elapsed > 0 ? static_cast<double>(done) / elapsed : 0;
   json::value eta = nullptr;

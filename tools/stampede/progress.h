@@ -1,7 +1,9 @@
 // Progress for people (one line that is drawn again, on a terminal only) and for programs (JSON lines on stdout).
 #pragma once
 
+#include <deque>
 #include <string>
+#include <utility>
 
 #include "src/base/seams.h"
 #include "src/deploy/deployment.h"
@@ -23,10 +25,12 @@ class ProgressLine {
   void show(std::string_view what, std::uint64_t done, std::uint64_t total, std::string_view extra = {});
 
  private:
+  double rate(std::string_view what, std::uint64_t done, Instant now);
   bool enabled_;
   bool drawn_ = false;
   Instant last_;
-  Instant start_;
+  std::string what_;
+  std::deque<std::pair<Instant, std::uint64_t>> seen_;  // of the last seconds, oldest first
 };
 
 // The events of `deploy --progress json`, a line each on stdout:
