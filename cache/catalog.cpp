@@ -16,8 +16,9 @@ class SqliteCatalog final : public Catalog {
   Result<> upgrade(const std::filesystem::path& file);
 
   Result<bool> add_tag(const chunker::TagRecord& decoded, const SignedTagRecord& record) override;
-  Result<std::optional<SignedTagRecord>> find_tag(const chunker::ImageName& name) override;
-  Result<std::vector<SignedTagRecord>> list_tags() override;
+  Result<std::optional<TagRow>> find_tag(const chunker::ImageName& name) override;
+  Result<std::vector<TagRow>> list_tags() override;
+  Result<std::vector<TagRow>> tag_history(const chunker::ImageName& name) override;
   Result<> add_token(const Hash32& secret_hash, UnixTime expires, std::uint32_t uses) override;
   Result<> redeem(const Hash32& secret_hash, const KeyBytes& key) override;
   Result<bool> is_enrolled(const KeyBytes& key) override;
@@ -25,6 +26,7 @@ class SqliteCatalog final : public Catalog {
   Result<std::int64_t> add_receipt(const ReceiptRow& row) override;
   Result<std::vector<ReceiptRow>> list_receipts() override;
   Result<std::optional<ReceiptRow>> find_receipt(std::int64_t number) override;
+  Result<std::vector<std::string>> check() override;
   Result<> audit(std::string_view actor, std::string_view action, std::string_view subject) override;
 
  private:
@@ -51,12 +53,24 @@ Result<> SqliteCatalog::upgrade(const std::filesystem::path& file) {
   return transaction.commit();
 }
 
-Result<SignedTagRecord> read_tag(const Query& query) {
-  SignedTagRecord record;
-  record.record = query.blob(0);
-  STAMPEDE_TRY(record.signer, query.array<32>(1));
-  STAMPEDE_TRY(record.signature, query.array<64>(2));
-  return record;
+Result<TagRow> read_tag(const Query& query) {
+  TagRow row;
+  row.record = query.blob(0);
+  STAMPEDE_TRY(row.signer, query.array<32>(1));
+  STAMPEDE_TRY(row.signature, query.array<64>(2));
+  row.name = {query.text(3), query.text(4)};
+  STAMPEDE_TRY(row.image.digest, query.array<32>(5));
+  return row;
+}
+
+Result<std::vector<TagRow>> read_tags(Query& query) {
+  std::vector<TagRow> all;
+  while (true) {
+    STAMPEDE_TRY(const bool more, query.next());
+    if (!more) return all;
+    STAMPEDE_TRY(TagRow row, read_tag(query));
+    all.push_back(std::move(row));
+  }
 }
 
 Result<bool> SqliteCatalog::add_tag(const chunker::TagRecord& decoded, const SignedTagRecord& record) {
@@ -65,45 +79,55 @@ Result<bool> SqliteCatalog::add_tag(const chunker::TagRecord& decoded, const Sig
                 chunker::kMaxTagRecord.bytes);
   const std::lock_guard lock(mutex_);
   STAMPEDE_TRY(Transaction transaction, Transaction::begin(database_));
+  std::int64_t number = 1;
   {
-    STAMPEDE_TRY(Query query, database_.query("SELECT image FROM tags WHERE name = ?1 AND tag = ?2", decoded.name.name,
-                                              decoded.name.tag));
+    STAMPEDE_TRY(Query query, database_.query("SELECT image, signer, number FROM tags WHERE name = ?1 AND tag = ?2 "
+                                              "ORDER BY number DESC LIMIT 1",
+                                              decoded.name.name, decoded.name.tag));
     STAMPEDE_TRY(const bool taken, query.next());
     if (taken) {
       STAMPEDE_TRY(const chunker::Sha256 image, query.array<32>(0));
-      if (image == decoded.image.digest) return false;
-      return fail(Code::tag_taken, "{} is already image {}; choose another tag", decoded.name.text(), to_hex(image));
+      STAMPEDE_TRY(const auto signer, query.array<32>(1));
+      if (image != decoded.image.digest)
+        return fail(Code::tag_taken, "{} is already image {}; choose another tag", decoded.name.text(), to_hex(image));
+      if (signer == record.signer) return false;
+      number = query.integer(2) + 1;
     }
   }
   const ByteView parent = decoded.parent ? ByteView(decoded.parent->digest) : ByteView{};
   STAMPEDE_CHECK(
-      database_.run("INSERT INTO tags (name, tag, image, parent, record, signer, signature, added) "
-                    "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+      database_.run("INSERT INTO tags (name, tag, image, parent, record, signer, signature, added, number) "
+                    "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
                     decoded.name.name, decoded.name.tag, decoded.image.digest, parent, record.record, record.signer,
-                    record.signature, clock_.unix_time()));
+                    record.signature, clock_.unix_time(), number));
   STAMPEDE_CHECK(transaction.commit());
   return true;
 }
 
-Result<std::optional<SignedTagRecord>> SqliteCatalog::find_tag(const chunker::ImageName& name) {
+Result<std::optional<TagRow>> SqliteCatalog::find_tag(const chunker::ImageName& name) {
   const std::lock_guard lock(mutex_);
-  STAMPEDE_TRY(Query query, database_.query("SELECT record, signer, signature FROM tags WHERE name = ?1 AND tag = ?2",
+  STAMPEDE_TRY(Query query, database_.query("SELECT record, signer, signature, name, tag, image FROM tags "
+                                            "WHERE name = ?1 AND tag = ?2 ORDER BY number DESC LIMIT 1",
                                             name.name, name.tag));
   STAMPEDE_TRY(const bool found, query.next());
   if (!found) return std::nullopt;
   return read_tag(query);
 }
 
-Result<std::vector<SignedTagRecord>> SqliteCatalog::list_tags() {
+Result<std::vector<TagRow>> SqliteCatalog::list_tags() {
   const std::lock_guard lock(mutex_);
-  STAMPEDE_TRY(Query query, database_.query("SELECT record, signer, signature FROM tags ORDER BY name, tag"));
-  std::vector<SignedTagRecord> all;
-  while (true) {
-    STAMPEDE_TRY(const bool more, query.next());
-    if (!more) return all;
-    STAMPEDE_TRY(SignedTagRecord record, read_tag(query));
-    all.push_back(std::move(record));
-  }
+  // Of each group the columns are those of the row with the highest number (SQLite, "bare columns in an aggregate query").
+  STAMPEDE_TRY(Query query, database_.query("SELECT record, signer, signature, name, tag, image, max(number) FROM tags "
+                                            "GROUP BY name, tag ORDER BY name, tag"));
+  return read_tags(query);
+}
+
+Result<std::vector<TagRow>> SqliteCatalog::tag_history(const chunker::ImageName& name) {
+  const std::lock_guard lock(mutex_);
+  STAMPEDE_TRY(Query query, database_.query("SELECT record, signer, signature, name, tag, image FROM tags "
+                                            "WHERE name = ?1 AND tag = ?2 ORDER BY number",
+                                            name.name, name.tag));
+  return read_tags(query);
 }
 
 Result<> SqliteCatalog::add_token(const Hash32& secret_hash, UnixTime expires, std::uint32_t uses) {
@@ -211,6 +235,20 @@ Result<std::optional<ReceiptRow>> SqliteCatalog::find_receipt(std::int64_t numbe
   STAMPEDE_TRY(const bool found, query.next());
   if (!found) return std::nullopt;
   return read_receipt(query);
+}
+
+Result<std::vector<std::string>> SqliteCatalog::check() {
+  const std::lock_guard lock(mutex_);
+  std::vector<std::string> problems;
+  auto query = database_.query("PRAGMA integrity_check");
+  Result<bool> more = query ? query->next() : pass(query.error());
+  for (; more && *more; more = query->next())
+    if (std::string line = query->text(0); line != "ok") problems.push_back("the catalog is damaged: " + line);
+  if (more) return problems;
+  // Some damage ends the check itself.
+  if (more.error().code != Code::store_damaged) return pass(more.error());
+  problems.push_back(more.error().message);
+  return problems;
 }
 
 Result<> SqliteCatalog::audit(std::string_view actor, std::string_view action, std::string_view subject) {

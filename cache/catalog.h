@@ -18,6 +18,12 @@ namespace stampede::cache {
 using KeyBytes = std::array<std::byte, 32>;  // an Ed25519 public key
 using Hash32 = std::array<std::byte, 32>;
 
+// A signed record and the row that it stands in. Nothing but the record's signature proves that the two belong together.
+struct TagRow : chunker::SignedTagRecord {
+  chunker::ImageName name;
+  chunker::ImageId image;
+};
+
 struct NodeRow {
   KeyBytes key{};
   UnixTime enrolled = 0;
@@ -37,11 +43,14 @@ class Catalog {
   static Result<std::unique_ptr<Catalog>> open(const std::filesystem::path& file, Clock& clock);
   virtual ~Catalog() = default;
 
-  // Tags. A name:tag that is another image already: tag_taken. The same image again: fine, nothing changes (true returned
-  // if a record was added).
+  // Tags. A name:tag that is another image already: tag_taken. The same image by the same signer again: fine, nothing
+  // changes. By another signer: the new record counts from now on, the old ones are kept. Returns whether a record was
+  // added.
   virtual Result<bool> add_tag(const chunker::TagRecord& decoded, const chunker::SignedTagRecord& record) = 0;
-  virtual Result<std::optional<chunker::SignedTagRecord>> find_tag(const chunker::ImageName& name) = 0;
-  virtual Result<std::vector<chunker::SignedTagRecord>> list_tags() = 0;
+  // The newest record of a name:tag; of each of them; all of one, oldest first.
+  virtual Result<std::optional<TagRow>> find_tag(const chunker::ImageName& name) = 0;
+  virtual Result<std::vector<TagRow>> list_tags() = 0;
+  virtual Result<std::vector<TagRow>> tag_history(const chunker::ImageName& name) = 0;
 
   // Join tokens. redeem() in one transaction: unknown → token_invalid, past → token_expired, no use left for a new key →
   // token_used; a key that used it before may come back at any time. The node is recorded.
@@ -54,6 +63,9 @@ class Catalog {
   virtual Result<std::int64_t> add_receipt(const ReceiptRow& row) = 0;
   virtual Result<std::vector<ReceiptRow>> list_receipts() = 0;
   virtual Result<std::optional<ReceiptRow>> find_receipt(std::int64_t number) = 0;
+
+  // What SQLite finds wrong with the file, a line each.
+  virtual Result<std::vector<std::string>> check() = 0;
 
   // Append-only: who did what, when.
   virtual Result<> audit(std::string_view actor, std::string_view action, std::string_view subject) = 0;

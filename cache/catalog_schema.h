@@ -9,7 +9,8 @@ inline constexpr const char* kCatalogSchema = R"sql(
 CREATE TABLE tags (
   name TEXT NOT NULL, tag TEXT NOT NULL, image BLOB NOT NULL, parent BLOB NOT NULL,  -- parent: empty or an image id
   record BLOB NOT NULL, signer BLOB NOT NULL, signature BLOB NOT NULL, added INTEGER NOT NULL,
-  PRIMARY KEY (name, tag)) STRICT;
+  number INTEGER NOT NULL,  -- from 1 for each name:tag; the highest counts, those before it are history
+  PRIMARY KEY (name, tag, number)) STRICT;
 CREATE TABLE tokens (
   secret_hash BLOB PRIMARY KEY, expires INTEGER NOT NULL, uses INTEGER NOT NULL) STRICT;
 CREATE TABLE nodes (

@@ -21,7 +21,7 @@ std::unexpected<Error> damaged(std::string_view name, fmt::format_string<Args...
 
 // It may be sound, but nothing can be had from it now.
 std::unexpected<Error> unreadable(std::string_view name, const Error& error) {
-  return fail(Code::store_damaged, "pack {} cannot be read: {}", name, error.message);
+  return fail(Code::read_failed, "pack {} cannot be read: {}", name, error.message);
 }
 
 // preadv(2) until all is there.
@@ -58,7 +58,8 @@ Result<std::shared_ptr<const Pack>> Pack::open(const std::filesystem::path& path
   auto opened = File::open(path, O_RDONLY);
   if (!opened) return unreadable(path.string(), opened.error());
   File file = *std::move(opened);
-  STAMPEDE_TRY(const Size size, file.size());
+  STAMPEDE_TRY(const FileStamp stamp, file.stamp());
+  const Size size{stamp.size};
   if (size.bytes < kPackHead + kTrailer) return damaged(file.name(), "it has only {} bytes", size.bytes);
   std::array<std::byte, kPackHead> head{};
   std::array<std::byte, kTrailer> trailer{};
@@ -74,7 +75,7 @@ Result<std::shared_ptr<const Pack>> Pack::open(const std::filesystem::path& path
     return damaged(file.name(), "its footer is not the one that it is named by");
   const auto footer = Footer::decode(mapping->bytes(), *at);
   if (!footer) return damaged(file.name(), "{}", footer.error().message);
-  return std::shared_ptr<const Pack>(new Pack(std::move(file), *std::move(mapping), *footer, *at));
+  return std::shared_ptr<const Pack>(new Pack(std::move(file), stamp, *std::move(mapping), *footer, *at));
 }
 
 Result<> Pack::read(std::span<const PackEntry> entries, MutableBytes out) const {

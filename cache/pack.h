@@ -88,12 +88,15 @@ Result<Offset> decode_trailer(ByteView trailer, Size size);
 // A closed pack, open for reading. Immutable and thread-safe.
 class Pack {
  public:
-  // Checks the footer against the name. Error: store_damaged, naming the file.
+  // Checks the footer against the name. Errors, naming the file: store_damaged; read_failed, where it may well be sound but
+  // cannot be opened or read now.
   static Result<std::shared_ptr<const Pack>> open(const std::filesystem::path& path);
 
   const std::string& name() const { return file_.name(); }
   const Footer& footer() const { return footer_; }
   Offset records_end() const { return records_end_; }
+  // Of the file when it was opened.
+  const FileStamp& stamp() const { return stamp_; }
 
   // Reads neighbouring records (entries[i].end() == entries[i + 1].record) with one call, their sealed bytes one after
   // another into `out`, which has just that size, and checks them. At most kMaxRun entries. Error: store_damaged.
@@ -101,9 +104,10 @@ class Pack {
   static constexpr std::size_t kMaxRun = 256;
 
  private:
-  Pack(File file, Mapping mapping, Footer footer, Offset records_end)
-      : file_(std::move(file)), mapping_(std::move(mapping)), footer_(footer), records_end_(records_end) {}
+  Pack(File file, const FileStamp& stamp, Mapping mapping, Footer footer, Offset records_end)
+      : file_(std::move(file)), stamp_(stamp), mapping_(std::move(mapping)), footer_(footer), records_end_(records_end) {}
   File file_;
+  FileStamp stamp_;
   Mapping mapping_;  // holds the footer
   Footer footer_;
   Offset records_end_;

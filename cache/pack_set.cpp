@@ -30,14 +30,19 @@ std::optional<PackSet::Place> PackSet::find(const Packs& packs, const ChunkId& i
 
 void PackSet::put(const std::filesystem::path& path) {
   auto opened = Pack::open(path);
+  const auto stamp = opened ? Result<FileStamp>((*opened)->stamp()) : stamp_of(path);
   // Between listing and opening it may have been removed: then it is not there, not damaged.
-  std::error_code ignored;
-  if (!opened && !std::filesystem::exists(path, ignored)) return;
+  if (!stamp) return;
 
   const std::unique_lock lock(mutex_);
   const std::string name = path.filename().string();
   std::erase_if(known_, [&](const Known& known) { return known.name == name; });
-  known_.push_back({name, opened ? *opened : nullptr, opened ? Error{} : opened.error()});
+  known_.push_back({name, *stamp, opened ? *opened : nullptr, opened ? Error{} : opened.error()});
+  rebuild();
+}
+
+// Of the packs that were opened; mutex_ is held.
+void PackSet::rebuild() {
   auto packs = std::make_shared<Packs>();
   for (const Known& known : known_)
     if (known.pack) packs->push_back(known.pack);
@@ -45,6 +50,8 @@ void PackSet::put(const std::filesystem::path& path) {
 }
 
 Result<> PackSet::add(const std::filesystem::path& path) {
+  // Not while somebody goes through a list of the folder in which the pack is missing still.
+  const std::lock_guard one(refreshing_);
   put(path);
   const std::shared_lock lock(mutex_);
   const auto known = std::ranges::find(known_, path.filename().string(), &Known::name);
@@ -53,20 +60,36 @@ Result<> PackSet::add(const std::filesystem::path& path) {
   return {};
 }
 
+// Whether nothing would come of opening the file again.
+bool PackSet::is_known(const std::string& name, const std::optional<FileStamp>& stamp) const {
+  const std::shared_lock lock(mutex_);
+  const auto known = std::ranges::find(known_, name, &Known::name);
+  if (known == known_.end() || !stamp || known->stamp != *stamp) return false;
+  return known->pack || known->error.code == Code::store_damaged;
+}
+
+void PackSet::keep_only(const std::vector<std::string>& names) {
+  const std::unique_lock lock(mutex_);
+  const auto gone = [&](const Known& known) { return !std::ranges::binary_search(names, known.name); };
+  if (std::erase_if(known_, gone) > 0) rebuild();
+}
+
 Result<> PackSet::refresh() {
   // One at a time, or two threads that miss would open every new pack twice.
   const std::lock_guard one(refreshing_);
-  std::vector<std::filesystem::path> fresh;
+  std::vector<std::string> names;
   std::error_code error;
   for (std::filesystem::directory_iterator it(folder_, error), end; !error && it != end; it.increment(error)) {
-    const std::string name = it->path().filename().string();
-    if (!is_pack_name(name)) continue;
-    const std::shared_lock lock(mutex_);
-    if (std::ranges::find(known_, name, &Known::name) == known_.end()) fresh.push_back(it->path());
+    std::string name = it->path().filename().string();
+    if (is_pack_name(name)) names.push_back(std::move(name));
   }
   if (error) return fail(Code::usage, "cannot list {}: {}", folder_.string(), error.message());
-  std::ranges::sort(fresh);
-  for (const std::filesystem::path& path : fresh) put(path);
+  std::ranges::sort(names);
+  keep_only(names);
+  for (const std::string& name : names) {
+    const auto stamp = stamp_of(folder_ / name);
+    if (!is_known(name, stamp ? std::optional(*stamp) : std::nullopt)) put(folder_ / name);
+  }
   return {};
 }
 
@@ -82,7 +105,7 @@ Error PackSet::missing(const ChunkId& id) const {
   const std::vector<Error> errors = damaged();
   if (errors.empty())
     return {Code::not_found, fmt::format("chunk {} is not in the store {}", to_string(id), folder_.string())};
-  return {Code::store_damaged, fmt::format("chunk {} is in no sound pack: {}", to_string(id), errors.front().message)};
+  return {errors.front().code, fmt::format("chunk {} is in no sound pack: {}", to_string(id), errors.front().message)};
 }
 
 bool PackSet::knows(const ChunkId& id) const { return find(*packs(), id, nullptr).has_value(); }
@@ -142,23 +165,32 @@ Result<chunker::SealedSpan> PackSet::gather(std::span<const chunker::SpanChunk> 
       ++i;
     } while (i < places.size() && run.size() < Pack::kMaxRun && places[i].pack == pack &&
              places[i].entry.record == run.back().end());
-    STAMPEDE_CHECK(pack->read(run, MutableBytes(span.bytes).subspan(at, size)));
+    // Singly: each chunk may have a sound copy elsewhere, or its pack may have been replaced.
+    if (!pack->read(run, MutableBytes(span.bytes).subspan(at, size))) return ChunkSource::gather(chunks);
     at += size;
   }
   return span;
 }
 
-Result<chunker::SealedChunk> PackSet::get(const ChunkId& id) {
-  for (const bool last : {false, true}) {
-    const auto held = packs();
-    if (const auto place = find(*held, id, nullptr)) {
-      chunker::SealedChunk chunk{id, place->entry.codec, place->entry.plain_size, Bytes(place->entry.sealed_size)};
-      STAMPEDE_CHECK(place->pack->read(std::span(&place->entry, 1), chunk.bytes));
-      return chunk;
-    }
-    if (!last) STAMPEDE_CHECK(refresh());
+// The first sound copy, or the error of the first that is not; not_found where there is none at all.
+Result<chunker::SealedChunk> PackSet::read_any(const ChunkId& id) const {
+  std::optional<Error> error;
+  const auto held = packs();
+  for (const auto& pack : std::views::reverse(*held)) {
+    const auto entry = pack->footer().find(id);
+    if (!entry) continue;
+    chunker::SealedChunk chunk{id, entry->codec, entry->plain_size, Bytes(entry->sealed_size)};
+    const auto read = pack->read(std::span(&*entry, 1), chunk.bytes);
+    if (read) return chunk;
+    if (!error) error = read.error();
   }
-  return pass(missing(id));
+  return pass(error ? *std::move(error) : missing(id));
+}
+
+Result<chunker::SealedChunk> PackSet::get(const ChunkId& id) {
+  if (auto chunk = read_any(id)) return chunk;
+  STAMPEDE_CHECK(refresh());
+  return read_any(id);
 }
 
 }  // namespace stampede::cache

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <shared_mutex>
 #include <vector>
 
@@ -16,14 +17,16 @@ class PackSet final : public chunker::ChunkSource {
   // Opens what is in `folder`. A damaged pack does not fail it: see damaged().
   static Result<std::shared_ptr<PackSet>> open(const std::filesystem::path& folder);
 
-  // A miss looks for new packs once. Errors: not_found; store_damaged, also where the chunk may be in a damaged pack.
+  // A miss, and a chunk that cannot be read, look for new and replaced packs once, and every copy is tried. Errors:
+  // not_found; store_damaged, read_failed, also where the chunk may be in a pack that cannot be opened.
   Result<chunker::SealedChunk> get(const chunker::ChunkId& id) override;
   Result<chunker::SealedSpan> gather(std::span<const chunker::SpanChunk> chunks) override;
   bool has(const chunker::ChunkId& id) override;
 
   // Like has(), but does not look for new packs: for those who ask for every chunk of an image.
   bool knows(const chunker::ChunkId& id) const;
-  // Takes in packs that appeared in the folder. Errors: usage.
+  // Takes in packs that appeared in the folder or were replaced, and lets go of those that were removed. What could not be
+  // opened for a reason that may pass is tried again. Errors: usage.
   Result<> refresh();
   // Takes in a pack that this process has just published.
   Result<> add(const std::filesystem::path& path);
@@ -33,7 +36,8 @@ class PackSet final : public chunker::ChunkSource {
  private:
   struct Known {
     std::string name;
-    std::shared_ptr<const Pack> pack;  // none: damaged
+    FileStamp stamp;                   // of the file that was opened, or could not be
+    std::shared_ptr<const Pack> pack;  // none: not to be had, for the error's reason
     Error error;
   };
   using Packs = std::vector<std::shared_ptr<const Pack>>;
@@ -46,6 +50,10 @@ class PackSet final : public chunker::ChunkSource {
   std::shared_ptr<const Packs> packs() const;
   static std::optional<Place> find(const Packs& packs, const chunker::ChunkId& id, const Pack* likely);
   void put(const std::filesystem::path& path);
+  bool is_known(const std::string& name, const std::optional<FileStamp>& stamp) const;
+  void rebuild();
+  void keep_only(const std::vector<std::string>& names);
+  Result<chunker::SealedChunk> read_any(const chunker::ChunkId& id) const;
   Error missing(const chunker::ChunkId& id) const;
   // Where each chunk lies; the packs stay alive with `held`.
   Result<std::vector<Place>> places(std::span<const chunker::SpanChunk> chunks, std::shared_ptr<const Packs>& held);

@@ -37,6 +37,7 @@ class FolderStore final : public Store {
   }
   const std::vector<std::string>& recovered() const override { return recovered_; }
   Result<StoreCheck> check_packs(const std::function<void(Size done, Size total)>& progress) override {
+    STAMPEDE_CHECK(packs_->refresh());  // what is asked next of the packs is about those that were checked
     return check_folder(packs_folder(), progress);
   }
 
@@ -64,8 +65,11 @@ Result<> check_version(const std::filesystem::path& folder, std::string_view tex
 
 bool holds_nothing(const std::filesystem::path& folder) {
   std::error_code error;
-  for (std::filesystem::directory_iterator it(folder, error), end; !error && it != end; it.increment(error))
-    if (it->path().filename() != "version.new") return false;  // replace_file's, of somebody who died here
+  for (std::filesystem::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
+    const std::string name = it->path().filename().string();
+    // What replace_file() leaves of somebody who died here, and what a fresh file system has.
+    if (!name.starts_with("version.new") && name != "lost+found") return false;
+  }
   return !error;
 }
 

@@ -8,9 +8,9 @@
 //   <folder>/catalog.sqlite           see catalog.h
 //
 // Locking: any number of processes read and write one store at once. A pack is published by rename, so readers see whole
-// packs; a reader that misses a chunk looks for new packs once. An .open pack whose lock is free belongs to a process that
-// died: open() recovers it (its sound records are kept and published, the torn tail is cut). Catalog writes are SQLite
-// transactions.
+// packs; a reader that misses a chunk, or cannot read it, looks once for packs that are new or were replaced. An .open pack
+// whose lock is free belongs to a process that died: open() recovers it (its sound records are kept and published, the torn
+// tail is cut). Catalog writes are SQLite transactions.
 #pragma once
 
 #include <filesystem>

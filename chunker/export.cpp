@@ -8,6 +8,7 @@
 #include "chunker/parallel.h"
 #include "chunker/seal.h"
 #include "src/base/file.h"
+#include "src/base/seams.h"
 
 namespace stampede::chunker {
 namespace {
@@ -79,7 +80,8 @@ Result<> write_all(const Manifest& manifest, ChunkSource& source, const File& fi
   const std::vector<Stretch> stretches = plan(manifest);
   std::atomic<std::uint64_t> reached = 0;  // the offset of the stretch begun last: within a few of being done
   const auto job = [&]() -> Job {
-    return [&, writer = std::make_unique<Writer>(manifest, source, file)](std::size_t i) {
+    return [&, writer = std::make_unique<Writer>(manifest, source, file)](std::size_t i) -> Result<> {
+      if (options.interrupted && options.interrupted()) return fail(Code::interrupted, "interrupted by a signal");
       reached = stretches[i].offset.bytes;
       return writer->write(stretches[i]);
     };
@@ -89,6 +91,7 @@ Result<> write_all(const Manifest& manifest, ChunkSource& source, const File& fi
   };
   STAMPEDE_CHECK(run_parallel(options.threads, stretches.size(), job, tick));
   STAMPEDE_CHECK(file.sync());
+  if (options.interrupted && options.interrupted()) return fail(Code::interrupted, "interrupted by a signal");
   if (options.progress) options.progress({manifest.root.disk_size.bytes}, manifest.root.disk_size);
   return {};
 }
@@ -97,11 +100,17 @@ Result<> write_all(const Manifest& manifest, ChunkSource& source, const File& fi
 
 Result<> export_image(const Manifest& manifest, ChunkSource& source, const std::filesystem::path& output,
                       const ExportOptions& options) {
-  STAMPEDE_TRY(const File file, File::open(output, O_RDWR | O_CREAT | O_EXCL));
-  auto written = write_all(manifest, source, file, options);
-  if (written) written = sync_folder(output.has_parent_path() ? output.parent_path() : ".");
+  if (std::error_code ignored; std::filesystem::exists(std::filesystem::symlink_status(output, ignored)))
+    return fail(Code::usage, "{} exists; name a new file", output.string());
+  // Who sees the name sees the whole image, even if this process dies.
+  std::filesystem::path unfinished = output;
+  unfinished += fmt::format(".{:016x}.part", system_random().number());
+  auto file = File::open(unfinished, O_RDWR | O_CREAT | O_EXCL);
+  if (!file) return pass(file.error(), fmt::format("exporting to {}", output.string()));
+  auto written = write_all(manifest, source, *file, options);
+  if (written) written = rename_to_new(unfinished, output);
   if (!written) {
-    ::unlink(output.c_str());
+    ::unlink(unfinished.c_str());
     return pass(written.error(), fmt::format("exporting to {}", output.string()));
   }
   return {};

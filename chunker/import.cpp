@@ -29,6 +29,17 @@ void work(ImportLine& line, ChunkSink& sink, int level) {
   }
 }
 
+// The root with its table, encoded. What nobody could read back must not be stored.
+Result<Bytes> readable_root(Root& root, const TableFacts& table) {
+  root.sector_size = table.sector_size;
+  root.table = table.kind;
+  root.partitions = table.partitions;
+  Bytes bytes = encode(root);
+  if (const auto decoded = decode_root(bytes); !decoded)
+    return fail(Code::usage, "the image's partition table cannot be described: {}", decoded.error().message);
+  return bytes;
+}
+
 // Puts what comes off the line into the sink and the manifest, in disk order.
 class Collector {
  public:
@@ -60,12 +71,7 @@ class Collector {
 
   Result<> finish(const TableFacts& table) {
     STAMPEDE_TRY(report.root, builder_.finish());
-    report.root.table = table.kind;
-    report.root.partitions = table.partitions;
-    const Bytes bytes = encode(report.root);
-    // What nobody could read back must not be stored.
-    if (const auto decoded = decode_root(bytes); !decoded)
-      return fail(Code::usage, "the image's partition table cannot be described: {}", decoded.error().message);
+    STAMPEDE_TRY(const Bytes bytes, readable_root(report.root, table));
     STAMPEDE_TRY(const ChunkId id, put_object(bytes));
     report.image = {id.digest};
     return {};
@@ -87,9 +93,11 @@ class Collector {
 };
 
 // The collector's part of the line, on the calling thread.
-Result<> collect(ImportLine& line, Collector& collector, const std::function<void(Offset)>& progress) {
+Result<> collect(ImportLine& line, Collector& collector, const std::function<bool()>& interrupted,
+                 const std::function<void(Offset)>& progress) {
   Instant last = system_clock().now();
   while (true) {
+    if (interrupted && interrupted()) return fail(Code::interrupted, "interrupted by a signal");
     STAMPEDE_TRY(auto batch, line.collect());
     if (!batch) return {};
     for (ImportItem& item : batch->items) STAMPEDE_CHECK(collector.take(item));
@@ -101,6 +109,14 @@ Result<> collect(ImportLine& line, Collector& collector, const std::function<voi
   }
 }
 
+// Blocks that were read before and after a change are no disk that ever was. A device's times do not tell.
+Result<> check_unchanged(const File& file, const FileStamp& before) {
+  STAMPEDE_TRY(const FileStamp now, file.stamp());
+  if (before.regular && now != before)
+    return fail(Code::read_failed, "{} changed while it was read; import it when nobody writes it", file.name());
+  return {};
+}
+
 }  // namespace
 
 Result<ImportReport> import_image(const std::filesystem::path& path, const TableFacts& table, ChunkSink& sink,
@@ -108,7 +124,10 @@ Result<ImportReport> import_image(const std::filesystem::path& path, const Table
   STAMPEDE_TRY(const File file, File::open(path, O_RDONLY));
   if (std::error_code error; std::filesystem::is_directory(path, error))
     return fail(Code::usage, "{} is a folder, not a disk image", path.string());
+  Root empty;
+  STAMPEDE_CHECK(readable_root(empty, table));
   STAMPEDE_TRY(const Size size, file.size());
+  STAMPEDE_TRY(const FileStamp before, file.stamp());
   const auto progress = [&](Offset done) {
     if (options.progress) options.progress(done, size);
   };
@@ -121,10 +140,11 @@ Result<ImportReport> import_image(const std::filesystem::path& path, const Table
     threads.emplace_back([&] { line.end(ImportReader(file, size, line).run()); });
     for (unsigned i = thread_count(options.threads); i > 0; --i)
       threads.emplace_back([&] { work(line, sink, options.level); });
-    collected = collect(line, collector, progress);
+    collected = collect(line, collector, options.interrupted, progress);
     line.stop();
   }
   STAMPEDE_CHECK(collected);
+  STAMPEDE_CHECK(check_unchanged(file, before));
   STAMPEDE_CHECK(collector.finish(table));
   progress({size.bytes});
   return std::move(collector.report);

@@ -35,11 +35,14 @@ struct ImportOptions {
   int level = 1;
   // Called about ten times a second from the calling thread with the disk offset reached and the image's size.
   std::function<void(Offset done, Size total)> progress;
+  // Asked often, from the calling thread: true ends the import with `interrupted`.
+  std::function<bool()> interrupted = {};
 };
 
 // Packages the raw image `file` into `sink`: chunks, segments, and the root record last. `table` facts (kind, partitions,
-// sector size) go into the root. Does not commit the sink. Errors: usage (unreadable), read_failed, no_space, …
-// A file that changes its size while it is read is an error.
+// sector size) go into the root, and are refused before anything is read if it cannot hold them. Does not commit the sink.
+// Errors: usage (unreadable), read_failed, no_space, … A file that changes while it is read is an error (of a device only
+// the size is known).
 struct TableFacts {
   TableKind kind = TableKind::none;
   std::uint32_t sector_size = 512;
@@ -54,9 +57,11 @@ Result<Manifest> load_manifest(ChunkSource& source, const ImageId& id);
 struct ExportOptions {
   unsigned threads = 0;
   std::function<void(Offset done, Size total)> progress;
+  // Asked often, from several threads: true ends the export with `interrupted`.
+  std::function<bool()> interrupted = {};
 };
-// Writes the image into `output`, a new file (refused if it exists): sparse, byte-exact, every chunk verified, flushed; a
-// failure removes it. Unspecified extents are left as holes.
+// Writes the image into `output`, a new file (refused if it exists): sparse, byte-exact, every chunk verified, flushed. It
+// has another name in the same folder until then; a failure removes it. Unspecified extents are left as holes.
 Result<> export_image(const Manifest& manifest, ChunkSource& source, const std::filesystem::path& output,
                       const ExportOptions& options);
 

@@ -21,12 +21,37 @@ start_report() {
   trap interrupted INT TERM
 }
 
-# Jobs in the background do not hear of an interrupt by themselves.
+# Jobs in the background do not hear of an interrupt by themselves; what is told so has cleaned up when its job has ended.
+background=
 interrupted() {
   local job
-  for job in $(jobs -p); do pkill -P "$job" || true; kill "$job" 2>/dev/null || true; done
+  trap '' INT TERM
   echo "tools/test: interrupted" >&2
+  [ -z "$background" ] || kill -- "-$background" 2>/dev/null || true
+  for job in $(jobs -p); do pkill -P "$job" || true; kill "$job" 2>/dev/null || true; done
+  wait || true
   exit 130
+}
+
+# in_background LOG COMMAND…: in a process group of its own; its status. In the foreground a trap would wait for its end.
+in_background() {
+  local log=$1 status=0
+  shift
+  set -m
+  "$@" >"$log" 2>&1 </dev/null &
+  background=$!
+  set +m
+  wait "$background" || status=$?
+  background=
+  return $status
+}
+
+# A part that was asked for and found nothing to run has not passed.
+ran_something() {
+  [ -n "$(find "$logs/$1" -name '*.result' -print -quit)" ] || {
+    outcome "$logs/$1/nothing.result" fail "$1" "ran nothing"
+    print_line "$1" nothing "$EPOCHREALTIME"
+  }
 }
 
 seconds_since() { awk -v a="$1" -v b="$EPOCHREALTIME" 'BEGIN { printf "%.1f", b - a }'; }
@@ -60,7 +85,7 @@ build() {
   local kind=$1 folder=$2 begun=$EPOCHREALTIME log=$logs/build/$1.log
   shift 2
   mkdir -p "$logs/build"
-  if tools/build "$kind" build.ninja >"$log" 2>&1 && targets "$folder" "$@" | xargs -d '\n' tools/build "$kind" >>"$log" 2>&1; then
+  if in_background "$log" build_targets "$kind" "$folder" "$@"; then
     printf '%-10s  %-18s  %-34s %7s s\n' build "$kind" done "$(seconds_since "$begun")"
     touch "$logs/build/$kind.done"
     return 0
@@ -68,6 +93,12 @@ build() {
   outcome "$logs/build/$kind.result" fail "build $kind" "$(grep -m1 -E 'error:|ERROR' "$log" || tail -n 1 "$log")"
   print_line build "$kind" "$begun"
   return 1
+}
+
+build_targets() {
+  local kind=$1 folder=$2
+  shift 2
+  tools/build "$kind" build.ninja && targets "$folder" "$@" | xargs -d '\n' tools/build "$kind"
 }
 
 # The ninja targets that parts of a build run; "all" where no part is named.
@@ -96,7 +127,7 @@ run_script() {
   local part=$1 name=$2 begun=$EPOCHREALTIME status=0
   shift 2
   mkdir -p "$logs/$part"
-  "$@" >"$logs/$part/$name.log" 2>&1 || status=$?
+  in_background "$logs/$part/$name.log" "$@" || status=$?
   if [ $status -eq 0 ]; then outcome "$logs/$part/$name.result" pass "$name"
   else outcome "$logs/$part/$name.result" fail "$name" "$(grep -m1 -vE '^(ok |$)' "$logs/$part/$name.log" || echo "status $status")"; fi
   print_line "$part" "$name" "$begun" "$(tail -n 1 "$logs/$part/$name.log" | grep -E '^(tests/[a-z_]+: )' | cut -c1-100 || true)"
@@ -106,6 +137,7 @@ run_tidy() {
   run_script tidy tidy tests/tidy
   run_script tidy tidy_test tests/tidy_test
   run_script tidy parts_test tests/parts_test
+  run_script tidy lab_test tests/lab_test
 }
 run_clang_tidy() { run_script clang-tidy clang-tidy timeout -k 10 900 tests/clang_tidy; }
 
@@ -118,6 +150,7 @@ run_programs() {
     run_program "$part" "$folder" "$test" &
   done < <(tests_of "$folder" "$suite")
   wait
+  ran_something "$part"
 }
 
 # run_program PART BUILD TEST: TEST is what meson says of it, in JSON.
@@ -195,6 +228,7 @@ run_fuzz() {
       "$(dirname "$(jq -r .defined_in <<<"$target")")" &
   done < <(fuzz_targets build-asan)
   wait
+  ran_something fuzz
 }
 
 run_fuzz_target() {
@@ -219,6 +253,7 @@ run_end_to_end() {
   for script in tests/e2e/*.sh; do
     if [ -f "$script" ] && [ -x "$script" ]; then run_end_to_end_script "$script"; fi
   done
+  ran_something e2e
 }
 
 run_end_to_end_script() {
@@ -228,7 +263,7 @@ run_end_to_end_script() {
   limit=$(sed -n 's/^# timeout: \([0-9]*\)$/\1/p' "$1" | head -n 1)
   limit=${limit:-600}
   : >"$base.result"
-  timeout -k 30 "$limit" "$1" >"$base.log" 2>&1 </dev/null || status=$?
+  in_background "$base.log" timeout -k 30 "$limit" "$1" || status=$?
   while IFS= read -r line; do
     case "$line" in
       "ok "*) outcome "$base.result" pass "${line#ok }" ;;

@@ -49,6 +49,7 @@ BEGIN {
   library("prometheus-cpp", "^prometheus/", "^src/service/")
   library("{fmt}", "^fmt/", ".")
   library("spdlog", "^spdlog/", ".")
+  library("the dynamic linker", "^dlfcn[.]h$", "^tests/")  # tests that watch what is asked of the kernel
   library("GoogleTest", "^(gtest|gmock)/", "^(tests|bench)/")
   library("RapidCheck", "^rapidcheck", "^tests/")
   library("Google Benchmark", "^benchmark/", "^bench/")

@@ -6,9 +6,38 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <cstdio>
 
 namespace stampede {
+
+namespace {
+
+std::int64_t nanoseconds(const timespec& time) { return std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec; }
+
+FileStamp stamp_from(const struct stat& status) {
+  return {.device = status.st_dev,
+          .inode = status.st_ino,
+          .size = static_cast<std::uint64_t>(status.st_size),
+          .modified = nanoseconds(status.st_mtim),
+          .changed = nanoseconds(status.st_ctim),
+          .regular = S_ISREG(status.st_mode)};
+}
+
+std::filesystem::path folder_of(const std::filesystem::path& path) {
+  return path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
+}
+
+}  // namespace
+
+Result<FileStamp> stamp_of(const std::filesystem::path& path) {
+  struct stat status{};
+  if (::stat(path.c_str(), &status) != 0)
+    return fail(errno == ENOENT ? Code::not_found : Code::read_failed, "cannot stat {}: {}", path.string(),
+                errno_text(errno));
+  return stamp_from(status);
+}
 
 File& File::operator=(File&& other) noexcept {
   if (this != &other) {
@@ -37,6 +66,12 @@ Result<Size> File::size() const {
   if (::ioctl(fd_, BLKGETSIZE64, &bytes) != 0)
     return fail(Code::read_failed, "cannot tell the size of {}: {}", name_, errno_text(errno));
   return Size{bytes};
+}
+
+Result<FileStamp> File::stamp() const {
+  struct stat status{};
+  if (::fstat(fd_, &status) != 0) return fail(Code::read_failed, "cannot stat {}: {}", name_, errno_text(errno));
+  return stamp_from(status);
 }
 
 Result<std::size_t> File::read_some_at(Offset offset, MutableBytes out) const {
@@ -88,18 +123,19 @@ Result<> File::sync() const {
 
 Result<Bytes> read_file(const std::filesystem::path& path, Size limit) {
   STAMPEDE_TRY(const File file, File::open(path, O_RDONLY));
+  constexpr std::size_t kPart = 64 * 1024;
   Bytes out;
   while (true) {
     const std::size_t at = out.size();
-    if (at > limit.bytes) return fail(Code::usage, "{} is larger than {}", path.string(), human_size(limit.bytes));
-    out.resize(at + 64 * 1024);
-    auto got = file.read_some_at({at}, MutableBytes(out).subspan(at));
-    if (!got) return fail(Code::usage, "cannot read {}: {}", path.string(), got.error().message);
-    out.resize(at + *got);
-    if (*got < 64UL * 1024) break;
+    out.resize(at + kPart);
+    const ssize_t got = ::read(file.fd(), out.data() + at, kPart);  // not pread(2), which pipes do not have
+    const int error = errno;
+    out.resize(at + static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
+    if (got < 0 && error == EINTR) continue;
+    if (got < 0) return fail(Code::usage, "cannot read {}: {}", path.string(), errno_text(error));
+    if (out.size() > limit.bytes) return fail(Code::usage, "{} is larger than {}", path.string(), human_size(limit.bytes));
+    if (got == 0) return out;
   }
-  if (out.size() > limit.bytes) return fail(Code::usage, "{} is larger than {}", path.string(), human_size(limit.bytes));
-  return out;
 }
 
 Result<> replace_file(const std::filesystem::path& path, ByteView bytes, unsigned mode) {
@@ -113,7 +149,19 @@ Result<> replace_file(const std::filesystem::path& path, ByteView bytes, unsigne
   }
   if (::rename(temporary.c_str(), path.c_str()) != 0)
     return fail(Code::write_failed, "cannot rename {} to {}: {}", temporary.string(), path.string(), errno_text(errno));
-  return sync_folder(path.has_parent_path() ? path.parent_path() : ".");
+  return sync_folder(folder_of(path));
+}
+
+Result<> rename_to_new(const std::filesystem::path& from, const std::filesystem::path& to) {
+  int error = ::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) == 0 ? 0 : errno;
+  if (error == EINVAL || error == ENOSYS) {  // a file system that cannot do it, such as NFS
+    error = ::link(from.c_str(), to.c_str()) == 0 ? 0 : errno;
+    if (error == 0) ::unlink(from.c_str());
+  }
+  if (error == EEXIST) return fail(Code::usage, "{} exists; name a new file", to.string());
+  if (error != 0)
+    return fail(Code::write_failed, "cannot rename {} to {}: {}", from.string(), to.string(), errno_text(error));
+  return sync_folder(folder_of(to));
 }
 
 Result<> sync_folder(const std::filesystem::path& folder) {

@@ -13,6 +13,16 @@
 
 namespace stampede {
 
+// Which file it is and when it was last changed: two equal stamps are of one file that nobody has written in between.
+struct FileStamp {
+  std::uint64_t device = 0, inode = 0, size = 0;
+  std::int64_t modified = 0, changed = 0;  // nanoseconds
+  bool regular = false;
+  bool operator==(const FileStamp&) const = default;
+};
+// Error: not_found; read_failed.
+Result<FileStamp> stamp_of(const std::filesystem::path& path);
+
 // An open file descriptor. Movable; closes at the end of its life. Positioned reads and writes are thread-safe.
 class File {
  public:
@@ -33,6 +43,7 @@ class File {
 
   // Size of a regular file or block device.
   Result<Size> size() const;
+  Result<FileStamp> stamp() const;
   // Fills `out` wholly, or fails (read_failed): the end of the file inside the range is an error.
   Result<> read_at(Offset offset, MutableBytes out) const;
   // As much as there is; fewer bytes than asked mean the end of the file.
@@ -48,9 +59,12 @@ class File {
   std::string name_;
 };
 
+// Whole files, pipes too. Errors: usage, also where there is more than `limit`.
 Result<Bytes> read_file(const std::filesystem::path& path, Size limit);
 // Writes a temporary file beside `path`, syncs, renames over it and syncs the folder.
 Result<> replace_file(const std::filesystem::path& path, ByteView bytes, unsigned mode = 0600);
+// Gives a finished file its name and syncs the folder. Errors: usage where the name is taken already; write_failed.
+Result<> rename_to_new(const std::filesystem::path& from, const std::filesystem::path& to);
 // fsync(2) of a folder, so that names made in it survive a crash.
 Result<> sync_folder(const std::filesystem::path& folder);
 // mkdir -p with mode 0700 for what it makes.

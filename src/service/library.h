@@ -16,28 +16,36 @@ namespace stampede::service {
 struct Imported {
   chunker::ImportReport report;
   chunker::TagRecord record;
-  bool tagged = false;  // false: this very image had the name already
+  bool tagged = false;  // false: this very image had the name already, signed by the same key
 };
 
-// Packages `file` and names it. Errors: those of the file, and tag_taken, where the name is another image (the chunks that
-// were new are kept; nothing refers to them).
+// Packages `file` and names it, with the store's signing key, which is made at first use. Errors: those of the file; usage,
+// where manifest or tag record cannot describe it; tag_taken, where the name is another image. Nothing is stored before all
+// that is known (but for a tag that another process takes meanwhile: then chunks are kept to which nothing refers).
 Result<Imported> import_image(cache::Store& store, const std::filesystem::path& file, const chunker::ImageName& name,
-                              const std::function<void(Offset done, Size total)>& progress);
+                              const chunker::ImportOptions& options);
 
-// The record of a name, its signature checked against the store's accepted signers. Errors: not_found, signer_unknown,
-// signature_invalid, content_altered.
+// The newest record of a name: that it belongs to the name is checked, and its signature against the store's accepted
+// signers. Errors: not_found, signer_unknown, signature_invalid, content_altered, store_damaged.
 struct Found {
   chunker::TagRecord record;
   chunker::SignedTagRecord signed_record;
 };
 Result<Found> find_image(cache::Store& store, const chunker::ImageName& name);
-Result<std::vector<Found>> list_images(cache::Store& store);
 
-// Every chunk re-hashed, every manifest read and every chunk that it names looked up, every signature checked.
+// What can be read of every image, and a line for each record that cannot.
+struct ImageList {
+  std::vector<Found> images;
+  std::vector<std::string> problems;
+};
+Result<ImageList> list_images(cache::Store& store);
+
+// Every chunk re-hashed, every manifest read and every chunk that it names looked up, the signatures of all records and
+// receipts checked, and the catalog's file.
 struct StoreReport {
   cache::StoreCheck packs;
   std::uint64_t images = 0;
-  std::vector<std::string> problems;  // of packs, manifests, records
+  std::vector<std::string> problems;  // of packs, manifests, records, receipts, the catalog
 };
 Result<StoreReport> check_store(cache::Store& store, const std::function<void(Size done, Size total)>& progress);
 

@@ -12,6 +12,7 @@ namespace stampede::service {
 namespace {
 
 std::filesystem::path keys_of(const std::filesystem::path& store) { return store / "keys"; }
+std::filesystem::path signers_file(const std::filesystem::path& store) { return keys_of(store) / "signers"; }
 
 Result<> add_signer(const std::filesystem::path& store, const trust::PublicKey& key) {
   STAMPEDE_TRY(auto signers, accepted_signers(store));
@@ -19,7 +20,7 @@ Result<> add_signer(const std::filesystem::path& store, const trust::PublicKey& 
   signers.push_back(key);
   std::string text;
   for (const auto& signer : signers) text += trust::to_string(signer) + "\n";
-  return replace_file(keys_of(store) / "signers", as_bytes(text));
+  return replace_file(signers_file(store), as_bytes(text));
 }
 
 }  // namespace
@@ -40,7 +41,7 @@ Result<trust::PrivateKey> open_signing_key(const std::filesystem::path& store) {
 }
 
 Result<std::vector<trust::PublicKey>> accepted_signers(const std::filesystem::path& store) {
-  const auto path = keys_of(store) / "signers";
+  const auto path = signers_file(store);
   std::vector<trust::PublicKey> signers;
   if (!std::filesystem::exists(path)) return signers;
   STAMPEDE_TRY(const Bytes bytes, read_file(path, 64_KiB));
@@ -56,9 +57,17 @@ Result<std::vector<trust::PublicKey>> accepted_signers(const std::filesystem::pa
 
 Result<std::string> create_token(cache::Store& store, Clock& clock, Random& random, std::chrono::seconds ttl,
                                  unsigned uses) {
-  STAMPEDE_TRY(const Site site, open_site(store.folder()));
-  STAMPEDE_CHECK(open_signing_key(store.folder()));  // a token without a signer would accept no image
   STAMPEDE_TRY(auto signers, accepted_signers(store.folder()));
+  if (signers.empty())
+    return fail(
+        Code::not_found,
+        "{} accepts no image signer yet, so a machine with this token could accept no image: import an image first, or "
+        "put the signer's public key in {}",
+        store.folder().string(), signers_file(store.folder()).string());
+  if (signers.size() > trust::kMaxSigners)
+    return fail(Code::usage, "{} names {} signers, and a join token holds {} at most; take out those that are not needed",
+                signers_file(store.folder()).string(), signers.size(), trust::kMaxSigners);
+  STAMPEDE_TRY(const Site site, open_site(store.folder()));
   const trust::JoinToken token = trust::make_token(site.authority.public_key(), std::move(signers), random);
   STAMPEDE_CHECK(store.catalog().add_token(chunker::sha256(token.secret), clock.unix_time() + ttl.count(), uses));
   STAMPEDE_CHECK(store.catalog().audit("operator", "token create", fmt::format("{} uses, {} s", uses, ttl.count())));

@@ -20,10 +20,12 @@ struct Site {
 Result<Site> open_site(const std::filesystem::path& store);
 // The image-signing key, made at first use; its public key joins the accepted signers.
 Result<trust::PrivateKey> open_signing_key(const std::filesystem::path& store);
-// keys/signers: a public key in hex a line; whose tag records the nodes of this site shall accept.
+// keys/signers: a public key in hex a line; whose tag records the nodes of this site shall accept. Error: usage.
 Result<std::vector<trust::PublicKey>> accepted_signers(const std::filesystem::path& store);
 
-// A join token for `uses` machines, valid until now + ttl by this machine's clock. Returns its text.
+// A join token for `uses` machines, valid until now + ttl by this machine's clock. Returns its text. Error: not_found where
+// no signer is accepted yet (a target with such a token could accept no image); usage where they are more than a token
+// holds.
 Result<std::string> create_token(cache::Store& store, Clock& clock, Random& random, std::chrono::seconds ttl, unsigned uses);
 
 }  // namespace stampede::service

@@ -17,11 +17,11 @@ struct PartitionFacts {
   unsigned number = 0;
   Offset offset;
   Size length;
-  std::string type;  // type GUID, lower case; "0x83" style for MBR
-  std::string guid;  // partition GUID, empty for MBR
-  std::string name;  // GPT name
-  std::uint64_t flags = 0;
-  std::string filesystem;  // libblkid's TYPE: "ext4", "vfat", "swap", …; empty if unknown
+  std::string type;         // type GUID, lower case; "0x83" style for MBR
+  std::string guid;         // partition GUID, empty for MBR
+  std::string name;         // GPT name
+  std::uint64_t flags = 0;  // GPT attributes; for MBR bit 0 = active
+  std::string filesystem;   // libblkid's TYPE: "ext4", "vfat", "swap", …; empty if unknown
   std::string label;
   std::string uuid;
 };

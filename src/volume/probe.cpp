@@ -62,6 +62,7 @@ PartitionFacts facts_of(blkid_partition partition, bool gpt) {
   out.length = {static_cast<std::uint64_t>(blkid_partition_get_size(partition)) * 512};
   out.flags = blkid_partition_get_flags(partition);
   if (!gpt) {
+    out.flags = (out.flags & 0x80) != 0 ? 1 : 0;  // libblkid gives the boot indicator's byte
     out.type = fmt::format("0x{:02x}", blkid_partition_get_type(partition));
     return out;
   }

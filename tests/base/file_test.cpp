@@ -4,6 +4,9 @@
 #include <gtest/gtest.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
+
+#include <thread>
 
 namespace stampede {
 namespace {
@@ -35,6 +38,32 @@ TEST_F(FileTest, ReadingHasALimit) {
   EXPECT_EQ(read_file(folder_ / "f", 99'999_B).error().code, Code::usage);
   EXPECT_EQ(read_file(folder_ / "missing", 1_B).error().code, Code::usage);
   EXPECT_EQ(read_file(folder_, 1_B).error().code, Code::usage);
+}
+
+TEST_F(FileTest, PipesCanBeReadToTheirEnd) {
+  const auto pipe = folder_ / "pipe";
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  const Bytes text(100'000, std::byte{'x'});  // more than a pipe holds
+  const std::jthread writer([&] {
+    const auto end = File::open(pipe, O_WRONLY);
+    ASSERT_TRUE(end);
+    for (ByteView left = text; !left.empty();) {
+      const ssize_t written = ::write(end->fd(), left.data(), left.size());
+      ASSERT_GT(written, 0);
+      left = left.subspan(static_cast<std::size_t>(written));
+    }
+  });
+  EXPECT_EQ(read_file(pipe, 100'000_B).value(), text);
+}
+
+TEST_F(FileTest, ANewNameReplacesNothing) {
+  ASSERT_TRUE(replace_file(folder_ / "a", as_bytes("a")));
+  ASSERT_TRUE(replace_file(folder_ / "b", as_bytes("b")));
+  EXPECT_EQ(rename_to_new(folder_ / "a", folder_ / "b").error().code, Code::usage);
+  EXPECT_EQ(as_text(*read_file(folder_ / "b", 10_B)), "b");
+  ASSERT_TRUE(rename_to_new(folder_ / "a", folder_ / "c"));
+  EXPECT_EQ(as_text(*read_file(folder_ / "c", 10_B)), "a");
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "a"));
 }
 
 TEST_F(FileTest, ReadingPastTheEndIsAnErrorThatNamesTheFile) {

@@ -1,5 +1,6 @@
 #include "cache/catalog.h"
 
+#include <fcntl.h>
 #include <sqlite3.h>
 
 #include <atomic>
@@ -74,6 +75,46 @@ TEST(Catalog, ATagStaysWhatItIs) {
   auto large = sign(tag("b:1", 1));
   large.record.resize(chunker::kMaxTagRecord.bytes + 1);
   EXPECT_CODE(Code::usage, opened.catalog->add_tag(tag("b:1", 1), large));
+}
+
+TEST(Catalog, AnotherSignerSignsTheSameImageAgain) {
+  Opened opened;
+  const auto record = tag("a:1", 1);
+  auto later = record;
+  later.created = "later";
+  auto again = sign(later);
+  again.signer = key(101);
+  EXPECT_EQ(opened.catalog->add_tag(record, sign(record)).value(), true);
+  EXPECT_EQ(opened.catalog->add_tag(later, again).value(), true);
+  EXPECT_EQ(opened.catalog->add_tag(later, again).value(), false);
+  const auto newest = opened.catalog->find_tag(record.name);
+  ASSERT_TRUE(newest && *newest);
+  EXPECT_EQ((*newest)->record, again.record);
+  EXPECT_EQ((*newest)->image, record.image);
+  const auto all = opened.catalog->list_tags();
+  ASSERT_DONE(all);
+  ASSERT_EQ(all->size(), 1U);
+  EXPECT_EQ(all->front().signer, again.signer);
+  EXPECT_EQ(all->front().name, record.name);
+  const auto history = opened.catalog->tag_history(record.name);
+  ASSERT_DONE(history);
+  ASSERT_EQ(history->size(), 2U);
+  EXPECT_EQ(history->front().record, sign(record).record);
+}
+
+// A page in the middle of the file is overwritten: the tables that lie elsewhere can still be read.
+TEST(Catalog, CheckFindsADamagedFile) {
+  Opened opened;
+  EXPECT_EQ(opened.catalog->check().value(), std::vector<std::string>{});
+  opened.catalog.reset();
+  const auto path = opened.scratch / "catalog.sqlite";
+  const auto file = File::open(path, O_RDWR);
+  ASSERT_DONE(file);
+  const std::uint64_t last = file->size().value().bytes - 4096;
+  ASSERT_DONE(file->write_at({last}, Bytes(4096, std::byte{0x77})));
+  const auto problems = opened.open()->check();
+  ASSERT_DONE(problems);
+  EXPECT_FALSE(problems->empty());
 }
 
 TEST(Catalog, TokensAreBoundToTheKeysThatUseThem) {

@@ -1,9 +1,13 @@
 #include "cache/store.h"
 
+#include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
+#include <cerrno>
 #include <thread>
 
+#include "cache/pack.h"
 #include "tests/cache/store_fixture.h"
 
 namespace stampede::cache {
@@ -55,6 +59,13 @@ TEST(Store, RefusesWhatItDoesNotKnow) {
        {"", "stampede store 1", "stampede store x\n", "stampede store 0\n", "stampede store 1 \n", "store 1\n"})
     EXPECT_CODE(Code::store_damaged, with_version(text)) << text;
   EXPECT_DONE(with_version("stampede store 1\n"));
+}
+
+TEST(Store, IsMadeWhereAnotherDiedBeforeAndOnAFreshFileSystem) {
+  const Scratch scratch;
+  ASSERT_DONE(make_folders(scratch / "lost+found"));
+  ASSERT_DONE(replace_file(scratch / "version.new-123", as_bytes("stamp")));
+  EXPECT_DONE(Store::open(scratch / "", system_clock()));
 }
 
 TEST(Store, KeepsWhatWasCommitted) {
@@ -167,6 +178,99 @@ TEST(Store, ADamagedPackIsNamedAndTheRestGoesOn) {
   // Putting the same chunks again heals it.
   put_all(*store, first);
   expect_gets(*store, first);
+}
+
+// Puts other bytes into the first chunk's seal.
+void damage(const std::filesystem::path& pack) {
+  const auto file = File::open(pack, O_RDWR);
+  ASSERT_DONE(file);
+  ASSERT_DONE(file->write_at({kPackHead + kRecordHead}, Bytes(1, std::byte{0x5a})));
+}
+
+std::vector<chunker::SpanChunk> span_of(const std::vector<chunker::SealedChunk>& chunks) {
+  std::vector<chunker::SpanChunk> span;
+  for (const auto& chunk : chunks) span.push_back({chunk.id, chunk.plain_size, {}});
+  return span;
+}
+
+TEST(Store, AnOpenStoreTakesInAReplacedPack) {
+  const Scratch scratch;
+  const auto chunks = some_chunks(9, 10);
+  put_all(*open_store(scratch / "store"), chunks);
+  const auto serving = open_store(scratch / "store");
+  const auto pack = files(scratch / "store", ".pack")[0];
+  damage(pack);
+  EXPECT_CODE(Code::store_damaged, serving->chunks().get(chunks[0].id));
+  EXPECT_CODE(Code::store_damaged, serving->chunks().gather(span_of(chunks)));
+
+  // As the message says: moved away, and imported again by another process. The new pack has the old one's name.
+  std::filesystem::rename(pack, scratch / "away");
+  put_all(*open_store(scratch / "store"), chunks);
+  ASSERT_TRUE(std::filesystem::exists(pack));
+  EXPECT_DONE(serving->chunks().gather(span_of(chunks)));
+  expect_gets(*serving, chunks);
+}
+
+TEST(Store, APackThatWasRemovedIsNotThereAnyMore) {
+  const Scratch scratch;
+  const auto store = open_store(scratch / "store");
+  const auto chunks = some_chunks(10, 5);
+  put_all(*store, chunks);
+  std::filesystem::remove(files(scratch / "store", ".pack")[0]);
+  put_all(*store, chunks);
+  EXPECT_EQ(files(scratch / "store", ".pack").size(), 1U);
+  expect_gets(*store, chunks);
+}
+
+TEST(Store, AnotherSoundCopyIsTaken) {
+  const Scratch scratch;
+  const auto store = open_store(scratch / "store");
+  const auto chunks = some_chunks(11, 10);
+  put_all(*store, chunks);
+  // A second pack with the first chunk and one more, as two imports at once leave it.
+  const auto first = files(scratch / "store", ".pack")[0];
+  std::filesystem::rename(first, scratch / "aside");
+  const auto more = some_chunks(12, 1);
+  put_all(*open_store(scratch / "store"), {chunks[0], more[0]});
+  std::filesystem::rename(scratch / "aside", first);
+  const auto reader = open_store(scratch / "store");
+  expect_gets(*reader, chunks);
+  for (const auto& pack : files(scratch / "store", ".pack")) {
+    const auto sound = *read_file(pack, 10_MiB);
+    damage(pack);
+    expect_gets(*reader, chunks);
+    const auto span = reader->chunks().gather(span_of(chunks));
+    ASSERT_DONE(span);
+    Bytes sealed;
+    for (const auto& chunk : chunks) sealed.insert(sealed.end(), chunk.bytes.begin(), chunk.bytes.end());
+    EXPECT_EQ(span->bytes, sealed);
+    ASSERT_DONE(replace_file(pack, sound));
+  }
+}
+
+// A process that has no descriptor left learns so, and goes on when it has one.
+TEST(Store, NoDescriptorLeftIsNoDamage) {
+  const Scratch scratch;
+  const auto store = open_store(scratch / "store");
+  const auto chunks = some_chunks(13, 2);
+  put_all(*open_store(scratch / "store"), {chunks[0]});
+  const auto first = files(scratch / "store", ".pack")[0];
+  put_all(*open_store(scratch / "store"), {chunks[1]});
+  // One is left for the folder's listing, and after it for the pack that is opened first.
+  const auto& late = files(scratch / "store", ".pack")[0] == first ? chunks[1] : chunks[0];
+  rlimit limit{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &limit), 0);
+  const rlimit few{std::min<rlim_t>(limit.rlim_cur, 128), limit.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &few), 0);
+  std::vector<File> taken;
+  while (auto file = File::open("/dev/null", O_RDONLY)) taken.push_back(*std::move(file));
+  taken.pop_back();
+  const auto got = store->chunks().get(late.id);
+  taken.clear();
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &limit), 0);
+  EXPECT_CODE(Code::read_failed, got);
+  EXPECT_TRUE(got.error().message.contains(errno_text(EMFILE))) << got.error().message;
+  expect_gets(*store, chunks);
 }
 
 TEST(Store, CheckFindsEveryDamagedChunk) {

@@ -1,7 +1,9 @@
 #include "chunker/package.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 
+#include <atomic>
 #include <thread>
 
 #include "chunker/cutter.h"
@@ -186,6 +188,67 @@ TEST(Package, AnImageThatChangesItsSizeIsRefused) {
     MeddlingStore store(scratch / "image", changed);
     EXPECT_CODE(Code::read_failed, import_image(scratch / "image", {}, store, {}));
   }
+}
+
+// Writes into the image while it is packaged; its size stays.
+class RewritingStore : public MemoryStore {
+ public:
+  explicit RewritingStore(const std::filesystem::path& image) : file_(*File::open(image, O_RDWR)) {}
+  Result<> put(SealedChunk chunk) override {
+    STAMPEDE_CHECK(file_.write_at({}, Bytes(1)));
+    return MemoryStore::put(std::move(chunk));
+  }
+
+ private:
+  File file_;
+};
+
+TEST(Package, AnImageThatIsWrittenMeanwhileIsRefused) {
+  const Scratch scratch;
+  write_image(scratch / "image", 3_MiB, {{0, random_bytes(17, 3 << 20)}});
+  // Timestamps count in ticks of the kernel: they must differ from those of a file that was written just now.
+  std::filesystem::last_write_time(scratch / "image", std::filesystem::file_time_type{});
+  RewritingStore store(scratch / "image");
+  EXPECT_CODE(Code::read_failed, import_image(scratch / "image", {}, store, {}));
+}
+
+TEST(Package, WhatCannotBeDescribedIsNotRead) {
+  const Scratch scratch;
+  MemoryStore store;
+  write_image(scratch / "image", 3_MiB, {{0, random_bytes(18, 3 << 20)}});
+  TableFacts flags{.kind = TableKind::mbr, .sector_size = 512, .partitions = {Partition{}}};
+  flags.partitions[0].number = 1;
+  flags.partitions[0].flags = 0x80;
+  EXPECT_CODE(Code::usage, import_image(scratch / "image", flags, store, {}));
+  EXPECT_TRUE(store.chunks.empty());
+}
+
+TEST(Package, CanBeInterrupted) {
+  const Scratch scratch;
+  MemoryStore store;
+  write_image(scratch / "image", 80_MiB, {{0, random_bytes(19, 80 << 20)}});
+  int asked = 0;
+  ImportOptions options;
+  options.interrupted = [&] { return ++asked > 3; };
+  EXPECT_CODE(Code::interrupted, import_image(scratch / "image", {}, store, options));
+}
+
+TEST(Export, CanBeInterruptedAndIsSeenOnlyWhenItIsWhole) {
+  const Scratch scratch;
+  MemoryStore store;
+  write_image(scratch / "image", 8_MiB, {{0, random_bytes(20, 8 << 20)}});
+  const auto manifest = load_manifest(store, import(scratch / "image", store).image);
+  ASSERT_DONE(manifest);
+  std::atomic<int> asked = 0;
+  std::atomic<bool> seen = false;
+  ExportOptions options;
+  options.interrupted = [&] {
+    seen = seen || std::filesystem::exists(scratch / "out");
+    return ++asked > 3;
+  };
+  EXPECT_CODE(Code::interrupted, export_image(*manifest, store, scratch / "out", options));
+  EXPECT_FALSE(seen);
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(scratch / ""), {}), 1);
 }
 
 TEST(Package, ProgressComesFromTheCallingThreadAndEndsAtTheEnd) {

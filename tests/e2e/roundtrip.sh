@@ -29,6 +29,29 @@ mixed() {
   round_trip mixed:1 "$LAB/in"
 }
 
+# An MBR with an active partition, as many BIOS images have.
+mbr_image() {
+  need stampede
+  truncate -s 8M "$LAB/in"
+  printf 'label: dos\nstart=2048, size=4096, type=83, bootable\nstart=8192, type=5\nstart=10240, type=82\n' | sfdisk -q "$LAB/in"
+  head -c 1000000 /dev/urandom | dd of="$LAB/in" bs=1M seek=1 conv=notrunc status=none
+  round_trip mbr:1 "$LAB/in"
+  "$STAMPEDE" image show mbr:1 --store "$store" --json | jq -e '.table == "dos" and (.partitions | map(.flags)) == [1, 0, 0]'
+}
+
+# More partitions than a manifest or a tag record holds: refused before anything is stored, and the store goes on.
+many_partitions() {
+  need stampede
+  local i
+  truncate -s 64M "$LAB/many"
+  { printf 'label: gpt\ntable-length: 160\n'; for ((i = 0; i < 130; i++)); do echo "start=$((2048 + i * 64)), size=64"; done; } |
+    sfdisk -q "$LAB/many"
+  expect_status 2 "$STAMPEDE" image import "$LAB/many" many:1 --store "$LAB/many-store"
+  expect_said '130 partitions'
+  [ -z "$(ls "$LAB/many-store/packs")" ] || no "something was stored"
+  expect_status 0 "$STAMPEDE" image list --store "$LAB/many-store"
+}
+
 # The whole cannot be read in a test's time, so: three blocks where they were, and nothing else that takes room.
 tebibyte() {
   need stampede
@@ -85,6 +108,40 @@ export_is_careful() {
   [ ! -e "$LAB/none" ] || no "a file was made for an image that is not there"
 }
 
+# Killed or interrupted, an export leaves no file of the image's name.
+export_is_interrupted() {
+  need stampede
+  head -c 300000000 /dev/urandom >"$LAB/large"
+  "$STAMPEDE" image import "$LAB/large" large:1 --store "$store"
+  local signal
+  for signal in TERM KILL; do
+    start "export-$signal" "$STAMPEDE" image export large:1 --output "$LAB/large.out" --store "$store"
+    wait_for 10 "the export" eval 'ls "$LAB"/large.out.*.part'
+    kill "-$signal" "$STARTED"
+    await "$STARTED" "export-$signal" "$([ $signal = TERM ] && echo 45 || echo 137)" || no "the export was not ended by $signal"
+    [ ! -e "$LAB/large.out" ] || no "an interrupted export leaves a file"
+    [ $signal = KILL ] || [ -z "$(ls "$LAB"/large.out.*.part)" ] || no "an interrupted export leaves its work"
+  done
+  rm -f "$LAB"/large*
+}
+
+import_is_interrupted() {
+  need stampede
+  head -c 450000000 /dev/urandom >"$LAB/large"  # less than a pack holds
+  start import "$STAMPEDE" image import "$LAB/large" large:2 --store "$LAB/large-store"
+  wait_for 10 "the import" eval 'ls "$LAB"/large-store/packs/*.open'
+  kill -TERM "$STARTED"
+  await "$STARTED" import 45 || no "the import was not interrupted"
+  [ -z "$(ls "$LAB/large-store/packs")" ] || no "an interrupted import leaves its work"
+  rm -rf "$LAB"/large*
+}
+
+output_is_checked() {
+  need stampede
+  expect_status 53 bash -c '"$1" token create --store "$2" >/dev/full' token "$STAMPEDE" "$store"
+  expect_said 'standard output'
+}
+
 whole_store_is_sound() {
   need stampede
   "$STAMPEDE" store check --store "$store" --json | tee "$LAB/check.json"
@@ -100,9 +157,14 @@ run_case "all zeros, written" 60 written_zeros
 run_case "empty file" 60 empty_file
 for size in 1 511 512 4095 4097 1000001 8388608; do run_case "$size random bytes" 60 odd_size "$size"; done
 run_case "data off every boundary between holes" 60 mixed
+run_case "an MBR with an active partition" 60 mbr_image
+run_case "more partitions than can be described" 60 many_partitions
 run_case "1 TiB sparse file with three blocks, in memory and time" 120 tebibyte
 run_case "a taken tag keeps its image" 60 tag_is_kept
 run_case "shared data is counted" 60 shared_is_counted
 run_case "export overwrites nothing" 60 export_is_careful
+run_case "an ended export leaves nothing of that name" 60 export_is_interrupted
+run_case "an ended import leaves nothing" 60 import_is_interrupted
+run_case "output that cannot be written is an error" 30 output_is_checked
 run_case "the whole store is sound" 120 whole_store_is_sound
 end_cases

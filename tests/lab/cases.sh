@@ -24,13 +24,17 @@ run_case() {
     "$@"
   ) >"$LAB/.case.log" 2>&1 </dev/null &
   job=$!
+  CASE=$job
   set +m
   # A read that never gets anything waits without a process of its own.
   (read -rt "$seconds" <> <(:) || { echo "took longer than $seconds s" >"$LAB/.why" && kill -KILL -- "-$job"; }) >/dev/null 2>&1 &
   local watch=$!
+  CASE_WATCH=$watch
   wait "$job" 2>/dev/null || status=$?
+  CASE=
   kill "$watch" 2>/dev/null || true
   wait "$watch" 2>/dev/null || true
+  CASE_WATCH=
   why=$(head -n 1 "$LAB/.why")
   case $status in
     0) echo "ok $name"; say "#   $(since "$began") s" ;;
@@ -43,6 +47,14 @@ run_case() {
   esac
   sed 's/^/#   /' "$LAB/.remarks" >&2
   undo_to "$mark"
+}
+
+# end_case: kills the case that runs, with all of its process group: the script has been told to end.
+CASE= CASE_WATCH=
+end_case() {
+  [ -z "$CASE" ] || kill -KILL -- "-$CASE" 2>/dev/null || true
+  [ -z "$CASE_WATCH" ] || kill "$CASE_WATCH" 2>/dev/null || true
+  CASE= CASE_WATCH=
 }
 
 report_skip() {

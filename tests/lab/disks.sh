@@ -43,7 +43,7 @@ attach_root() {
   local at
   read -ra at < <(partition_of "$1" "$ROOT_TYPE") || return 1
   local dev
-  dev=$(losetup --find --show --read-only --offset "${at[1]}" --sizelimit "${at[2]}" "$1")
+  dev=$(losetup --find --show --read-only --offset "${at[1]}" --sizelimit "${at[2]}" "$1") || return 1
   later losetup -d "$dev"
   echo "$dev"
 }
@@ -53,7 +53,7 @@ mount_root() {
   local dev
   dev=$(attach_root "$1") || return 1
   mkdir -p "$2"
-  mount -t ext4 -o ro,noload "$dev" "$2"
+  mount -t ext4 -o ro,noload "$dev" "$2" || return 1
   later umount "$2"
 }
 

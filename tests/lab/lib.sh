@@ -37,6 +37,7 @@ lab_end() {
   trap - EXIT
   trap '' INT TERM
   [ -d "${LAB:-}" ] || exit "$status"
+  end_case
   undo_to 0
   if [ -n "${LAB_KEEP:-}" ]; then say "kept: $LAB"; else rm -rf --one-file-system "$LAB"; fi
   exit "$status"

@@ -47,7 +47,9 @@ new_namespace() {
   ip netns add "$LAB_NETID-$1"
   later ip netns del "$LAB_NETID-$1"
   ip -n "$LAB_NETID-$1" link set lo up
-  nsenter --net="/run/netns/$LAB_NETID-$1" sysctl -qw net.ipv6.conf.all.disable_ipv6=1
+  # A kernel without IPv6 has no switch for it.
+  [ ! -e /proc/sys/net/ipv6/conf/all/disable_ipv6 ] ||
+    nsenter --net="/run/netns/$LAB_NETID-$1" sysctl -qw net.ipv6.conf.all.disable_ipv6=1
 }
 
 add_node() {

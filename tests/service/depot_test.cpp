@@ -123,6 +123,7 @@ TEST_F(DepotTest, RefusesAForeignSignerAndAForgedRecord) {
 }
 
 TEST_F(DepotTest, ADepotThatNeverAnswersIsUnreachable) {
+  import(make_image(1'000'000, 4), "test:1");
   auto lonely = options(0, "test:1");
   depot_.reset();
   lonely.patience = std::chrono::milliseconds(600);

@@ -1,5 +1,6 @@
 #include "tools/stampede/command.h"
 
+#include <cerrno>
 #include <charconv>
 #include <csignal>
 #include <cstdio>
@@ -21,10 +22,23 @@ Result<std::unique_ptr<cache::Store>> open_store(const std::filesystem::path& fo
   return store;
 }
 
+namespace {
+std::atomic<int> output_error = 0;  // the first errno value
+}
+
 void print(std::string_view line) {
-  std::fwrite(line.data(), 1, line.size(), stdout);
-  std::fputc('\n', stdout);
-  std::fflush(stdout);
+  errno = 0;
+  const bool out = std::fwrite(line.data(), 1, line.size(), stdout) == line.size() && std::fputc('\n', stdout) != EOF &&
+                   std::fflush(stdout) == 0;
+  int none = 0;
+  if (!out) output_error.compare_exchange_strong(none, errno != 0 ? errno : EIO);
+}
+
+Result<> finish_output() {
+  const int error = output_error;
+  if (error == 0) return {};
+  return fail(error == ENOSPC ? Code::no_space : Code::write_failed, "cannot write to standard output: {}",
+              errno_text(error));
 }
 
 void print_json(const boost::json::value& value) { print(boost::json::serialize(value)); }

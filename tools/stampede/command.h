@@ -32,8 +32,10 @@ Result<std::unique_ptr<cache::Store>> open_store(const std::filesystem::path& fo
 
 // A line of JSON on stdout, flushed.
 void print_json(const boost::json::value& value);
-// A line on stdout; write errors (a full disk, a closed pipe) become the command's error at the end.
+// A line on stdout, flushed; write errors (a full disk) become the command's error at the end.
 void print(std::string_view line);
+// Whether all that was printed got out. Errors: no_space, write_failed.
+Result<> finish_output();
 // A note for people, on stderr.
 void note(std::string_view line);
 

@@ -29,12 +29,14 @@ Result<> import(const ImageArguments& arguments) {
   STAMPEDE_TRY(const auto name, chunker::ImageName::parse(arguments.name));
   std::error_code ignored;
   if (!std::filesystem::exists(arguments.file, ignored)) return fail(Code::usage, "no file {}", arguments.file);
+  catch_signals();
   STAMPEDE_TRY(const auto store, open_store(arguments.store));
   const Instant start = system_clock().now();
   ProgressLine line(!arguments.as_json);
-  STAMPEDE_TRY(const auto imported, service::import_image(*store, arguments.file, name, [&](Offset done, Size total) {
-                 line.show("importing", done.bytes, total.bytes);
-               }));
+  chunker::ImportOptions options;
+  options.progress = [&](Offset done, Size total) { line.show("importing", done.bytes, total.bytes); };
+  options.interrupted = [] { return stop_requested().load(); };
+  STAMPEDE_TRY(const auto imported, service::import_image(*store, arguments.file, name, options));
   line.finish();
   const auto& report = imported.report;
   const double seconds = std::chrono::duration<double>(system_clock().now() - start).count();
@@ -69,9 +71,9 @@ Result<> list(const ImageArguments& arguments) {
   STAMPEDE_TRY(const auto store, open_store(arguments.store));
   STAMPEDE_TRY(const auto images, service::list_images(*store));
   json::array all;
-  if (!arguments.as_json && !images.empty())
+  if (!arguments.as_json && !images.images.empty())
     print(fmt::format("{:<28} {:<16} {:>10} {:>10}  {:<20}  {}", "NAME", "IMAGE", "DISK", "DATA", "CREATED", "SYSTEM"));
-  for (const auto& image : images) {
+  for (const auto& image : images.images) {
     const auto& record = image.record;
     if (arguments.as_json) {
       all.push_back(to_json(record));
@@ -84,6 +86,10 @@ Result<> list(const ImageArguments& arguments) {
                       pretty == record.facts.os_release.end() ? "" : pretty->second));
   }
   if (arguments.as_json) print_json(all);
+  for (const auto& problem : images.problems) note(problem);
+  if (!images.problems.empty())
+    return fail(Code::store_damaged, "{} of the images in {} cannot be read", images.problems.size(),
+                store->folder().string());
   return {};
 }
 
@@ -126,17 +132,22 @@ Result<> show(const ImageArguments& arguments) {
                                         : "no"));
   if (const auto pretty = facts.os_release.find("PRETTY_NAME"); pretty != facts.os_release.end())
     print("  system " + pretty->second);
+  STAMPEDE_TRY(const auto history, store->catalog().tag_history(name));
+  for (std::size_t i = 0; i + 1 < history.size(); ++i)
+    print(fmt::format("  signed before by {}", trust::short_name(history[i].signer)));
   return {};
 }
 
 Result<> export_to(const ImageArguments& arguments) {
   STAMPEDE_TRY(const auto name, chunker::ImageName::parse(arguments.name));
+  catch_signals();
   STAMPEDE_TRY(const auto store, open_store(arguments.store));
   STAMPEDE_TRY(const auto image, service::find_image(*store, name));
   STAMPEDE_TRY(const auto manifest, chunker::load_manifest(store->chunks(), image.record.image));
   ProgressLine line(true);
   chunker::ExportOptions options;
   options.progress = [&](Offset done, Size total) { line.show("exporting", done.bytes, total.bytes); };
+  options.interrupted = [] { return stop_requested().load(); };
   return chunker::export_image(manifest, store->chunks(), arguments.output, options);
 }
 
@@ -145,6 +156,7 @@ Result<> export_to(const ImageArguments& arguments) {
 void add_image(CLI::App& app, Action& action) {
   auto* image = app.add_subcommand("image", "Packages, lists and unpacks images in this machine's store");
   image->require_subcommand(1);
+  image->footer("Example: stampede image import debian.img debian:12");
   auto arguments = std::make_shared<ImageArguments>();
 
   auto* import_command =

@@ -1,5 +1,6 @@
 // stampede: turns one template disk image into many running machines. This file is the table of contents.
 #include <malloc.h>
+#include <sys/resource.h>
 
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
@@ -11,7 +12,17 @@ namespace {
 
 using namespace stampede;  // NOLINT(google-build-using-namespace): the program itself
 
+// A connection is a descriptor, and so is a pack of the store: the usual soft limit of 1024 would be the store's.
+void raise_descriptor_limit() {
+  constexpr rlim_t kEnough = 1 << 18;
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = std::max(limit.rlim_cur, std::min(limit.rlim_max, kEnough));
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 void prepare_process() {
+  raise_descriptor_limit();
   // Spans come and go by the megabyte: without this each would be mapped and faulted in anew.
   mallopt(M_MMAP_THRESHOLD, 64 << 20);
   mallopt(M_TRIM_THRESHOLD, 256 << 20);
@@ -24,6 +35,7 @@ int run(int argc, char** argv) {
   app.set_version_flag("--version", std::string("stampede ") + STAMPEDE_VERSION);
   app.require_subcommand(1);
   app.footer(
+      "Example: stampede image import debian.img debian:12; stampede serve\n"
       "Exit codes: 0 done, 1 internal, 2 usage, 10-29 refused, 30-39 trust, 40-49 retryable, 50-59 disk, 60-69 store.");
   tools::Action action;
   tools::add_image(app, action);
@@ -38,7 +50,8 @@ int run(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : static_cast<int>(Code::usage);
   }
-  const Result<> result = action();
+  Result<> result = action();
+  if (result) result = tools::finish_output();
   if (result) return 0;
   // A message of one line, whatever it carries from outside.
   std::string message = result.error().message;

@@ -112,6 +112,7 @@ CLI::App* add_one(CLI::App& parent, const char* name, const char* what, bool num
 void add_receipt(CLI::App& app, Action& action) {
   auto* receipt = app.add_subcommand("receipt", "Reads what targets told the depot whose store is on this machine");
   receipt->require_subcommand(1);
+  receipt->footer("Example: stampede receipt list");
   auto arguments = std::make_shared<ReceiptArguments>();
   add_one(*receipt, "list", "Lists the receipts in this machine's store", false, arguments, action, list)
       ->footer("Example: stampede receipt list --json");

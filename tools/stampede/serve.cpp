@@ -1,5 +1,3 @@
-#include <sys/resource.h>
-
 #include <spdlog/spdlog.h>
 
 #include <thread>
@@ -11,17 +9,8 @@ namespace stampede::tools {
 
 namespace {
 
-// A connection is a descriptor; the usual soft limit of 1024 would be the depot's.
-void raise_descriptor_limit() {
-  rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-  limit.rlim_cur = std::min<rlim_t>(limit.rlim_max, 16384);
-  ::setrlimit(RLIMIT_NOFILE, &limit);
-}
-
 Result<> serve(const std::filesystem::path& folder, const std::string& listen) {
   STAMPEDE_TRY(const auto endpoint, net::Endpoint::parse(listen, net::kDepotPort));
-  raise_descriptor_limit();
   catch_signals();
   STAMPEDE_TRY(const auto store, open_store(folder));
   STAMPEDE_TRY(const auto site, service::open_site(folder));

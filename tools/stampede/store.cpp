@@ -40,6 +40,7 @@ Result<> check(const std::filesystem::path& folder, bool as_json) {
 void add_store(CLI::App& app, Action& action) {
   auto* store = app.add_subcommand("store", "Looks after this machine's store");
   store->require_subcommand(1);
+  store->footer("Example: stampede store check --store /srv/stampede");
   auto* command = store->add_subcommand(
       "check", "Re-hashes every chunk in this machine's store and checks every manifest and signature");
   auto folder = std::make_shared<std::filesystem::path>();

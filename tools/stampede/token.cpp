@@ -20,6 +20,7 @@ Result<> create(const std::filesystem::path& folder, const std::string& ttl, uns
 void add_token(CLI::App& app, Action& action) {
   auto* token = app.add_subcommand("token", "Makes join tokens for the depot whose store is on this machine");
   token->require_subcommand(1);
+  token->footer("Example: stampede token create --uses 40 > join.token");
   auto* command = token->add_subcommand("create", "Prints a new join token for the depot on this machine");
   auto folder = std::make_shared<std::filesystem::path>();
   auto ttl = std::make_shared<std::string>("15m");
