@@ -50,7 +50,7 @@ BEGIN {
   library("{fmt}", "^fmt/", ".")
   library("spdlog", "^spdlog/", ".")
   library("the dynamic linker", "^dlfcn[.]h$", "^tests/")  # tests that watch what is asked of the kernel
-  library("GoogleTest", "^(gtest|gmock)/", "^(tests|bench)/")
+  library("GoogleTest", "^(gtest|gmock)/", "^(tests|bench)/|^src/base/precompiled.h$")
   library("RapidCheck", "^rapidcheck", "^tests/")
   library("Google Benchmark", "^benchmark/", "^bench/")
   # The C++ library has no dot in its names; the rest is the C library's and the kernel's.

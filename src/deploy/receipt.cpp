@@ -3,7 +3,7 @@
 #include <boost/json.hpp>
 #include <ranges>
 
-#include "src/volume/text.h"
+#include "src/base/text.h"
 
 namespace stampede::deploy {
 
@@ -26,7 +26,7 @@ namespace {
 // With these a receipt stays within kMaxReceipt, whatever devices and file systems call themselves.
 constexpr std::size_t kMostNames = 100, kMostText = 512, kMostError = 8192;
 
-std::string text(std::string_view raw, std::size_t limit = kMostText) { return volume::printable(raw.substr(0, limit)); }
+std::string text(std::string_view raw, std::size_t limit = kMostText) { return printable(raw.substr(0, limit)); }
 
 json::array list(const std::vector<std::string>& names) {
   json::array out;

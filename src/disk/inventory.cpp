@@ -6,9 +6,9 @@
 #include <set>
 
 #include "src/base/file.h"
+#include "src/base/text.h"
 #include "src/disk/content.h"
 #include "src/disk/sysfs.h"
-#include "src/volume/text.h"
 
 namespace stampede::disk {
 
@@ -27,7 +27,7 @@ System read_system(const SystemPaths& paths) {
 
 std::string first_of(const fs::path& folder, std::initializer_list<const char*> names) {
   for (const char* const name : names)
-    if (const std::string value = attribute(folder / name); !value.empty()) return volume::printable(value);
+    if (const std::string value = attribute(folder / name); !value.empty()) return printable(value);
   return "";
 }
 
@@ -42,7 +42,7 @@ void add_with_holders(const std::string& name, const System& system, std::set<st
 void fill_identity(Disk& disk, const fs::path& whole) {
   disk.model = first_of(whole, {"device/model", "loop/backing_file"});
   disk.serial = first_of(whole, {"serial", "device/serial"});
-  if (disk.serial.empty()) disk.serial = volume::printable(vpd_serial(whole / "device" / "vpd_pg80"));
+  if (disk.serial.empty()) disk.serial = printable(vpd_serial(whole / "device" / "vpd_pg80"));
   disk.wwn = first_of(whole, {"wwid", "device/wwid"});
   disk.sequence = number_attribute(whole / "diskseq");
   disk.removable = number_attribute(whole / "removable") != 0;

@@ -1,7 +1,7 @@
 #include <array>
 
+#include "src/base/text.h"
 #include "src/disk/guard.h"
-#include "src/volume/text.h"
 
 namespace stampede::disk {
 
@@ -27,15 +27,15 @@ Result<Selector> Selector::parse(std::string_view text) {
   for (const Form& form : kForms) {
     if (!text.starts_with(form.prefix)) continue;
     const std::string_view value = text.substr(form.prefix.size());
-    const bool printable = volume::printable(value) == value;  // it is shown on terminals and stands in receipts
-    if (value.size() <= form.start.size() || !value.starts_with(form.start) || !printable) break;
+    const bool clean = printable(value) == value;  // it is shown on terminals and stands in receipts
+    if (value.size() <= form.start.size() || !value.starts_with(form.start) || !clean) break;
     return Selector{form.kind, std::string(value)};
   }
   return fail(
       Code::usage,
       "'{}' does not name a disk: say serial:NUMBER, wwn:NAME, dev:/dev/PATH or file:/ABSOLUTE/PATH ('stampede disks' "
       "lists them)",
-      volume::printable(text));
+      printable(text));
 }
 
 }  // namespace stampede::disk

@@ -42,7 +42,9 @@ TEST(Codec, EveryShorterOrLongerPayloadIsRefused) {
     }
     Bytes longer(frame.begin() + kHeaderSize, frame.end());
     longer.push_back({});
-    EXPECT_FALSE(decode({static_cast<std::uint8_t>(type), static_cast<std::uint32_t>(longer.size())}, Buffer(ByteView(longer)))) << type;
+    EXPECT_FALSE(
+        decode({static_cast<std::uint8_t>(type), static_cast<std::uint32_t>(longer.size())}, Buffer(ByteView(longer))))
+        << type;
   }
 }
 

@@ -132,7 +132,8 @@ TEST(Decode, TakesOnlyZeroAndOneForABool) {
 TEST(Encode, CutsWordsForPeople) {
   const auto text_of = [](std::string text) {
     const Bytes frame = encode(ErrorMessage{40, std::move(text)});
-    const auto got = decode(*decode_header(ByteView(frame).first(kHeaderSize)), Buffer(ByteView(frame).subspan(kHeaderSize)));
+    const auto got =
+        decode(*decode_header(ByteView(frame).first(kHeaderSize)), Buffer(ByteView(frame).subspan(kHeaderSize)));
     return got ? std::get<ErrorMessage>(*got).text : "refused: " + got.error().message;
   };
   EXPECT_EQ(text_of(std::string(1024, 'a')), std::string(1024, 'a'));

@@ -65,7 +65,7 @@ class PeerLinks {
     bool dialled = false;
     bool joined = false;
     std::deque<std::uint32_t> owed;
-    bool fetching = false;  // the span that it is owed first is being fetched
+    bool fetching = false;               // the span that it is owed first is being fetched
     std::multiset<std::uint32_t> asked;  // and not answered yet
   };
   struct Candidate {

@@ -7,8 +7,8 @@ namespace stampede::wire {
 
 namespace {
 
-// The archive that reads hostile bytes. It remembers the first thing wrong and reads zeros and empties from there on. It owns
-// the payload, so that the field at the tail can take it over.
+// The archive that reads hostile bytes. It remembers the first thing wrong and reads zeros and empties from there on. It
+// owns the payload, so that the field at the tail can take it over.
 class Reader {
  public:
   explicit Reader(Buffer payload) : payload_(std::move(payload)), in_(payload_) {}
