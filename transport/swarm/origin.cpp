@@ -59,6 +59,7 @@ struct Origin::State {
   void expire_claims(Instant now, Duration after);
   void refresh(std::uint32_t span);
   bool better_elsewhere(const Member& member, Instant now) const;
+  std::uint32_t room_ahead() const;
   void take(MemberId id, Member& member, std::uint32_t count, Instant now, std::vector<std::uint32_t>& out);
 
   std::uint32_t spans;
@@ -153,6 +154,14 @@ bool Origin::State::better_elsewhere(const Member& member, Instant now) const {
   });
 }
 
+// How many spans may be given before somebody has to hold more.
+std::uint32_t Origin::State::room_ahead() const {
+  std::uint32_t most = 0;
+  for (const auto& [id, member] : members) most = std::max(most, member.have.count());
+  const std::uint32_t given = spans - fresh.count();
+  return most + kAhead - std::min(most + kAhead, given);
+}
+
 void Origin::State::take(MemberId id, Member& member, std::uint32_t count, Instant now, std::vector<std::uint32_t>& out) {
   for (std::uint32_t i = member.cursor / 64; i < fresh.words() && out.size() < count; ++i) {
     std::uint64_t bits = fresh.word(i) & ~member.have.word(i);
@@ -221,6 +230,7 @@ std::vector<std::uint32_t> Origin::allot(MemberId member, std::uint32_t count, I
   state_->touch(*who, now);
   state_->sweep(now);
   if (state_->better_elsewhere(*who, now)) return out;
+  count = std::min(count, state_->room_ahead());
   state_->take(member, *who, count, now, out);
   if (out.size() < count) {
     state_->expire_claims(now, std::max(kLostAfter, 2 * state_->usual));
