@@ -154,7 +154,7 @@ class Deployment {
   }
 
   Result<> transfer() {
-    STAMPEDE_TRY(const swarm::Bitmap have, resume());
+    STAMPEDE_TRY(const Bitmap have, resume());
     STAMPEDE_CHECK(target_->begin({record_.image, deployment_, system_clock().unix_time(), target_->identity().size}));
     STAMPEDE_TRY(auto reader, target_->reader());
     held_ = std::make_unique<HeldSpans>(*plan_, options_.cache, std::move(reader));
@@ -180,8 +180,8 @@ class Deployment {
   }
 
   // What an interrupted run of the same image left in its place: read, hashed, and kept where it is right.
-  Result<swarm::Bitmap> resume() {
-    swarm::Bitmap have(root_.span_count());
+  Result<Bitmap> resume() {
+    Bitmap have(root_.span_count());
     if (!resumes_) return have;
     const auto expected = plan_->expected_data();
     STAMPEDE_TRY(auto matching, target_->compare(expected, [this](Size) { tell(); }));

@@ -257,7 +257,7 @@ TEST_F(DepotTest, APeerThatServesAlteredBytesIsDroppedAndNamed) {
   auto node = net::Node::start(
       {at_, *identity, parsed.site, net::Endpoint{"127.0.0.1", 0}, std::chrono::seconds(20), [](std::string_view) {}});
   ASSERT_TRUE(node && (*node)->wait_for_depot());
-  swarm::Bitmap all(manifest->root.span_count());
+  Bitmap all(manifest->root.span_count());
   for (std::uint32_t i = 0; i < all.size(); ++i) all.set(i);
   ASSERT_TRUE((*node)->join({imported.report.image, all.size(), all, 0, &liar, &liar}));
   (*node)->report({2, false, 0, 0, 0});

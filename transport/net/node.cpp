@@ -266,7 +266,7 @@ class SwarmNode final : public Node {
     announce_ = std::make_unique<Alarm>(loop_, [this] { announce(); });
     repoll_ = std::make_unique<Alarm>(loop_, [this] { pump(); });
     PeerLinks::Events events;
-    events.joined = [this](swarm::PeerId peer, swarm::Bitmap has) {
+    events.joined = [this](swarm::PeerId peer, Bitmap has) {
       picker_->peer_joined(peer, std::move(has), system_clock().now());
       pump();
     };
@@ -305,7 +305,7 @@ class SwarmNode final : public Node {
     depot_joined_ = true;
     depot_->send(join_message());
     if (last_report_) depot_->send(*last_report_);
-    swarm::Bitmap all(job_.span_count);
+    Bitmap all(job_.span_count);
     for (std::uint32_t i = 0; i < job_.span_count; ++i) all.set(i);
     picker_->peer_joined(swarm::kDepot, std::move(all), system_clock().now());
     pump();

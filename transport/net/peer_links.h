@@ -11,8 +11,8 @@
 #include <set>
 
 #include "chunker/source.h"
+#include "src/base/bitmap.h"
 #include "transport/net/connection.h"
-#include "transport/swarm/bitmap.h"
 #include "transport/swarm/picker.h"
 
 namespace stampede::net {
@@ -24,7 +24,7 @@ inline constexpr std::size_t kMaxOwed = 64;
 class PeerLinks {
  public:
   struct Events {
-    std::function<void(swarm::PeerId, swarm::Bitmap)> joined;
+    std::function<void(swarm::PeerId, Bitmap)> joined;
     std::function<void(swarm::PeerId)> left;
     std::function<void(swarm::PeerId, std::uint32_t span)> has;
     std::function<void(swarm::PeerId, std::uint32_t span)> not_held;
@@ -34,8 +34,8 @@ class PeerLinks {
     wire::Digest image{};
     std::uint32_t span_count = 0;
     chunker::SpanSource* held = nullptr;  // stopped before the loop goes
-    bool listening = false;            // others can dial us
-    std::function<wire::Join()> join;  // with our bitmap as it is now
+    bool listening = false;               // others can dial us
+    std::function<wire::Join()> join;     // with our bitmap as it is now
   };
 
   PeerLinks(Loop& loop, const Identity& identity, std::shared_ptr<TlsContext> dial_tls, Swarm swarm, Events events);
