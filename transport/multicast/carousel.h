@@ -41,7 +41,7 @@ struct Limits {
 
 // To be sent as it is: encode(header), then the bytes, then zeros up to the symbol size.
 struct Symbol {
-  std::uint32_t sequence = 0;  // counts the stream's symbols, from 1; the packet's clear header carries it
+  std::uint64_t sequence = 0;  // counts the stream's symbols, from 1; the packet's clear header carries it
   Header header;
   ByteView bytes;  // valid until the next call of any but const functions
 };

@@ -44,7 +44,7 @@ class Receiver {
   Receiver& operator=(Receiver&&) noexcept;
 
   // A packet whose seal was right, with the sequence number of its clear header. A span comes out at most once.
-  std::optional<Received> packet(std::uint32_t sequence, const Packet& packet, Instant now);
+  std::optional<Received> packet(std::uint64_t sequence, const Packet& packet, Instant now);
 
   // Held, by whatever path: after a Received was verified, and for every span from elsewhere.
   void have(std::uint32_t span);

@@ -14,10 +14,10 @@
 namespace stampede::multicast {
 
 // Spans first … first+count-1.
-struct Run {
+struct SpanRun {
   std::uint32_t first = 0;
   std::uint32_t count = 0;
-  bool operator==(const Run&) const = default;
+  bool operator==(const SpanRun&) const = default;
 };
 
 // A generation lacks this many symbols, whichever.
@@ -32,10 +32,10 @@ inline constexpr std::size_t kMaxLacks = 4096;  // in one report; the rest waits
 inline constexpr std::size_t kMaxRuns = 1024;
 
 struct Report {
-  std::uint32_t sequence = 0;  // highest seen; 0 if none: all that follows is as of then
-  std::uint16_t loss = 0;      // of 65,536: packets lost lately, before repair
-  std::uint16_t backlog = 0;   // spans received that wait for the disk
-  std::vector<Run> settled;    // since the last report: spans held, or not expected from multicast any more
+  std::uint64_t sequence = 0;    // highest seen; 0 if none: all that follows is as of then
+  std::uint16_t loss = 0;        // of 65,536: packets lost lately, before repair
+  std::uint16_t backlog = 0;     // spans received that wait for the disk
+  std::vector<SpanRun> settled;  // since the last report: spans held, or not expected from multicast any more
   std::vector<Lack> lacks;
   bool operator==(const Report&) const = default;
 };
