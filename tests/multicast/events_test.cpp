@@ -18,6 +18,7 @@ void run_many(Run run, int rounds) {
 }
 
 TEST(Events, ReceiverKeepsItsContract) { run_many(run_receiver, 500); }
+TEST(Events, CarouselKeepsItsContract) { run_many(run_carousel, 300); }
 
 }  // namespace
 }  // namespace stampede::multicast

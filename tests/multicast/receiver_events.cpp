@@ -14,7 +14,7 @@ class Events {
   explicit Events(ByteView input) : in_(input), receiver_({kShape, kMemory}, Bitmap(kShape.span_count), random_, now_) {}
 
   std::string run() {
-    while (problem_.empty() && in_.left() > 0) step();
+    while (problem_.empty() && in_.ok() && in_.left() > 0) step();
     return problem_;
   }
 

@@ -6,10 +6,11 @@
 // while the next window goes out, what reports say is missing: of each generation the greatest number that any member lacks,
 // as parity that was never sent before, so one symbol repairs different holes at different receivers.
 //
-// Nobody is waited for. A member that is silent for kSilence counts as lacking nothing. One that loses much more than most
-// do
-// ("trailing", see Limits) and one that joined in the middle of a window is answered with what it will not get; it gets that
-// by unicast. Repair of a span that is long gone asks for its frame again.
+// Nobody is waited for. A member that is silent for Policy::silence() counts as lacking nothing until it is heard again. One
+// that loses much more than most do ("trailing", see Limits), makes the sender repair as if it did, or has seen nothing of
+// the last 65,536 symbols, is answered with what it will not get, and so is one that joined in the middle of a window; they
+// get that by unicast. Repair of a span that is long gone asks for its frame again. When it is idle() though members have
+// not finished, they will get nothing more from here: tell them.
 //
 // Memory: a bit for each member and span, 9 bytes a span, and at most kFrameMemory of frames. Not thread-safe. Spans at or
 // above span_count, unknown members and bitmaps of another size are ignored.
@@ -30,7 +31,6 @@ using MemberId = std::uint32_t;
 
 inline constexpr std::uint32_t kWindowGenerations = 64;
 inline constexpr std::size_t kFrameMemory = std::size_t{48} << 20;
-inline constexpr Duration kSilence = std::chrono::seconds(10);  // and at least three slow reports
 
 struct Limits {
   // Members that may be left to unicast: at most this share of them (but one, if there are two), and only those that lose

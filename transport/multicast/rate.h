@@ -11,6 +11,7 @@
 
 #include <map>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "src/base/seams.h"
@@ -53,6 +54,7 @@ class Rate {
   };
   double pressure(const Standing& standing) const;
   std::optional<double> decisive(Instant now) const;
+  void find_leavers(double decisive, Instant now);
 
   RateConfig config_;
   double rate_;
@@ -70,6 +72,9 @@ class Pacer {
 
   // Bytes of a packet on the wire, headers of all layers counted.
   explicit Pacer(std::size_t packet_size) : packet_size_(packet_size) {}
+
+  // What a late caller may make up for, so that the timer's own delay costs no speed.
+  static constexpr Duration kSlack = std::chrono::microseconds(500);
 
   // Packets that may be sent now: a whole batch or none.
   std::size_t room(Instant now, double bytes_per_second);

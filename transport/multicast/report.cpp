@@ -11,7 +11,7 @@ using namespace std::chrono_literals;
 constexpr double kShare = 0.005;
 // A report of a few lacks and runs.
 constexpr double kTypical = 200;
-constexpr double kLeastEager = 16;
+constexpr double kLeastEager = 32;
 // A window is on the wire for about so long: 64 generations of 64 symbols.
 constexpr double kWindowBytes = 64 * 64 * 1500;
 
@@ -28,7 +28,7 @@ std::size_t wire_size(const Report& report) {
 Policy policy_for(std::size_t members, double bytes_per_second) {
   const double n = static_cast<double>(std::max<std::size_t>(1, members));
   const double reports = std::max(1.0, bytes_per_second * kShare / kTypical / 2);  // a second, of each kind
-  const double quick = std::clamp(kWindowBytes / std::max(1.0, bytes_per_second) / 2, 0.005, 0.1);
+  const double quick = std::clamp(kWindowBytes / std::max(1.0, bytes_per_second) / 4, 0.005, 0.1);
   Policy out;
   // As many as the budget lets report at that pace; at least a few, more seldom if need be.
   const double eager = std::min(n, std::max(kLeastEager, reports * quick));

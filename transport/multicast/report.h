@@ -50,6 +50,13 @@ struct Policy {
   Duration slow{};              // between those of the others, on average
   // A span of which nothing has come for so long will not be repaired.
   Duration stale() const { return 3 * slow + std::chrono::seconds(1); }
+  // Whoever got or lacks something has said so by then.
+  Duration settling() const { return all_eager() ? std::chrono::milliseconds(500) + 4 * quick : 2 * slow; }
+  // Without news a member says at least that it is there.
+  Duration sign_of_life() const { return all_eager() ? slow / 4 : slow; }
+  // Who has said nothing for so long lacks nothing, until it is heard again.
+  Duration silence() const { return 4 * sign_of_life(); }
+  bool all_eager() const { return eager == 65535; }
   bool operator==(const Policy&) const = default;
 };
 Policy policy_for(std::size_t members, double bytes_per_second);
@@ -57,7 +64,6 @@ Policy policy_for(std::size_t members, double bytes_per_second);
 // To a member, when there is something to say.
 struct Answer {
   std::vector<std::uint32_t> given_up;  // spans that it lacks and will not get by multicast: to be asked for elsewhere
-  bool leave = false;                   // it is too far below the others: leave the group, finish from the swarm
 };
 
 }  // namespace stampede::multicast

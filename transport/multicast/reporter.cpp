@@ -8,7 +8,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr std::uint64_t kRipeDistance = 4 * 64;
-constexpr Duration kRipeTime = 20ms;
+constexpr Duration kRipeTime = 10ms;
 // Loss is measured over about so many packets.
 constexpr std::uint64_t kMeasured = 4000;
 constexpr std::uint64_t kLeastMeasured = 100;
@@ -74,7 +74,7 @@ std::vector<SpanRun> Reporter::take_runs() {
 std::optional<Report> Reporter::report(std::vector<Lack> lacks, Instant now) {
   const bool news = !lacks.empty() || !fresh_.empty() || highest_ != measured_highest_;
   plan(now);
-  if (!news && now - reported_ < policy_.slow) return std::nullopt;
+  if (!news && now - reported_ < policy_.sign_of_life()) return std::nullopt;
   reported_ = now;
   measure();
   Report out;
