@@ -1,6 +1,7 @@
 #include "transport/multicast/carousel.h"
 
 #include <algorithm>
+#include <cmath>
 #include <deque>
 #include <set>
 #include <utility>
@@ -50,6 +51,8 @@ struct Carousel::State {
   Shelf shelf{kFrameMemory};
   Policy policy = policy_for(0, 1e8);
   double rate = 1e8;
+  std::size_t policy_members = 0;  // that it was made for
+  double policy_rate = 1e8;
   std::optional<Window> window;
   std::deque<Past> past;
   std::set<std::uint32_t> fetching;
@@ -65,6 +68,7 @@ struct Carousel::State {
       : shape(s), limits(l), members(s.span_count), ledger(s.span_count), schedule(s.span_count) {}
 
   void review(Duration every, Instant now);
+  void set_policy();
   void fetch(std::uint32_t span);
   void look_ahead(Instant now);
   bool many_in_repair(Instant now);
@@ -82,8 +86,18 @@ struct Carousel::State {
 void Carousel::State::review(Duration every, Instant now) {
   if (now - reviewed < every) return;
   reviewed = now;
-  policy = policy_for(members.size(), rate);
+  set_policy();
   members.review(limits, ledger.sequence(), policy.silence(), now);
+}
+
+// Only those that lack something have much to say. Small changes are not worth telling everybody.
+void Carousel::State::set_policy() {
+  const std::size_t unfinished = members.unfinished();
+  const auto differs = [](double a, double b) { return std::abs(a - b) > b / 4; };
+  if (!differs(static_cast<double>(unfinished), static_cast<double>(policy_members)) && !differs(rate, policy_rate)) return;
+  policy_members = unfinished;
+  policy_rate = rate;
+  policy = policy_for(unfinished, rate);
 }
 
 void Carousel::State::fetch(std::uint32_t span) {

@@ -56,6 +56,10 @@ std::uint32_t Membership::trailing() const {
   return static_cast<std::uint32_t>(std::ranges::count_if(members_, [](const auto& m) { return m.second.trailing; }));
 }
 
+std::size_t Membership::unfinished() const {
+  return static_cast<std::size_t>(std::ranges::count_if(members_, [](const auto& m) { return !m.second.settled.full(); }));
+}
+
 void Membership::settle(Member& member, std::uint32_t span) {
   if (span < member.settled.size() && member.settled.set(span) && member.counts()) remove(span);
 }

@@ -34,6 +34,8 @@ struct Membership {
   Member* find(MemberId id);
   std::size_t size() const { return members_.size(); }
   std::uint32_t trailing() const;
+  // Members that lack something.
+  std::size_t unfinished() const;
   // Who loses more trails; as of the last review.
   double bearable() const { return bearable_; }
 

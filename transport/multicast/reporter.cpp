@@ -25,12 +25,14 @@ Reporter::Reporter(Random& random, Instant now)
   plan(now);
 }
 
-void Reporter::plan(Instant now) { due_ = now + about(eager() ? policy_.quick : policy_.slow, *random_); }
+void Reporter::plan(Instant now) { due_ = now + about(mean(), *random_); }
 
 void Reporter::set_policy(const Policy& policy, Instant now) {
   if (policy == policy_) return;
+  // The wait that is left changes in proportion: drawn anew at every change, it might never end.
+  const double left = static_cast<double>(std::max(Duration{}, due_ - now).count()) / static_cast<double>(mean().count());
   policy_ = policy;
-  plan(now);
+  due_ = now + Duration(static_cast<Duration::rep>(left * static_cast<double>(mean().count())));
 }
 
 void Reporter::heard(std::uint64_t sequence, Instant now) {

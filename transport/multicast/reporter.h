@@ -32,6 +32,7 @@ class Reporter {
 
  private:
   bool eager() const { return draw_ <= policy_.eager; }
+  Duration mean() const { return eager() ? policy_.quick : policy_.slow; }
   void plan(Instant now);
   void measure();
   std::vector<SpanRun> take_runs();
