@@ -29,6 +29,7 @@ struct Member {
   std::uint16_t draw = 0;
   Instant joins, dies = Instant::max();
   bool present = false, done = false;
+  Instant due;
   std::size_t cursor = 0;                       // into the spans that went out
   std::map<std::uint32_t, std::uint32_t> lost;  // symbols, by generation of the image
   std::vector<std::uint32_t> open;              // spans that went out and are not complete
@@ -48,7 +49,9 @@ class Crowd {
     const double gap = std::log(uniform()) / std::log(1 - members_[id].loss);
     losers_.emplace(sequence_ + 1 + static_cast<std::uint64_t>(gap), id);
   }
-  void plan_report(std::uint32_t id);
+  Duration mean(const Member& m, const Policy& policy) const;
+  void plan_report(std::uint32_t id, double share);
+  void hear_policy();
   void create();
   void come(std::uint32_t id);
   void go(std::uint32_t id);
@@ -74,16 +77,31 @@ class Crowd {
   Instant now_ = start_;
   std::uint64_t sequence_ = 0;
   std::uint64_t feedback_ = 0;
-  std::uint64_t unicast_ = 0;  // spans
-  std::uint32_t left_ = 0;     // members that are to complete
+  Policy policy_ = carousel_.policy();  // as announced last
+  std::uint64_t unicast_ = 0;           // spans
+  std::uint32_t left_ = 0;              // members that are to complete
   CrowdOutcome out_;
 };
 
-void Crowd::plan_report(std::uint32_t id) {
-  const Policy& policy = carousel_.policy();
-  const Duration mean = members_[id].draw <= policy.eager ? policy.quick : policy.slow;
-  reports_.emplace(now_ + mean / 2 + Duration(static_cast<Duration::rep>(uniform() * static_cast<double>(mean.count()))),
-                   id);
+Duration Crowd::mean(const Member& m, const Policy& policy) const {
+  return m.draw <= policy.eager ? policy.quick : policy.slow;
+}
+
+void Crowd::plan_report(std::uint32_t id, double share) {
+  Member& m = members_[id];
+  m.due = now_ + Duration(static_cast<Duration::rep>(share * static_cast<double>(mean(m, policy_).count())));
+  reports_.emplace(m.due, id);
+}
+
+// As receivers do: the wait that is left changes in proportion.
+void Crowd::hear_policy() {
+  const Policy old = std::exchange(policy_, carousel_.policy());
+  if (old == policy_) return;
+  for (std::uint32_t i = 0; i < s_.members; ++i) {
+    const Member& m = members_[i];
+    if (m.present && !m.done)
+      plan_report(i, static_cast<double>((m.due - now_).count()) / static_cast<double>(mean(m, old).count()));
+  }
 }
 
 void Crowd::create() {
@@ -108,7 +126,7 @@ void Crowd::come(std::uint32_t id) {
   m.base = sequence_ > 0 ? sent_ : std::vector<std::uint32_t>{};
   carousel_.joined(id, m.held, now_);
   skip_to_loss(id);
-  plan_report(id);
+  plan_report(id, 0.5 + uniform());
 }
 
 void Crowd::go(std::uint32_t id) {
@@ -186,7 +204,7 @@ void Crowd::report(std::uint32_t id) {
     ++unicast_;
     hold(m, span);
   }
-  if (!m.done) plan_report(id);
+  if (!m.done) plan_report(id, 0.5 + uniform());
 }
 
 CrowdOutcome Crowd::run() {
@@ -201,10 +219,11 @@ CrowdOutcome Crowd::run() {
       if (members_[i].present && !members_[i].done && now_ >= members_[i].dies) go(i);
     }
     for (; !reports_.empty() && reports_.top().first <= now_;) {
-      const std::uint32_t id = reports_.top().second;
+      const auto [due, id] = reports_.top();
       reports_.pop();
-      if (!members_[id].done) report(id);
+      if (!members_[id].done && due == members_[id].due) report(id);
     }
+    hear_policy();
     const Turn turn = carousel_.poll(now_, kBatch);
     for (const std::uint32_t span : turn.fetch) carousel_.provide(span, frame);
     for (const Symbol& symbol : turn.symbols) take(symbol);

@@ -9,7 +9,7 @@ namespace stampede::multicast {
 struct CrowdScenario {
   std::uint64_t seed = 1;
   std::uint32_t members = 10'000;
-  std::uint32_t spans = 1500;
+  std::uint32_t spans = 1000;
   std::uint32_t deaths = 100;
   std::uint32_t late = 100;  // join while the stream runs
 };
