@@ -33,7 +33,11 @@ class Buffer {
   operator ByteView() const { return {data(), size_}; }  // NOLINT(google-explicit-constructor)
   bool operator==(const Buffer& other) const { return std::ranges::equal(ByteView(*this), ByteView(other)); }
 
-  // Only the last `size` bytes remain.
+  // Only the first, or the last, `size` bytes remain.
+  Buffer first(std::size_t size) && {
+    size_ = size;
+    return std::move(*this);
+  }
   Buffer last(std::size_t size) && {
     at_ += size_ - size;
     size_ = size;

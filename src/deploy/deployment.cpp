@@ -222,8 +222,8 @@ class Deployment {
   }
 
   // What an interrupted run of the same image left in its place: read, hashed, and kept where it is right.
-  Result<swarm::Bitmap> resume() {
-    swarm::Bitmap have(root_.span_count());
+  Result<Bitmap> resume() {
+    Bitmap have(root_.span_count());
     if (!resumes_) return have;
     const auto expected = plan_->expected_data();
     STAMPEDE_TRY(auto matching, target_->compare(expected, [this](Size) { return tell(); }));
@@ -364,7 +364,7 @@ class Deployment {
   bool resumes_ = false;
   bool begun_ = false;  // the disk changes
   bool saved_region_ = false;
-  swarm::Bitmap have_;  // spans that an interrupted run left in their places
+  Bitmap have_;  // spans that an interrupted run left in their places
 
   std::optional<NodeState> state_;
   std::optional<Enrolment> enrolment_;

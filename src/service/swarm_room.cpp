@@ -20,7 +20,7 @@ Result<std::shared_ptr<SwarmRoom>> SwarmRoom::open(cache::Store& store, const ch
 }
 
 Result<swarm::MemberId> SwarmRoom::join(const wire::Join& join, Member member) {
-  auto have = swarm::Bitmap::from_bytes(join.span_count, join.have);
+  auto have = Bitmap::from_bytes(join.span_count, join.have);
   if (join.span_count != span_count_ || !have)
     return fail(Code::protocol, "the image has {} spans, not {}", span_count_, join.span_count);
   evict(member.listed.node);

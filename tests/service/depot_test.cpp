@@ -176,7 +176,7 @@ TEST_F(DepotTest, APeerThatServesAlteredBytesIsDroppedAndNamed) {
   ASSERT_TRUE(identity) << identity.error().message;
   auto node = net::Node::start({at_, *identity, parsed.site, net::Endpoint{"127.0.0.1", 0}, {std::chrono::seconds(20)}});
   ASSERT_TRUE(node && (*node)->wait_for_depot());
-  swarm::Bitmap all(manifest->root.span_count());
+  Bitmap all(manifest->root.span_count());
   for (std::uint32_t i = 0; i < all.size(); ++i) all.set(i);
   ASSERT_TRUE((*node)->join({imported.report.image, all.size(), all, 0, &liar, &liar}));
   (*node)->report({2, false, 0, 0, 0});
@@ -259,7 +259,7 @@ TEST_F(DepotTest, WhatTheStoreCannotReadComesFromAPeer) {
       std::make_shared<const chunker::Manifest>(*chunker::load_manifest(store_->chunks(), imported.report.image));
   const auto source = cache::spans_from(manifest, store_->chunks());
   std::vector<std::shared_ptr<const chunker::SealedSpan>> spans;
-  swarm::Bitmap all(manifest->root.span_count());
+  Bitmap all(manifest->root.span_count());
   for (std::uint32_t i = 0; i < all.size(); ++i) {
     all.set(i);
     spans.push_back(source->span({i}));

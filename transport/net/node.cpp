@@ -298,7 +298,7 @@ class SwarmNode final : public Node {
     announce_ = std::make_unique<Alarm>(loop_, [this] { announce(); });
     repoll_ = std::make_unique<Alarm>(loop_, [this] { pump(); });
     PeerLinks::Events events;
-    events.joined = [this](swarm::PeerId peer, swarm::Bitmap has) {
+    events.joined = [this](swarm::PeerId peer, Bitmap has) {
       picker_->peer_joined(peer, std::move(has), system_clock().now());
       pump();
     };
@@ -341,7 +341,7 @@ class SwarmNode final : public Node {
     depot_joined_ = true;
     depot_->send(join_message());
     report_again();
-    swarm::Bitmap all(job_.span_count);
+    Bitmap all(job_.span_count);
     for (std::uint32_t i = 0; i < job_.span_count; ++i) all.set(i);
     picker_->peer_joined(swarm::kDepot, std::move(all), system_clock().now());
     pump();

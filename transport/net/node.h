@@ -19,11 +19,11 @@
 
 #include "chunker/source.h"
 #include "chunker/tag_record.h"
+#include "src/base/bitmap.h"
 #include "src/base/error.h"
 #include "src/base/seams.h"
 #include "transport/net/endpoint.h"
 #include "transport/net/tls.h"
-#include "transport/swarm/bitmap.h"
 
 namespace stampede::net {
 
@@ -45,7 +45,7 @@ struct NodeOptions {
 struct SwarmJob {
   chunker::ImageId image;
   std::uint32_t span_count = 0;
-  swarm::Bitmap have;                   // held already
+  Bitmap have;                          // held already
   std::uint32_t credit = 0;             // spans that may be under way at first
   chunker::SpanInbox* inbox = nullptr;  // outlives the node
   chunker::SpanSource* held = nullptr;  // outlives the node, and gives nothing any more when the node goes

@@ -185,7 +185,7 @@ void PeerLinks::take_answer(Peer& peer, wire::Message& message) {
 }
 
 void PeerLinks::take_join(Peer& peer, const wire::Join& join) {
-  auto bitmap = swarm::Bitmap::from_bytes(join.span_count, join.have);
+  auto bitmap = Bitmap::from_bytes(join.span_count, join.have);
   if (peer.joined || join.image != swarm_.image || join.span_count != swarm_.span_count || !bitmap)
     return peer.connection->close({Code::protocol, "a join for another image"});
   peer.joined = true;

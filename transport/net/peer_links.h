@@ -14,8 +14,8 @@
 #include <set>
 
 #include "chunker/source.h"
+#include "src/base/bitmap.h"
 #include "transport/net/connection.h"
-#include "transport/swarm/bitmap.h"
 #include "transport/swarm/picker.h"
 
 namespace stampede::net {
@@ -27,7 +27,7 @@ inline constexpr std::size_t kMaxOwed = 64;
 class PeerLinks {
  public:
   struct Events {
-    std::function<void(swarm::PeerId, swarm::Bitmap)> joined;
+    std::function<void(swarm::PeerId, Bitmap)> joined;
     std::function<void(swarm::PeerId)> left;
     std::function<void(swarm::PeerId, std::uint32_t span)> has;
     std::function<void(swarm::PeerId, std::uint32_t span)> not_held;

@@ -9,8 +9,8 @@
 #include <map>
 #include <optional>
 
+#include "src/base/bitmap.h"
 #include "src/base/seams.h"
-#include "transport/swarm/bitmap.h"
 #include "transport/swarm/picker.h"
 #include "transport/swarm/scan.h"
 

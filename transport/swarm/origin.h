@@ -21,8 +21,8 @@
 #include <memory>
 #include <vector>
 
+#include "src/base/bitmap.h"
 #include "src/base/seams.h"
-#include "transport/swarm/bitmap.h"
 
 namespace stampede::swarm {
 

@@ -23,8 +23,8 @@
 #include <optional>
 #include <vector>
 
+#include "src/base/bitmap.h"
 #include "src/base/seams.h"
-#include "transport/swarm/bitmap.h"
 
 namespace stampede::swarm {
 

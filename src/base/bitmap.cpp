@@ -1,9 +1,9 @@
-#include "transport/swarm/bitmap.h"
+#include "src/base/bitmap.h"
 
 #include <algorithm>
 #include <bit>
 
-namespace stampede::swarm {
+namespace stampede {
 
 std::optional<Bitmap> Bitmap::from_bytes(std::uint32_t size, ByteView bytes) {
   if (bytes.size() != (std::size_t{size} + 7) / 8) return std::nullopt;
@@ -37,4 +37,4 @@ void Bitmap::set_all(const Bitmap& other) {
   }
 }
 
-}  // namespace stampede::swarm
+}  // namespace stampede

@@ -6,7 +6,7 @@
 
 #include "src/base/bytes.h"
 
-namespace stampede::swarm {
+namespace stampede {
 
 class Bitmap {
  public:
@@ -36,4 +36,4 @@ class Bitmap {
   std::uint32_t count_ = 0;
 };
 
-}  // namespace stampede::swarm
+}  // namespace stampede

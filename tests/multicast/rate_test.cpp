@@ -1,0 +1,129 @@
+#include "transport/multicast/rate.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <functional>
+
+namespace stampede::multicast {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+// Members with a rate that each can take: what is above is lost. Returns the mean rate over the last half of the time.
+class RateTest : public testing::Test {
+ protected:
+  double run(Rate& rate, const std::vector<double>& sustains, Duration time) {
+    for (std::uint32_t i = 0; i < sustains.size(); ++i) rate.joined(i);
+    double sum = 0;
+    int count = 0;
+    for (const Instant end = now_ + time; now_ < end; now_ += 50ms) {
+      const double sent = rate.at(now_);
+      if (end - now_ < time / 2) sum += sent, ++count;
+      for (std::uint32_t i = 0; i < sustains.size(); ++i) rate.report(i, std::max(0.0, 1 - sustains[i] / sent), 0, now_);
+    }
+    return sum / count;
+  }
+  Instant now_{1h};
+  RateConfig config_{};
+};
+
+TEST_F(RateTest, StartsFastAndReachesTheCap) {
+  Rate rate(config_);
+  EXPECT_GE(rate.at(now_), 0.5 * config_.cap);
+  run(rate, std::vector<double>(8, 1e9), 3s);
+  EXPECT_EQ(rate.at(now_), config_.cap);
+}
+
+TEST_F(RateTest, FindsWhatTheMembersSustain) {
+  for (const double sustained : {20e6, 50e6, 100e6}) {
+    Rate rate(config_);
+    const double mean = run(rate, std::vector<double>(8, sustained), 30s);
+    EXPECT_GT(mean, 0.8 * sustained);
+    EXPECT_LT(mean, 1.1 * sustained);
+  }
+}
+
+TEST_F(RateTest, TheSlowestCostsTheOthersNothingAndIsNamedOnce) {
+  Rate rate(config_);
+  std::vector<double> sustains(8, 1e9);
+  sustains[5] = 1.25e6;
+  EXPECT_EQ(run(rate, sustains, 10s), config_.cap);
+  EXPECT_THAT(rate.take_leavers(), ElementsAre(5));
+  EXPECT_THAT(rate.take_leavers(), IsEmpty());
+}
+
+TEST_F(RateTest, EqualsAreNotSentAway) {
+  Rate rate(config_);
+  run(rate, std::vector<double>(8, 30e6), 30s);
+  EXPECT_THAT(rate.take_leavers(), IsEmpty());
+}
+
+TEST_F(RateTest, AFullDiskCountsAsLoss) {
+  Rate rate(config_);
+  for (std::uint32_t i = 0; i < 4; ++i) rate.joined(i);
+  for (int step = 0; step < 100; ++step, now_ += 100ms) {
+    for (std::uint32_t i = 0; i < 4; ++i) rate.report(i, 0, 2 * config_.backlog, now_);
+    rate.at(now_);
+  }
+  EXPECT_LT(rate.at(now_), 0.2 * config_.cap);
+}
+
+TEST_F(RateTest, StaysAboveTheFloor) {
+  config_.floor = 5e6;
+  Rate rate(config_);
+  EXPECT_EQ(run(rate, std::vector<double>(4, 1e3), 60s), config_.floor);
+}
+
+TEST_F(RateTest, TheSilentDoNotCount) {
+  Rate rate(config_);
+  run(rate, std::vector<double>(8, 20e6), 5s);
+  now_ += 4s;
+  const double before = rate.at(now_);
+  for (int step = 0; step < 50; ++step, now_ += 100ms) {
+    rate.report(3, 0, 0, now_);
+    rate.at(now_);
+  }
+  EXPECT_GT(rate.at(now_), before);
+}
+
+TEST_F(RateTest, AFixedRateIgnoresReports) {
+  config_.fixed = 42e6;
+  Rate rate(config_);
+  EXPECT_EQ(run(rate, std::vector<double>(8, 1e6), 5s), 42e6);
+}
+
+TEST(Pacer, KeepsTheRateInBatchesWithoutBursts) {
+  Pacer pacer(1500);
+  Instant now{1h};
+  std::size_t sent = 0;
+  const Instant start = now;
+  while (now - start < 1s) {
+    if (const std::size_t room = pacer.room(now, 10e6)) {
+      EXPECT_LE(room * 1500, Pacer::kBatchBytes);
+      EXPECT_LE(room, Pacer::kBatchPackets);
+      pacer.sent(room);
+      sent += room * 1500;
+    }
+    now = std::max(now + 100us, pacer.next());  // a timer that is late
+  }
+  EXPECT_NEAR(static_cast<double>(sent), 10e6, 0.02 * 10e6);
+}
+
+TEST(Pacer, DoesNotMakeUpForAPause) {
+  Pacer pacer(1500);
+  Instant now{1h};
+  pacer.sent(pacer.room(now, 10e6));
+  now += 10s;
+  std::size_t at_once = 0;
+  while (const std::size_t room = pacer.room(now, 10e6)) {
+    pacer.sent(room);
+    at_once += room * 1500;
+  }
+  EXPECT_LE(at_once, std::size_t{128} << 10);
+}
+
+}  // namespace
+}  // namespace stampede::multicast

@@ -1,0 +1,101 @@
+#include "transport/multicast/rate.h"
+
+#include <algorithm>
+#include <functional>
+
+namespace stampede::multicast {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr double kGrowth = 0.02;    // of the cap, each kReaction that the decisive member is content
+constexpr double kShrink = 0.8;     // of the rate, when it is not
+constexpr Duration kFresh = 3s;     // what was reported before says nothing
+constexpr double kFarBelow = 0.10;  // more loss than is bearable to the decisive one: below the floor of the group
+constexpr std::size_t kFew = 1;
+
+}  // namespace
+
+Rate::Rate(const RateConfig& config)
+    : config_(config), rate_(std::clamp(config.cap * config.start, std::min(config.floor, config.cap), config.cap)) {}
+
+void Rate::joined(std::uint32_t member) { members_[member] = {}; }
+void Rate::left(std::uint32_t member) { members_.erase(member); }
+
+void Rate::report(std::uint32_t member, double loss, std::uint32_t backlog, Instant now) {
+  const auto found = members_.find(member);
+  if (found == members_.end()) return;
+  found->second.loss = loss;
+  found->second.backlog = backlog;
+  found->second.heard = now;
+}
+
+// How badly a member does: its loss, or what makes a full backlog as bad as loss that is just not bearable.
+double Rate::pressure(const Standing& standing) const {
+  const double full = config_.backlog == 0 ? 0 : static_cast<double>(standing.backlog) / config_.backlog;
+  return std::max(standing.loss, full > 1 ? config_.bearable * full : 0);
+}
+
+// Of those heard of lately, the worst that is not among the few that do not count.
+std::optional<double> Rate::decisive(Instant now) const {
+  std::vector<double> all;
+  for (const auto& [id, standing] : members_) {
+    if (standing.heard != Instant{} && now - standing.heard < kFresh) all.push_back(pressure(standing));
+  }
+  if (all.empty()) return std::nullopt;
+  const auto few = std::max(kFew, static_cast<std::size_t>(config_.quantile * static_cast<double>(all.size())));
+  const auto at = all.begin() + static_cast<std::ptrdiff_t>(std::min(few, all.size() - 1));
+  std::ranges::nth_element(all, at, std::greater{});
+  return *at;
+}
+
+void Rate::find_leavers(double decisive, Instant now) {
+  const double limit = std::max(2 * decisive, config_.bearable) + kFarBelow;
+  for (auto& [id, standing] : members_) {
+    if (pressure(standing) <= limit || standing.heard == Instant{}) {
+      standing.worse_since.reset();
+    } else if (!standing.worse_since) {
+      standing.worse_since = now;
+    } else if (now - *standing.worse_since >= kPatience && !standing.told) {
+      standing.told = true;
+      leavers_.push_back(id);
+    }
+  }
+}
+
+double Rate::at(Instant now) {
+  if (config_.fixed) return *config_.fixed;
+  if (stepped_ != Instant{} && now - stepped_ < kReaction) return rate_;
+  stepped_ = now;
+  const auto worst = decisive(now);
+  if (!worst) return rate_;
+  find_leavers(*worst, now);
+  if (*worst <= config_.bearable) {
+    rate_ += kGrowth * config_.cap;
+  } else if (now - cut_ >= 3 * kReaction) {
+    // Members measure over some time: what they report next is still of the rate before.
+    rate_ *= kShrink;
+    cut_ = now;
+  }
+  rate_ = std::clamp(rate_, std::min(config_.floor, config_.cap), config_.cap);
+  return rate_;
+}
+
+std::vector<std::uint32_t> Rate::take_leavers() { return std::exchange(leavers_, {}); }
+
+std::size_t Pacer::batch() const { return std::clamp<std::size_t>(kBatchBytes / packet_size_, 1, kBatchPackets); }
+
+// A pause is not made up for: at most one batch stands ready.
+std::size_t Pacer::room(Instant now, double bytes_per_second) {
+  bytes_per_second_ = bytes_per_second;
+  if (now < due_) return 0;
+  due_ = std::max(due_, now - kSlack);
+  return batch();
+}
+
+void Pacer::sent(std::size_t packets) {
+  const double seconds = static_cast<double>(packets * packet_size_) / bytes_per_second_;
+  due_ += Duration(static_cast<Duration::rep>(seconds * 1e9));
+}
+
+}  // namespace stampede::multicast

@@ -1,0 +1,93 @@
+// How fast to send. Pure: fed with what members report and a time.
+//
+// The rate follows the members' loss and backlog at a quantile, so that neither the slowest machine nor a few of them hold
+// the others back: it starts at a share of the cap, grows by a fixed step while that quantile is content, and shrinks by a
+// factor, at most once a reaction time, when it is not. Additive increase and multiplicative decrease share a link with TCP
+// about fairly. It stays between floor and cap. A fixed rate ignores what is reported.
+//
+// A member that does worse than the others for kPatience at a rate that the quantile is content with is named once by
+// take_leavers(): it should leave the group and finish from the swarm.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "src/base/seams.h"
+
+namespace stampede::multicast {
+
+struct RateConfig {
+  double cap = 125e6;  // bytes a second, of packets as they stand on the wire
+  double floor = 1e6;  // never slower
+  std::optional<double> fixed;
+  double start = 0.7;          // share of the cap
+  double quantile = 0.25;      // of the members, the worst first: the best of these decides
+  double bearable = 0.02;      // loss that costs no speed
+  std::uint32_t backlog = 64;  // spans waiting for the disk that do
+};
+
+class Rate {
+ public:
+  static constexpr Duration kReaction = std::chrono::milliseconds(100);
+  static constexpr Duration kPatience = std::chrono::seconds(3);
+
+  explicit Rate(const RateConfig& config);
+
+  void joined(std::uint32_t member);
+  void left(std::uint32_t member);
+  // `loss` as a share of the packets, before repair.
+  void report(std::uint32_t member, double loss, std::uint32_t backlog, Instant now);
+
+  // Bytes a second, from now on. Call it every kReaction or so.
+  double at(Instant now);
+  std::vector<std::uint32_t> take_leavers();
+
+ private:
+  struct Standing {
+    double loss = 0;
+    std::uint32_t backlog = 0;
+    Instant heard{};
+    std::optional<Instant> worse_since;
+    bool told = false;
+  };
+  double pressure(const Standing& standing) const;
+  std::optional<double> decisive(Instant now) const;
+  void find_leavers(double decisive, Instant now);
+
+  RateConfig config_;
+  double rate_;
+  std::map<std::uint32_t, Standing> members_;
+  Instant stepped_{};
+  Instant cut_{};
+  std::vector<std::uint32_t> leavers_;
+};
+
+// When how many packets may leave: batches for UDP_SEGMENT that no switch buffer overflows by.
+class Pacer {
+ public:
+  static constexpr std::size_t kBatchPackets = 64;
+  static constexpr std::size_t kBatchBytes = std::size_t{64} << 10;
+
+  // Bytes of a packet on the wire, headers of all layers counted.
+  explicit Pacer(std::size_t packet_size) : packet_size_(packet_size) {}
+
+  // What a late caller may make up for, so that the timer's own delay costs no speed.
+  static constexpr Duration kSlack = std::chrono::microseconds(500);
+
+  // Packets that may be sent now: a whole batch or none.
+  std::size_t room(Instant now, double bytes_per_second);
+  void sent(std::size_t packets);
+  // When the next batch is due.
+  Instant next() const { return due_; }
+
+ private:
+  std::size_t batch() const;
+
+  std::size_t packet_size_;
+  double bytes_per_second_ = 0;
+  Instant due_{};
+};
+
+}  // namespace stampede::multicast
