@@ -156,10 +156,11 @@ bool Origin::State::better_elsewhere(const Member& member, Instant now) const {
 
 // How many spans may be given before somebody has to hold more.
 std::uint32_t Origin::State::room_ahead() const {
+  if (members.size() <= 1) return spans;
   std::uint32_t most = 0;
   for (const auto& [id, member] : members) most = std::max(most, member.have.count());
-  const std::uint32_t given = spans - fresh.count();
-  return most + kAhead - std::min(most + kAhead, given);
+  const std::uint32_t limit = most + std::max(kAhead, 4 * static_cast<std::uint32_t>(members.size()));
+  return limit - std::min(limit, spans - fresh.count());
 }
 
 void Origin::State::take(MemberId id, Member& member, std::uint32_t count, Instant now, std::vector<std::uint32_t>& out) {

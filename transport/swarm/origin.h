@@ -4,10 +4,10 @@
 // the image's order (sequential reads here, sequential writes there). So each span leaves the depot about once, whatever the
 // number of members; after a member dies, what only it had is fresh again. A swarm of one gets everything.
 //
-// The depot runs at most kAhead spans ahead of the member that holds most. Without that a depot that is faster than its
-// members (theirs is the work of verifying and writing) gives everything out at once, the members trade the whole image in
-// random order, and each must keep all of it at hand; with it they move through the image together, and what one asks
-// another for is still in its memory.
+// With several members the depot runs at most kAhead spans ahead of the one that holds most (four for each, if those are
+// more). Without that a depot that is faster than its members (theirs is the work of verifying and writing) gives everything
+// out at once, the members trade the whole image in random order, and each must keep all of it at hand; with it they move
+// through the image together, and what one asks another for is still in its memory.
 //
 // What a member that does not serve holds or is sent counts for itself alone, and it is allotted nothing while another takes
 // part that serves: it gets the spans from that one. A span that has been on its way for
