@@ -111,8 +111,8 @@ class Deployment {
 
   Result<> start_node(const net::Waiting& waiting) {
     node_.reset();  // it may hold the port to listen on
-    STAMPEDE_TRY(node_,
-                 net::Node::start({options_.depot, enrolment_->identity, enrolment_->site, options_.peer_listen, waiting}));
+    STAMPEDE_TRY(node_, net::Node::start({options_.depot, enrolment_->identity, enrolment_->site, options_.peer_listen,
+                                          waiting, options_.transfer}));
     return node_->wait_for_depot();
   }
 
@@ -331,6 +331,7 @@ class Deployment {
     ByteCounts& bytes = receipt_.bytes;
     bytes.depot = status.from_depot;
     bytes.peers = status.from_peers;
+    bytes.multicast = status.from_multicast;
     bytes.served = status.served;
     bytes.verified = bytes.local + (receiver_ ? receiver_->verified().bytes : 0);
     receipt_.bad_peers = status.bad_peers;

@@ -16,6 +16,7 @@
 #include "src/firstboot/instance.h"
 #include "src/trust/token.h"
 #include "transport/net/endpoint.h"
+#include "transport/net/node.h"
 
 namespace stampede::deploy {
 
@@ -40,6 +41,7 @@ struct Options {
   std::optional<std::string> overwrite;
   firstboot::Instance instance;
   std::optional<net::Endpoint> peer_listen = net::Endpoint{};  // any address, any port
+  net::Transfer transfer = net::Transfer::automatic;
   Duration patience = std::chrono::minutes(2);
   std::optional<Duration> serve_for;                                       // nothing: while others are active
   Size cache = 64_MiB;                                                     // sealed spans kept in memory to serve to others

@@ -62,16 +62,14 @@ void Receiver::handle(chunker::Opener& opener, Arrival arrival) {
   const chunker::SpanIndex index = arrival.span.index;
   auto placements = open(opener, arrival.span, slab.bytes());
   if (!placements) return node_.bad(index, arrival.origin);
-  std::uint32_t credit = 0;
   {
     const std::lock_guard lock(mutex_);
-    credit = slabs_ - ++writing_;
+    node_.set_credit(slabs_ - ++writing_);  // under the lock: a later value is never overtaken by this one
   }
   held_.put(std::make_shared<const chunker::SealedSpan>(std::move(arrival.span)));
   verified_ += plan_.placed_size(index).bytes;
   // Placed before it counts as had: who sees the image complete and flushes then misses nothing.
   target_.place(std::move(slab), std::move(*placements), [this](const Result<>& result) { written(result); });
-  node_.set_credit(credit);
   node_.had(index);
 }
 
@@ -99,14 +97,10 @@ Result<std::vector<disk::Placement>> Receiver::open(chunker::Opener& opener, con
 }
 
 void Receiver::written(const Result<>& result) {
-  std::uint32_t credit = 0;
-  {
-    const std::lock_guard lock(mutex_);
-    if (!result && !failure_) failure_ = result.error();
-    credit = slabs_ - --writing_;
-    if (stopping_) return;
-  }
-  node_.set_credit(credit);
+  const std::lock_guard lock(mutex_);
+  if (!result && !failure_) failure_ = result.error();
+  --writing_;
+  if (!stopping_) node_.set_credit(slabs_ - writing_);
 }
 
 }  // namespace stampede::deploy

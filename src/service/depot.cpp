@@ -13,7 +13,8 @@ constexpr Duration kCheckEvery = std::chrono::seconds(1);
 
 class LoopDepot final : public Depot {
  public:
-  LoopDepot(cache::Store& store, const Site& site) : site_(site), state_(store, site_, *worker_) {}
+  LoopDepot(cache::Store& store, const Site& site, const DepotOptions& options)
+      : site_(site), state_(loop_, store, site_, *worker_, options.multicast) {}
 
   ~LoopDepot() override {
     loop_.run_and_wait([this] {
@@ -21,6 +22,7 @@ class LoopDepot final : public Depot {
       ticker_.reset();
       listener_.reset();
       for (const auto& [number, session] : sessions_) session->close({Code::interrupted, "the depot stops"});
+      state_.close_rooms();
     });
     loop_.stop();
   }
@@ -79,7 +81,7 @@ class LoopDepot final : public Depot {
 }  // namespace
 
 Result<std::unique_ptr<Depot>> Depot::start(cache::Store& store, const Site& site, const DepotOptions& options) {
-  auto depot = std::make_unique<LoopDepot>(store, site);
+  auto depot = std::make_unique<LoopDepot>(store, site, options);
   STAMPEDE_CHECK(depot->open(options));
   return depot;
 }

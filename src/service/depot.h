@@ -9,9 +9,11 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "cache/store.h"
+#include "src/service/cast_options.h"
 #include "src/service/site.h"
 #include "transport/net/endpoint.h"
 
@@ -23,6 +25,7 @@ inline constexpr std::size_t kMaxStrangers = 256;
 
 struct DepotOptions {
   net::Endpoint listen{{}, net::kDepotPort};
+  std::optional<CastOptions> multicast = std::nullopt;
 };
 
 class Depot {

@@ -10,11 +10,21 @@ void DepotState::with_room(const chunker::ImageId& image, RoomReady ready) {
   worker.run([this, image] {
     auto opened = SwarmRoom::open(store, image);
     return [this, image, opened = std::move(opened)] {
-      if (opened) rooms_[image] = *opened;
+      if (opened) {
+        rooms_[image] = *opened;
+        if (cast_) (*opened)->cast(loop_, next_group());
+      }
       const auto all = opening_.extract(image);
       for (const RoomReady& each : all.mapped()) each(opened);
     };
   });
+}
+
+// Images that are deployed at the same time are told apart by port, and anyway by stream and key.
+CastOptions DepotState::next_group() {
+  CastOptions options = *cast_;
+  options.group.port = static_cast<std::uint16_t>(options.group.port + cast_ports_++ % kCastPorts);
+  return options;
 }
 
 void DepotState::tend_rooms(Instant now) {

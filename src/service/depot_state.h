@@ -18,13 +18,15 @@ inline constexpr std::size_t kBadPeersOfANode = 64;
 
 class DepotState {
  public:
-  DepotState(cache::Store& store_, const Site& site_, Worker& worker_) : store(store_), site(site_), worker(worker_) {}
+  DepotState(net::Loop& loop, cache::Store& store_, const Site& site_, Worker& worker_, std::optional<CastOptions> cast)
+      : store(store_), site(site_), worker(worker_), loop_(loop), cast_(std::move(cast)) {}
 
   using RoomReady = std::function<void(Result<std::shared_ptr<SwarmRoom>>)>;
   // Hands over the image's room, at once or when its manifest has been read on the worker.
   void with_room(const chunker::ImageId& image, RoomReady ready);
   // Tells members of each other, and lets go of empty rooms.
   void tend_rooms(Instant now);
+  void close_rooms() { rooms_.clear(); }
 
   bool may_send_receipt(const trust::PublicKey& node, Instant now);
   // False: said already, or often enough.
@@ -35,6 +37,11 @@ class DepotState {
   Worker& worker;
 
  private:
+  CastOptions next_group();
+
+  net::Loop& loop_;
+  std::optional<CastOptions> cast_;
+  std::uint16_t cast_ports_ = 0;  // that were given out
   struct Hour {
     Instant since;
     unsigned receipts = 0;

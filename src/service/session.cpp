@@ -106,6 +106,7 @@ void Session::take_from_node(wire::Message& message) {
   if (const auto* have_ = std::get_if<wire::Have>(&message)) return have(*have_);
   if (const auto* want = std::get_if<wire::WantAny>(&message)) return want_any(*want);
   if (const auto* request = std::get_if<wire::Request>(&message)) return requested(*request);
+  if (const auto* report = std::get_if<wire::MulticastReport>(&message)) return multicast_report(*report);
   if (const auto* bad = std::get_if<wire::BadPeer>(&message)) return bad_peer(*bad);
   misbehaved("a message that targets do not send");
 }
@@ -183,7 +184,7 @@ void Session::join(wire::Join ask) {
 
 void Session::joined(const wire::Join& ask, const Result<std::shared_ptr<SwarmRoom>>& room) {
   if (!room) return refuse(room.error());
-  auto member = (*room)->join(ask, {{connection_->peer()->key, connection_->address(), ask.port}, connection_});
+  auto member = (*room)->join(ask, {connection_->peer()->key, connection_->address(), ask.port}, connection_);
   if (!member) return refuse(member.error());
   room_ = *room;
   member_ = *member;
@@ -236,8 +237,13 @@ void Session::have(const wire::Have& news) {
   const Instant now = system_clock().now();
   for (const std::uint32_t span : news.spans) {
     if (span >= room_->span_count()) return misbehaved("no such span");
-    room_->origin().has(member_, span, now);
+    room_->has(member_, span, now);
   }
+}
+
+void Session::multicast_report(const wire::MulticastReport& report) {
+  room_->origin().heard(member_, finished_, system_clock().now());
+  room_->report(member_, report);
 }
 
 void Session::progress(const wire::Progress& news) {

@@ -43,6 +43,7 @@ class Session : public std::enable_shared_from_this<Session> {
   void requested(const wire::Request& request);
   void progress(const wire::Progress& progress);
   void have(const wire::Have& have);
+  void multicast_report(const wire::MulticastReport& report);
   void receipt(const wire::Receipt& receipt);
   Result<cache::ReceiptRow> check_receipt(const wire::Receipt& receipt) const;
   void send_owed();

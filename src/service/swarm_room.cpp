@@ -1,6 +1,9 @@
 #include "src/service/swarm_room.h"
 
 #include <algorithm>
+#include <utility>
+
+#include <spdlog/spdlog.h>
 
 #include "chunker/package.h"
 
@@ -19,18 +22,22 @@ Result<std::shared_ptr<SwarmRoom>> SwarmRoom::open(cache::Store& store, const ch
   return std::shared_ptr<SwarmRoom>(new SwarmRoom(cache::spans_from(std::move(shared), store.chunks()), spans));
 }
 
-Result<swarm::MemberId> SwarmRoom::join(const wire::Join& join, Member member) {
+Result<swarm::MemberId> SwarmRoom::join(const wire::Join& join, wire::Member listed, net::Connection::Ptr connection) {
   auto have = Bitmap::from_bytes(join.span_count, join.have);
   if (join.span_count != span_count_ || !have)
     return fail(Code::protocol, "the image has {} spans, not {}", span_count_, join.span_count);
-  evict(member.listed.node);
+  evict(listed.node);
   const swarm::MemberId id = next_++;
   const Instant now = system_clock().now();
-  members_[id] = std::move(member);
+  Member& joined = members_[id];
+  joined.listed = std::move(listed);
+  joined.connection = std::move(connection);
+  joined.have = *have;
   origin_.join(id, std::move(*have), now, join.port != 0);
   changed_ = true;
   // The newcomer at once: until it knows that it is not alone it takes everything from the depot.
-  members_[id].connection->send(list_for(id, origin_.active(now), now));
+  joined.connection->send(list_for(id, origin_.active(now), now));
+  if (cast_) offer(joined);
   return id;
 }
 
@@ -42,9 +49,57 @@ void SwarmRoom::evict(const wire::Key& node) {
 }
 
 void SwarmRoom::leave(swarm::MemberId member) {
-  if (members_.erase(member) == 0) return;
+  const auto gone = members_.extract(member);
+  if (gone.empty()) return;
   origin_.leave(member);
+  if (gone.mapped().listens) gone.mapped().caster->left(member);
   changed_ = true;
+}
+
+void SwarmRoom::cast(net::Loop& loop, CastOptions options) {
+  loop_ = &loop;
+  cast_ = std::move(options);
+}
+
+void SwarmRoom::offer(Member& member) {
+  member.caster = caster_on(net::interface_of(member.connection->local_address()));
+  if (member.caster != nullptr) member.connection->send(member.caster->offer());
+}
+
+net::Caster* SwarmRoom::caster_on(unsigned interface) {
+  const auto& allowed = cast_->interfaces;
+  if (!allowed.empty() && std::ranges::find(allowed, interface) == allowed.end()) return nullptr;
+  const auto [at, fresh] = casters_.try_emplace(interface);
+  if (!fresh) return at->second.get();
+  auto opened = net::Caster::open(*loop_, {cast_->group, interface, cast_->ttl, cast_->rate}, span_count_, *spans_,
+                                  [this](swarm::MemberId member, const wire::MulticastNews& news) {
+                                    if (const auto found = members_.find(member); found != members_.end())
+                                      found->second.connection->send(news);
+                                  });
+  if (opened)
+    at->second = *std::move(opened);
+  else
+    spdlog::warn("{}; those who come by it get the image without", opened.error().message);
+  return at->second.get();
+}
+
+void SwarmRoom::has(swarm::MemberId member, std::uint32_t span, Instant now) {
+  origin_.has(member, span, now);
+  const auto found = members_.find(member);
+  if (found == members_.end() || found->second.caster == nullptr) return;
+  if (found->second.listens)
+    found->second.caster->has(member, span);
+  else
+    found->second.have.set(span);
+}
+
+// The first one says that it listens.
+void SwarmRoom::report(swarm::MemberId id, const wire::MulticastReport& report) {
+  const auto found = members_.find(id);
+  if (found == members_.end() || found->second.caster == nullptr) return;
+  Member& member = found->second;
+  if (!std::exchange(member.listens, true)) member.caster->joined(id, std::exchange(member.have, {}));
+  member.caster->report(id, report);
 }
 
 wire::Members SwarmRoom::list_for(swarm::MemberId member, std::uint32_t active, Instant now) const {

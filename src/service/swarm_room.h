@@ -1,11 +1,13 @@
-// One image's swarm as the depot sees it: the manifest, the spans to serve, who takes part, and the origin's state machine.
-// Loop thread only.
+// One image's swarm as the depot sees it: the manifest, the spans to serve, who takes part, the origin's state machine, and
+// the multicast streams, one for each interface that members come by. Loop thread only.
 #pragma once
 
 #include <map>
 #include <memory>
 
 #include "cache/store.h"
+#include "src/service/cast_options.h"
+#include "transport/net/caster.h"
 #include "transport/net/connection.h"
 #include "transport/swarm/origin.h"
 
@@ -15,15 +17,15 @@ class SwarmRoom {
  public:
   static Result<std::shared_ptr<SwarmRoom>> open(cache::Store& store, const chunker::ImageId& image);
 
-  struct Member {
-    wire::Member listed;  // port 0: does not serve
-    net::Connection::Ptr connection;
-  };
-
   // Admits a member that holds `join.have`; an older one of the same key is closed (the machine has started anew). Error:
   // protocol, where the join does not fit the image.
-  Result<swarm::MemberId> join(const wire::Join& join, Member member);
+  Result<swarm::MemberId> join(const wire::Join& join, wire::Member listed, net::Connection::Ptr connection);
   void leave(swarm::MemberId member);
+  // From now on members are offered multicast.
+  void cast(net::Loop& loop, CastOptions options);
+  // It got a span, whatever way.
+  void has(swarm::MemberId member, std::uint32_t span, Instant now);
+  void report(swarm::MemberId member, const wire::MulticastReport& report);
   swarm::Origin& origin() { return origin_; }
   chunker::SpanSource& spans() { return *spans_; }
   std::uint32_t span_count() const { return span_count_; }
@@ -33,14 +35,26 @@ class SwarmRoom {
   void tell_members(Instant now);
 
  private:
+  struct Member {
+    wire::Member listed;  // port 0: does not serve
+    net::Connection::Ptr connection;
+    Bitmap have;                    // until it listens to a stream
+    net::Caster* caster = nullptr;  // whose stream it was offered
+    bool listens = false;
+  };
   SwarmRoom(std::unique_ptr<chunker::SpanSource> spans, std::uint32_t span_count)
       : spans_(std::move(spans)), span_count_(span_count), origin_(span_count) {}
   wire::Members list_for(swarm::MemberId member, std::uint32_t active, Instant now) const;
   void evict(const wire::Key& node);
+  void offer(Member& member);
+  net::Caster* caster_on(unsigned interface);
 
   std::unique_ptr<chunker::SpanSource> spans_;
   std::uint32_t span_count_;
   swarm::Origin origin_;
+  net::Loop* loop_ = nullptr;
+  std::optional<CastOptions> cast_;
+  std::map<unsigned, std::unique_ptr<net::Caster>> casters_;  // by interface; nothing where it cannot be had
   std::map<swarm::MemberId, Member> members_;
   swarm::MemberId next_ = 1;
   bool changed_ = false;

@@ -49,7 +49,7 @@ check_receipt() {
   jq -e '.verdict == "success" and .code == 0 and .error == "" and .bytes.durable == .bytes.total and .changed_files == []
     and ([.stages[].name] == ["connect", "plan", "transfer", "flush", "read-back", "first-boot", "commit"])' "$receipt" ||
     no "the receipt of node-$1 is not that of a success: $(cat "$receipt")"
-  jq -e --argjson sealed "$sealed" '.bytes.depot + .bytes.peers >= $sealed * 0.95' "$receipt" || no "the receipt of node-$1 counts too few bytes"
+  jq -e --argjson sealed "$sealed" '.bytes.depot + .bytes.peers + .bytes.multicast >= $sealed * 0.95' "$receipt" || no "the receipt of node-$1 counts too few bytes"
   tail -n 1 "$LAB/node-$1.out" | jq -e '.event == "finished" and .verdict == "success" and .receipt_delivered' ||
     no "the last event of node-$1 is not a finish"
 }

@@ -21,19 +21,19 @@ show_progress() {
   done
 }
 
-# "NAME<tab>STAGE<tab>PERCENT<tab>MiB/s<tab>share from peers, percent<tab>seconds to go", a line for each target.
+# "NAME<tab>STAGE<tab>PERCENT<tab>MiB/s<tab>share by multicast, percent<tab>seconds to go", a line for each target.
 latest_events() {
   local name
   for name; do printf '%s\t%s\n' "$name" "$(tail -n 4 "$LAB/$name.out" 2>/dev/null | tr '\n' '\036')"; done |
     jq -Rr 'split("\t") as [$name, $lines] | [$lines | split("\u001e")[] | fromjson? // empty] as $events
       | ($events | last // {}) as $e | ([$events[] | select(.bytes)] | last // {}) as $p
-      | ($p.bytes // {}) as $b | (($b.depot // 0) + ($b.peers // 0) + ($b.local // 0)) as $came
+      | ($p.bytes // {}) as $b | (($b.depot // 0) + ($b.peers // 0) + ($b.multicast // 0) + ($b.local // 0)) as $came
       | [$name,
          (if $e.event == "finished" then $e.verdict else $e.stage // "starting" end),
          (if $e.verdict == "success" or ($e.stage // "" | IN("flush", "read-back", "first-boot", "commit")) then 100
           elif ($b.total // 0) > 0 then [($b.verified // 0) * 100 / $b.total | floor, 100] | min else 0 end),
          (($p.rate // 0) / 1048576 | floor),
-         (if $came > 0 then ($b.peers // 0) * 100 / $came | floor else 0 end),
+         (if $came > 0 then ($b.multicast // 0) * 100 / $came | floor else 0 end),
          ($p.eta_seconds // "" | if type == "number" then ceil else . end)] | map(tostring) | join("\t")'
 }
 
@@ -43,7 +43,7 @@ draw_lines() {
     for (i = 0; i < 30; i++) bar = bar (i < full ? "█" : "·")
     rate = sprintf("%5d MiB/s", $4); to_go = $6 != "" && $6 > 0 ? ", " $6 " s to go" : ""
     if ($2 == "success" || $2 == "failure" || $2 == "refused") { rate = "           "; to_go = "" }
-    printf "\033[K  %-10s %s %3d %%  %s  %3d %% from peers  %s%s\n", $1, bar, $3, rate, $5, $2, to_go
+    printf "\033[K  %-10s %s %3d %%  %s  %3d %% by multicast  %s%s\n", $1, bar, $3, rate, $5, $2, to_go
   }'
 }
 
@@ -82,7 +82,7 @@ show_sources() {
   local name
   for name; do
     jq -r --arg name "$name" '.bytes as $b | def m: (. // 0) / 1048576 | round;
-      "  \($name): \($b.depot | m) MiB from the depot, \($b.peers | m) from other targets, \($b.local | m) already there; \($b.durable | m) MiB durable and read back"' \
+      "  \($name): \($b.multicast | m) MiB by multicast, \($b.depot | m) from the depot, \($b.peers | m) from other targets, \($b.local | m) already there; \($b.durable | m) MiB durable and read back"' \
       "$LAB/$name.receipt"
   done
 }

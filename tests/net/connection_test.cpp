@@ -227,7 +227,7 @@ TEST_F(ConnectionTest, ReadingWaitsForAnswersToBeTaken) {
   get(server_.ready);
   constexpr int kAsked = 600;
   auto span = std::make_shared<chunker::SealedSpan>();
-  span->bytes = Bytes(100'000);
+  span->bytes = Buffer(ByteView(Bytes(100'000)));
   span->parts = {{chunker::Codec::raw, 100'000}};
   std::atomic<int> asked = 0;
   std::atomic<int> answers = 0;

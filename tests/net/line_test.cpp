@@ -15,6 +15,8 @@ TEST(Line, ADepotTakesNoObjectsAndNoSpans) {
     EXPECT_FALSE(may_arrive(Line::from_node, type(big), true)) << big.index();
   EXPECT_TRUE(may_arrive(Line::from_node, type(wire::Join{}), true));
   EXPECT_TRUE(may_arrive(Line::from_node, type(wire::Receipt{}), true));
+  EXPECT_TRUE(may_arrive(Line::from_node, type(wire::MulticastReport{}), true));
+  EXPECT_FALSE(may_arrive(Line::from_node, type(wire::MulticastOffer{}), true));
 }
 
 TEST(Line, AStrangerCanOnlyEnrol) {
@@ -30,11 +32,13 @@ TEST(Line, PeersTradeSpansAndNoObjects) {
   EXPECT_FALSE(may_arrive(Line::peers, type(wire::Members{}), true));
   EXPECT_TRUE(may_arrive(Line::to_depot, type(wire::Object{}), true));
   EXPECT_FALSE(may_arrive(Line::to_depot, type(wire::Request{}), true));
+  EXPECT_TRUE(may_arrive(Line::to_depot, type(wire::MulticastOffer{}), true));
+  EXPECT_FALSE(may_arrive(Line::peers, type(wire::MulticastNews{}), true));
 }
 
 TEST(Line, NoTypeIsNoType) {
   for (const Line line : {Line::from_node, Line::to_depot, Line::peers})
-    for (const int none : {0, 23, 31, 32, 33, 255}) EXPECT_FALSE(may_arrive(line, static_cast<std::uint8_t>(none), true));
+    for (const int none : {0, 26, 31, 32, 33, 255}) EXPECT_FALSE(may_arrive(line, static_cast<std::uint8_t>(none), true));
 }
 
 TEST(RemoteError, NoByteOfADepotBecomesSuccessOrAFaultOfOurs) {

@@ -33,11 +33,12 @@ class DepotTest : public ::testing::Test {
     auto site = open_site(store_->folder());
     ASSERT_TRUE(site) << site.error().message;
     site_ = std::make_unique<Site>(std::move(*site));
+    ASSERT_TRUE(open_signing_key(store_->folder()));  // a token names the signers that there are
     start_depot({"127.0.0.1", 0});
   }
 
-  void start_depot(const net::Endpoint& at) {
-    auto depot = Depot::start(*store_, *site_, {at});
+  void start_depot(const net::Endpoint& at, std::optional<CastOptions> multicast = {}) {
+    auto depot = Depot::start(*store_, *site_, {at, std::move(multicast)});
     ASSERT_TRUE(depot) << depot.error().message;
     depot_ = std::move(*depot);
     at_ = depot_->local();

@@ -41,7 +41,7 @@ class PickerRun {
   PeerId any_peer() { return in_.u8() % (kPeers + 1); }
 
   void event() {
-    const unsigned kind = in_.u8() % 12;
+    const unsigned kind = in_.u8() % 16;
     const PeerId peer = any_peer();
     switch (kind) {
       case 0:
@@ -64,7 +64,13 @@ class PickerRun {
         now_ += Duration(1ms) * in_.u8() * in_.u8();
         return;
       case 9:
-        return multicast(any_span());
+        return had(any_span());
+      case 10:
+        return expect();
+      case 11:
+        return release(any_span());
+      case 12:
+        return caught(any_span());
       default:
         return answer(peer, in_.u8() % 8 == 0);
     }
@@ -105,7 +111,9 @@ class PickerRun {
     if (picker_.have().test(span) || unverified_.contains(span)) problem_ = "takes a span that it has";
     unverified_.emplace(span, peer);
     settle(span);
-    if (unverified_.size() > credit_top_) problem_ = "holds more than the credit";
+    expected_.erase(span);
+    const auto asked_for = std::ranges::count_if(unverified_, [](const auto& u) { return u.second != kMulticast; });
+    if (static_cast<std::size_t>(asked_for) > credit_top_) problem_ = "holds more than the credit";
   }
   void verify(bool good) {
     if (unverified_.empty()) return;
@@ -116,7 +124,7 @@ class PickerRun {
       return;
     }
     picker_.bad(span, now_);
-    if (peer != kDepot) banned_.insert(peer), leave(peer);
+    if (peer != kDepot && peer != kMulticast) banned_.insert(peer), leave(peer);
   }
   void refuse(PeerId peer) {
     auto& out = out_[peer];
@@ -132,8 +140,35 @@ class PickerRun {
       if (last != out.rend()) out.erase(std::next(last).base());
     }
   }
-  void multicast(std::uint32_t span) {
+  void expect() {
+    picker_.expect_all();
+    for (std::uint32_t span = 0; span < spans_; ++span) {
+      const bool asked = std::ranges::any_of(out_, [&](const auto& other) {
+        return std::ranges::any_of(other.second, [&](const Out& o) { return o.span == span; });
+      });
+      if (!asked && !picker_.have().test(span) && !unverified_.contains(span)) expected_.insert(span);
+    }
+  }
+  void release(std::uint32_t span) {
+    if (span == 0) {
+      picker_.release_all(now_);
+      expected_.clear();
+    } else {
+      picker_.release(span, now_);
+      expected_.erase(span);
+    }
+  }
+  void caught(std::uint32_t span) {
+    const bool wanted = span < spans_ && !picker_.have().test(span) && !unverified_.contains(span);
+    if (picker_.caught(span) != wanted) problem_ = "takes what it has, or drops what it lacks";
+    if (!wanted) return;
+    unverified_.emplace(span, kMulticast);
+    expected_.erase(span);
+    settle(span);
+  }
+  void had(std::uint32_t span) {
     picker_.had(span, now_);
+    expected_.erase(span);
     unverified_.erase(span);
     settle(span);
   }
@@ -174,6 +209,7 @@ class PickerRun {
         continue;
       }
       if (picker_.have().test(ask.span) || unverified_.contains(ask.span)) problem_ = "asks for what it has";
+      if (expected_.contains(ask.span)) problem_ = "asks for what multicast is to bring";
       if (std::ranges::any_of(out, [&](const Out& o) { return !o.any && o.span == ask.span; })) problem_ = "asks twice";
       // Doubling a request that is still under way takes no more credit.
       more |= std::ranges::none_of(out_, [&](const auto& other) {
@@ -191,6 +227,7 @@ class PickerRun {
   void behave() {
     for (PeerId peer = 0; peer <= kPeers; ++peer) leave(peer);
     for (; !unverified_.empty();) verify(true);
+    release(0);
     picker_.set_credit(credit_ = 3);
     picker_.peer_joined(kDepot, {}, now_);
     picker_.peer_joined(kPeers, Bitmap(spans_), now_);
@@ -226,6 +263,7 @@ class PickerRun {
   std::set<PeerId> banned_;
   std::map<PeerId, std::vector<Out>> out_;
   std::map<std::uint32_t, PeerId> unverified_;
+  std::set<std::uint32_t> expected_;  // surely
   std::string problem_;
 };
 

@@ -8,6 +8,9 @@
 
 namespace stampede::wire {
 
+// The longest time in a message, in microseconds.
+inline constexpr std::uint64_t kLongest = 3'600'000'000;
+
 class Maker {
  public:
   explicit Maker(Random& random) : random_(random) {}
@@ -98,6 +101,23 @@ class Maker {
   void fill(ReceiptStored& m) { set(m.number); }
   void fill(Ping& m) { set(m.token); }
   void fill(Pong& m) { set(m.token); }
+  void fill(MulticastOffer& m) { set(m.group, 45), set(m.port), set(m.stream), set(m.key), set(m.salt), set(m.symbol_size); }
+  void fill(MulticastReport& m) {
+    set(m.sequence), set(m.loss), set(m.backlog);
+    m.settled.resize(length(kMaxRuns));
+    for (auto& run : m.settled) {
+      run.first = span();
+      run.count = static_cast<std::uint32_t>(random_.below(kMaxSpans - run.first + 1));
+    }
+    m.lacks.resize(length(kMaxLacks));
+    for (auto& lack : m.lacks) lack.span = span(), set(lack.generation), set(lack.missing);
+  }
+  void fill(MulticastNews& m) {
+    set(m.eager), m.quick = random_.below(kLongest + 1), m.slow = random_.below(kLongest + 1);
+    m.given_up.resize(length(65536));
+    for (auto& s : m.given_up) s = span();
+    m.over = random_.below(2) == 1;
+  }
 
   template <std::size_t... I>
   Message make(std::size_t index, std::index_sequence<I...>) {

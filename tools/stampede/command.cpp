@@ -63,6 +63,17 @@ Result<std::chrono::nanoseconds> parse_duration(std::string_view text) {
   return std::chrono::nanoseconds(static_cast<std::int64_t>(value * seconds * 1e9));
 }
 
+Result<double> parse_bit_rate(std::string_view text) {
+  double value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  const std::string_view unit(end, static_cast<std::size_t>(text.data() + text.size() - end));
+  const double factor = unit == "k" ? 1e3 : unit == "M" ? 1e6 : unit == "G" ? 1e9 : 0;
+  const double bits = value * factor;
+  if (error != std::errc{} || !(bits >= 1e5) || bits > 1e12)
+    return fail(Code::usage, "'{}' is not a rate in bits a second of at least 100k; write 500k, 940M or 9.4G", text);
+  return bits / 8;
+}
+
 namespace {
 std::atomic<bool> stop = false;
 

@@ -42,6 +42,9 @@ void note(std::string_view line);
 // "15m", "2h", "30s", "1d", "500ms". Error: usage.
 Result<std::chrono::nanoseconds> parse_duration(std::string_view text);
 
+// "940M", "9.4G", "500k": bits a second. Bytes a second. Error: usage.
+Result<double> parse_bit_rate(std::string_view text);
+
 // Set by SIGINT and SIGTERM; a second signal ends the process at once.
 const std::atomic<bool>& stop_requested();
 void catch_signals();

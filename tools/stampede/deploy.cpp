@@ -19,6 +19,7 @@ struct DeployArguments {
   std::string patience = "2m";
   std::string serve_for;
   std::string progress = "auto";
+  std::string transfer = "auto";
   std::vector<std::string> roles, ssh_keys;
 };
 
@@ -67,6 +68,13 @@ Result<firstboot::Instance> read_instance(const DeployArguments& arguments) {
   return firstboot::merge(std::move(file), std::move(flags));
 }
 
+net::Transfer transfer_of(std::string_view name) {
+  if (name == "multicast") return net::Transfer::multicast;
+  if (name == "swarm") return net::Transfer::swarm;
+  if (name == "depot") return net::Transfer::depot;
+  return net::Transfer::automatic;
+}
+
 Result<deploy::Options> read_options(const DeployArguments& arguments) {
   deploy::Options options;
   STAMPEDE_TRY(options.image, chunker::ImageName::parse(arguments.name));
@@ -75,6 +83,7 @@ Result<deploy::Options> read_options(const DeployArguments& arguments) {
   STAMPEDE_TRY(options.patience, parse_duration(arguments.patience));
   STAMPEDE_TRY(const auto listen, net::Endpoint::parse(arguments.peer_listen, 0));
   options.peer_listen = listen;
+  options.transfer = transfer_of(arguments.transfer);
   if (!arguments.serve_for.empty()) {
     STAMPEDE_TRY(options.serve_for, parse_duration(arguments.serve_for));
   }
@@ -94,9 +103,8 @@ void tell(const deploy::Outcome& outcome) {
   const auto& receipt = outcome.receipt;
   double seconds = 0;
   for (const auto& stage : receipt.stages) seconds = std::max(seconds, stage.start + stage.seconds);
-  note(fmt::format("{} is on {}: {} durable and read back in {:.1f} s; {} from the depot, {} from peers", receipt.name,
-                   receipt.disk.path, human_size(receipt.bytes.durable), seconds, human_size(receipt.bytes.depot),
-                   human_size(receipt.bytes.peers)));
+  note(fmt::format("{} is on {}: {} durable and read back in {:.1f} s; {}", receipt.name, receipt.disk.path,
+                   human_size(receipt.bytes.durable), seconds, paths_text(receipt.bytes)));
   for (const auto& peer : receipt.bad_peers)
     note(fmt::format("stampede: node {} served altered bytes and was dropped", peer));
 }
@@ -153,6 +161,13 @@ void add_deploy(CLI::App& app, Action& action) {
       ->allow_extra_args(false);
   command->add_option("--user-data", a.user_data, "cloud-init user data")->type_name("FILE");
   command->add_option("--peer-listen", a.peer_listen, "Where to serve peers")->capture_default_str()->type_name("ADDR:PORT");
+  command
+      ->add_option(
+          "--transfer", a.transfer,
+          "auto: by multicast where it arrives, the rest from peers and the depot; multicast: without peers; swarm: "
+          "without multicast; depot: from the depot alone")
+      ->check(CLI::IsMember({"auto", "multicast", "swarm", "depot"}))
+      ->capture_default_str();
   command->add_option("--patience", a.patience, "How long to wait for a depot that is away")
       ->capture_default_str()
       ->type_name("TIME");

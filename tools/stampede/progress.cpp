@@ -22,6 +22,11 @@ std::string clock_text(double seconds) {
 }
 }  // namespace
 
+std::string paths_text(const deploy::ByteCounts& bytes) {
+  return fmt::format("{} by multicast, {} from the depot, {} from peers", human_size(bytes.multicast),
+                     human_size(bytes.depot), human_size(bytes.peers));
+}
+
 ProgressLine::ProgressLine(bool enabled) : enabled_(enabled && ::isatty(STDERR_FILENO) == 1) {}
 
 void ProgressLine::finish() {
@@ -45,6 +50,14 @@ void ProgressLine::show(std::string_view what, std::uint64_t done, std::uint64_t
   std::fflush(stderr);
 }
 
+namespace {
+// What share of what came came by multicast.
+std::string multicast_text(const deploy::ByteCounts& bytes) {
+  const std::uint64_t all = bytes.multicast + bytes.depot + bytes.peers;
+  return bytes.multicast == 0 ? std::string() : fmt::format("{} % by multicast, ", bytes.multicast * 100 / all);
+}
+}  // namespace
+
 // Bytes a second, over the last five seconds of one job.
 double ProgressLine::rate(std::string_view what, std::uint64_t done, Instant now) {
   if (what != what_ || (!seen_.empty() && done < seen_.back().second)) seen_.clear();
@@ -67,7 +80,8 @@ void DeployProgress::update(const deploy::Progress& progress) {
   if (mode_ == ProgressMode::automatic) {
     const bool reading = progress.stage == "read-back";
     line_.show(progress.stage, reading ? progress.read_back : progress.bytes.verified, progress.bytes.total,
-               fmt::format("{} peers{}", progress.peers, progress.depot_up ? "" : ", waiting for the depot"));
+               fmt::format("{}{} peers{}", multicast_text(progress.bytes), progress.peers,
+                           progress.depot_up ? "" : ", waiting for the depot"));
   }
   if (mode_ != ProgressMode::json) return;
   if (new_stage) print_json(json::object{{"event", "stage"}, {"stage", stage_}, {"seconds", progress.seconds}});

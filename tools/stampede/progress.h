@@ -10,6 +10,9 @@
 
 namespace stampede::tools {
 
+// "150 MiB by multicast, 1.2 MiB from the depot, 0 B from peers"
+std::string paths_text(const deploy::ByteCounts& bytes);
+
 enum class ProgressMode { automatic, json, none };
 
 // One line on stderr, drawn again at most ten times a second; nothing where stderr is no terminal. Erased at the end.

@@ -5,6 +5,7 @@
 #include "src/base/text.h"
 #include "src/trust/keys.h"
 #include "tools/stampede/command.h"
+#include "tools/stampede/progress.h"
 
 namespace stampede::tools {
 
@@ -63,8 +64,7 @@ void print_receipt(const deploy::Receipt& receipt) {
   const auto& bytes = receipt.bytes;
   print_line(fmt::format("  data {}: {} verified, {} durable, {} kept from before", human_size(bytes.total),
                          human_size(bytes.verified), human_size(bytes.durable), human_size(bytes.local)));
-  print_line(fmt::format("  received {} from the depot, {} from peers; served {}", human_size(bytes.depot),
-                         human_size(bytes.peers), human_size(bytes.served)));
+  print_line(fmt::format("  received {}; served {}", paths_text(bytes), human_size(bytes.served)));
   for (const auto& stage : receipt.stages) print(fmt::format("  {:<10} {:8.3f} s", stage.name, stage.seconds));
   for (const auto& file : receipt.changed_files) print("  changed " + file);
   for (const auto& peer : receipt.bad_peers) print("  altered bytes from node " + peer);

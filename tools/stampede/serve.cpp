@@ -4,19 +4,52 @@
 
 #include "src/service/depot.h"
 #include "tools/stampede/command.h"
+#include "transport/net/datagram.h"
 
 namespace stampede::tools {
 
 namespace {
 
-Result<> serve(const std::filesystem::path& folder, const std::string& listen) {
-  STAMPEDE_TRY(const auto endpoint, net::Endpoint::parse(listen, net::kDepotPort));
+struct ServeArguments {
+  std::filesystem::path store;
+  std::string listen = fmt::format(":{}", net::kDepotPort);
+  std::string multicast = "on";
+  std::string group = service::CastOptions{}.group.text();
+  std::vector<std::string> interfaces;
+  std::string rate = "940M";
+  unsigned ttl = 1;
+};
+
+Result<std::optional<service::CastOptions>> read_multicast(const ServeArguments& arguments) {
+  if (arguments.multicast == "off") return std::nullopt;
+  service::CastOptions options;
+  STAMPEDE_TRY(options.group, net::Endpoint::parse(arguments.group, options.group.port));
+  STAMPEDE_CHECK(net::check_group(options.group));
+  if (options.group.port > 65535 - service::kCastPorts)
+    return fail(Code::usage, "--multicast-group: a port up to {}: images that are deployed at once take it and those above",
+                65535 - service::kCastPorts);
+  for (const auto& name : arguments.interfaces) {
+    STAMPEDE_TRY(const unsigned index, net::interface_named(name));
+    options.interfaces.push_back(index);
+  }
+  options.ttl = arguments.ttl;
+  STAMPEDE_TRY(options.rate, parse_bit_rate(arguments.rate));
+  return options;
+}
+
+Result<> serve(const ServeArguments& arguments) {
+  service::DepotOptions options;
+  STAMPEDE_TRY(options.listen, net::Endpoint::parse(arguments.listen, net::kDepotPort));
+  STAMPEDE_TRY(options.multicast, read_multicast(arguments));
   catch_signals();
-  STAMPEDE_TRY(const auto store, open_store(folder));
-  STAMPEDE_TRY(const auto site, service::open_site(folder));
-  STAMPEDE_TRY(const auto depot, service::Depot::start(*store, site, {endpoint}));
-  spdlog::info("depot of site {} serves {} on {}", trust::short_name(site.authority.public_key()), folder.string(),
+  STAMPEDE_TRY(const auto store, open_store(arguments.store));
+  STAMPEDE_TRY(const auto site, service::open_site(arguments.store));
+  STAMPEDE_TRY(const auto depot, service::Depot::start(*store, site, options));
+  spdlog::info("depot of site {} serves {} on {}", trust::short_name(site.authority.public_key()), arguments.store.string(),
                depot->local().text());
+  if (options.multicast)
+    spdlog::info("multicast to {} at up to {}bit/s a stream; a switch without IGMP snooping floods it to every port",
+                 options.multicast->group.text(), arguments.rate);
   while (!stop_requested()) std::this_thread::sleep_for(std::chrono::milliseconds(50));
   spdlog::info("stopping");
   return {};
@@ -27,13 +60,29 @@ Result<> serve(const std::filesystem::path& folder, const std::string& listen) {
 void add_serve(CLI::App& app, Action& action) {
   auto* command =
       app.add_subcommand("serve", "Runs the depot on this machine: serves its images to targets until interrupted");
-  auto folder = std::make_shared<std::filesystem::path>();
-  auto listen = std::make_shared<std::string>(fmt::format(":{}", net::kDepotPort));
-  add_store_option(*command, *folder);
-  command->add_option("--listen", *listen, "Numeric address and port; without an address, all of this machine's")
+  auto arguments = std::make_shared<ServeArguments>();
+  ServeArguments& a = *arguments;
+  add_store_option(*command, a.store);
+  command->add_option("--listen", a.listen, "Numeric address and port; without an address, all of this machine's")
+      ->capture_default_str();
+  command
+      ->add_option("--multicast", a.multicast,
+                   "Send images by multicast as well; targets fall back where it does not arrive")
+      ->check(CLI::IsMember({"on", "off"}))
+      ->capture_default_str();
+  command->add_option("--multicast-group", a.group, "IPv4 or IPv6 group and first port")->capture_default_str();
+  command
+      ->add_option("--multicast-interface", a.interfaces,
+                   "Only on this interface; may be given several times. Else on each that targets come by")
+      ->type_name("NAME")
+      ->allow_extra_args(false);
+  command->add_option("--multicast-rate", a.rate, "Bits a second on the wire that a stream takes at most: 940M, 9.4G")
+      ->capture_default_str();
+  command->add_option("--multicast-ttl", a.ttl, "Routers that a packet may pass, and one")
+      ->check(CLI::Range(1, 255))
       ->capture_default_str();
   command->footer("Example: stampede serve --store /srv/stampede --listen 10.0.0.1:7440");
-  command->callback([=, &action] { action = [=] { return serve(*folder, *listen); }; });
+  command->callback([=, &action] { action = [=] { return serve(*arguments); }; });
 }
 
 }  // namespace stampede::tools

@@ -29,6 +29,13 @@ constexpr std::size_t kPauseLimit = kQueueLimit + (std::size_t{3} << 19);
 // A name may have several addresses, and the first may be dead; the last one has what is left of kHandshakeLimit.
 constexpr Duration kConnectLimit = std::chrono::milliseconds(2500);
 
+// A v4 peer of a v6 socket is shown, and told to others, as what it is.
+std::string text_of(const asio::ip::address& address) {
+  return address.is_v6() && address.to_v6().is_v4_mapped()
+             ? asio::ip::make_address_v4(asio::ip::v4_mapped, address.to_v6()).to_string()
+             : address.to_string();
+}
+
 // OpenSSL works on the socket directly (no BIO pair, so no copy and no callback a record); Asio says when it is ready.
 class TlsConnection final : public Connection, public std::enable_shared_from_this<TlsConnection> {
  public:
@@ -70,6 +77,7 @@ class TlsConnection final : public Connection, public std::enable_shared_from_th
   std::size_t queued() const override { return queued_; }
   const std::optional<trust::PeerIdentity>& peer() const override { return verdict_.peer; }
   const std::string& address() const override { return address_; }
+  const std::string& local_address() const override { return local_address_; }
   Instant last_heard() const override { return last_heard_; }
 
   void send(const wire::Message& message) override { enqueue({wire::encode(message), nullptr}); }
@@ -155,11 +163,8 @@ class TlsConnection final : public Connection, public std::enable_shared_from_th
     boost::system::error_code error;
     const auto remote = socket_.remote_endpoint(error);
     if (error) return fail_with(Code::unreachable, error.message());
-    // A v4 peer of a v6 socket is shown, and told to others, as what it is.
-    const auto address = remote.address();
-    address_ = address.is_v6() && address.to_v6().is_v4_mapped()
-                   ? asio::ip::make_address_v4(asio::ip::v4_mapped, address.to_v6()).to_string()
-                   : address.to_string();
+    address_ = text_of(remote.address());
+    local_address_ = text_of(socket_.local_endpoint(error).address());
     socket_.non_blocking(true, error);
     socket_.set_option(Tcp::no_delay(true), error);
     ssl_ = SSL_new(tls_->native());
@@ -343,6 +348,7 @@ class TlsConnection final : public Connection, public std::enable_shared_from_th
   Instant last_heard_;
   std::string target_;
   std::string address_;
+  std::string local_address_;
   PeerVerdict verdict_;
   std::shared_ptr<void> place_;  // in the listener's count
   SSL* ssl_ = nullptr;

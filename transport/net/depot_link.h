@@ -32,6 +32,8 @@ class DepotLink {
   ~DepotLink();
 
   bool up() const { return up_; }
+  // Numeric; empty while there is no line.
+  std::string local_address() const { return connection_ ? connection_->local_address() : std::string(); }
   // Something that we wanted has come: when the line breaks, it is dialled again soon.
   void of_use() { backoff_ = kFirstBackoff; }
   // Gives up on this connection and dials another.

@@ -24,10 +24,12 @@ constexpr TypeSet kTypes = (... | (TypeSet{1} << type_of<M>()));
 
 constexpr TypeSet kCommon = kTypes<wire::Hello, wire::ErrorMessage, wire::Ping, wire::Pong>;
 constexpr TypeSet kFromStranger = kTypes<wire::Hello, wire::ErrorMessage, wire::Enrol>;
-constexpr TypeSet kFromNode = kCommon | kTypes<wire::Enrol, wire::Resolve, wire::Fetch, wire::Join, wire::Have,
-                                               wire::WantAny, wire::Request, wire::Progress, wire::BadPeer, wire::Receipt>;
-constexpr TypeSet kFromDepot = kCommon | kTypes<wire::Enrolled, wire::TagRecordMessage, wire::Object, wire::Members,
-                                                wire::NoneLeft, wire::SpanData, wire::NotHeld, wire::ReceiptStored>;
+constexpr TypeSet kFromNode =
+    kCommon | kTypes<wire::Enrol, wire::Resolve, wire::Fetch, wire::Join, wire::Have, wire::WantAny, wire::Request,
+                     wire::Progress, wire::BadPeer, wire::Receipt, wire::MulticastReport>;
+constexpr TypeSet kFromDepot =
+    kCommon | kTypes<wire::Enrolled, wire::TagRecordMessage, wire::Object, wire::Members, wire::NoneLeft, wire::SpanData,
+                     wire::NotHeld, wire::ReceiptStored, wire::MulticastOffer, wire::MulticastNews>;
 constexpr TypeSet kFromPeer = kCommon | kTypes<wire::Join, wire::Have, wire::Request, wire::SpanData, wire::NotHeld>;
 
 TypeSet expected(Line line, bool identified) {

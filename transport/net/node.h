@@ -7,6 +7,10 @@
 // that is refused for good (trust, not_found) fails at once. Every wait looks at `stopped` about ten times a second and ends
 // with `interrupted`; what is asked after that (the receipt) has two seconds.
 //
+// Multicast: taken up when the depot offers it and there is credit. What it is to bring is not asked of anybody; where
+// nothing comes (no IGMP, a filter) the swarm takes over after kQuiet. Spans whose bytes are altered are asked for
+// elsewhere.
+//
 // A span that the depot cannot read is awaited from peers; store_damaged once nothing useful has come for the patience.
 // One that came damaged from the depot is asked again; content_altered where it is damaged twice.
 #pragma once
@@ -34,12 +38,21 @@ struct Waiting {
   std::function<bool()> stopped = [] { return false; };                  // asked on the waiting thread
 };
 
+// Which ways spans may come; the depot is always one.
+enum class Transfer : std::uint8_t {
+  automatic,  // multicast where the depot offers it and packets arrive, and peers
+  multicast,  // no peers
+  swarm,      // no multicast
+  depot,      // neither
+};
+
 struct NodeOptions {
   Endpoint depot;
   Identity identity;
   trust::PublicKey site{};
   std::optional<Endpoint> listen;  // serve peers here; nothing: only take
   Waiting waiting;
+  Transfer transfer = Transfer::automatic;
 };
 
 struct SwarmJob {
@@ -59,6 +72,7 @@ struct SwarmStatus {
   std::uint32_t spans_held = 0;
   std::uint64_t from_depot = 0;  // sealed bytes
   std::uint64_t from_peers = 0;
+  std::uint64_t from_multicast = 0;
   std::uint64_t served = 0;
   std::uint64_t duplicates = 0;        // spans that came twice
   std::vector<std::string> bad_peers;  // by key; served altered bytes and were dropped

@@ -7,7 +7,7 @@
 namespace stampede::swarm {
 
 Picker::State::State(const PickerConfig& picker_config, Bitmap held, Random& seed)
-    : config(picker_config), have(std::move(held)), random(seed.number()), spans(have) {
+    : config(picker_config), have(std::move(held)), random(seed.number()), spans(have), expected(have.size()) {
   patience = 1 + static_cast<double>(random.below(1000)) / 2000;
 }
 
@@ -45,8 +45,17 @@ void Picker::State::stop(std::uint32_t span) {
   spans.open(span);
 }
 
+// Released by multicast: what nobody holds is new to ask for.
+void Picker::State::reopen(std::uint32_t span, Instant now) {
+  if (!expected.clear(span)) return;
+  spans.open(span);
+  any_again = {};
+  quiet_since = now;
+}
+
 void Picker::State::settle(std::uint32_t span) {
   spans.close(span);
+  expected.clear(span);
   if (under_way.erase(span) == 0) return;
   const auto unneeded = [&](Source& source) {
     if (const auto request = source.find(span); request != source.asked().end()) request->live = false;
@@ -158,6 +167,31 @@ bool Picker::received(PeerId peer, std::uint32_t span, Instant now) {
   return true;
 }
 
+bool Picker::caught(std::uint32_t span) {
+  State& s = *state_;
+  if (!s.wanted(span)) return false;
+  s.settle(span);
+  s.received.emplace(span, kMulticast);
+  return true;
+}
+
+void Picker::expect_all() {
+  State& s = *state_;
+  for (std::uint32_t span = 0; span < s.config.span_count; ++span) {
+    if (!s.spans.is_open(span)) continue;
+    s.spans.close(span);
+    s.expected.set(span);
+  }
+}
+
+void Picker::release(std::uint32_t span, Instant now) {
+  if (span < state_->config.span_count) state_->reopen(span, now);
+}
+
+void Picker::release_all(Instant now) {
+  for (std::uint32_t span = 0; span < state_->config.span_count; ++span) state_->reopen(span, now);
+}
+
 void Picker::had(std::uint32_t span, Instant) {
   State& s = *state_;
   if (span >= s.config.span_count || !s.have.set(span)) return;
@@ -175,7 +209,7 @@ void Picker::bad(std::uint32_t span, Instant now) {
   s.spans.open(span);
   if (peer == kDepot) {
     s.refused[span] = now + kRefusedAgain;
-  } else {
+  } else if (peer != kMulticast) {
     s.banned.insert(peer);
     peer_left(peer, now);
   }

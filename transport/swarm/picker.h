@@ -10,11 +10,14 @@
 // answer wins. When no more is lacking than the credit covers, idle sources double requests that take long, a few at a time.
 // A peer that was named bad is never asked again, even if it joins anew. Late duplicates are reported as such.
 //
+// Multicast: what it is expected to bring is left to it, but for what is under way already; one span of it after the other
+// is released when it fails to. What it brings is taken whether there is credit or not: the caller bounds it.
+//
 // Credit: at most `credit` spans may be under way; the caller sets it from its free slabs. A span asked from two sources
 // counts once; one that is overdue counts no longer, and its answer is taken if there is credit for it then.
 //
 // A span costs about 15 us from asking to had() with 32 peers, whether there are 10,000 spans or 16 M; a peer that joins or
-// leaves costs a walk of the bitmaps (20 us, 55 ms). Memory: 3 bits for a span and 1 more for
+// leaves costs a walk of the bitmaps (20 us, 55 ms). Memory: 4 bits for a span and 1 more for
 // each peer. Not thread-safe. Spans at or above span_count, unknown peers and bitmaps of another size are ignored.
 #pragma once
 
@@ -30,6 +33,7 @@ namespace stampede::swarm {
 
 using PeerId = std::uint32_t;
 inline constexpr PeerId kDepot = 0;
+inline constexpr PeerId kMulticast = ~PeerId{0};  // never a peer
 
 struct PickerConfig {
   std::uint32_t span_count = 0;
@@ -67,10 +71,16 @@ class Picker {
   // A span's bytes have come from `peer`, not yet verified: it leaves the wire but keeps its credit until had() or bad().
   // False: it was not wanted any more (a late duplicate) or never asked of that peer: drop it.
   bool received(PeerId peer, std::uint32_t span, Instant now);
+  // The same for one that came by multicast, unasked. False: it is here already, or on its way to be verified: drop it.
+  bool caught(std::uint32_t span);
+  // Multicast is to bring all that is lacking and not under way: it is not asked for, until released.
+  void expect_all();
+  void release(std::uint32_t span, Instant now);
+  void release_all(Instant now);
   // Verified, from any path (multicast and the local disk too).
   void had(std::uint32_t span, Instant now);
-  // Verification failed: wanted again, from somebody else. The caller drops that peer with peer_left(). (The depot is not
-  // banned; it is not asked for that span by name for a second.)
+  // Verification failed: wanted again, from somebody else. The caller drops that peer with peer_left(). (The depot and
+  // multicast are not banned; the depot is not asked by name for a second for what it sent.)
   void bad(std::uint32_t span, Instant now);
   void not_held(PeerId peer, std::uint32_t span, Instant now);
   // The depot's NoneLeft: `count` of what "any" asked for will not come.

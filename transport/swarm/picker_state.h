@@ -1,7 +1,8 @@
 // A picker's memory and its decisions. Private to this room.
 //
-// Of a span that is lacking exactly one holds: it is open (Availability), under way (asked of one source or two, live), or
-// received and not yet verified. Credit is spent on "any" requests that are live, spans under way and spans received.
+// Of a span that is lacking exactly one holds: it is open (Availability), under way (asked of one source or two, live),
+// received and not yet verified, or expected from multicast. Credit is spent on "any" requests that are live, spans under
+// way and spans received.
 #pragma once
 
 #include <map>
@@ -33,7 +34,8 @@ struct Picker::State {
   std::uint32_t credit_left() const { return credit > spent() ? credit - spent() : 0; }
   void ask(Source& source, std::uint32_t span, Instant now);
   void start(Source& source, std::uint32_t span, Instant now);  // asks for it by name
-  void stop(std::uint32_t span);    // one live request for it less; open again if it was the last
+  void stop(std::uint32_t span);  // one live request for it less; open again if it was the last
+  void reopen(std::uint32_t span, Instant now);
   void settle(std::uint32_t span);  // it needs no request any more
   void forget(Source& source);      // a source that goes: none of its requests is live
   void expire(Instant now);
@@ -68,6 +70,7 @@ struct Picker::State {
   Bitmap have;
   SeededRandom random;
   Availability spans;
+  Bitmap expected;  // from multicast
   std::uint32_t credit = 0;
   std::uint32_t active = 1;
   std::optional<Source> depot;

@@ -16,13 +16,16 @@ namespace stampede::wire {
 inline constexpr std::uint32_t kMagic = 0x504D5453;  // "STMP"
 
 inline constexpr std::array<std::string_view, std::variant_size_v<Message>> kNames{
-    "Hello",   "ErrorMessage",  "Enrol",   "Enrolled", "Resolve", "TagRecordMessage", "Fetch",   "Object",   "Join",
-    "Members", "Have",          "WantAny", "NoneLeft", "Request", "SpanData",         "NotHeld", "Progress", "BadPeer",
-    "Receipt", "ReceiptStored", "Ping",    "Pong"};
+    "Hello",    "ErrorMessage",   "Enrol",           "Enrolled",     "Resolve", "TagRecordMessage", "Fetch",
+    "Object",   "Join",           "Members",         "Have",         "WantAny", "NoneLeft",         "Request",
+    "SpanData", "NotHeld",        "Progress",        "BadPeer",      "Receipt", "ReceiptStored",    "Ping",
+    "Pong",     "MulticastOffer", "MulticastReport", "MulticastNews"};
 
 // T is M or const M: encoding sees messages as const.
 template <class T, class M>
 concept Like = std::same_as<std::remove_const_t<T>, M>;
+
+inline constexpr std::uint64_t kHour = 3'600'000'000;  // in microseconds
 
 inline bool padding_is_zero(std::uint32_t bits, ByteView bytes) {
   return bits % 8 == 0 || bytes.empty() || std::to_integer<unsigned>(bytes.back()) >> (bits % 8) == 0;
@@ -47,6 +50,16 @@ void fields(auto& a, Like<Member> auto& m) {
 void fields(auto& a, Like<SpanPart> auto& m) {
   a.number("codec", m.codec);
   a.number("sealed_size", m.sealed_size);
+}
+void fields(auto& a, Like<SpanRun> auto& m) {
+  a.number("first", m.first);
+  a.number("count", m.count);
+  a.require(m.first < kMaxSpans && m.count <= kMaxSpans - m.first, "run of spans above the limit");
+}
+void fields(auto& a, Like<SymbolLack> auto& m) {
+  fields(a, m.span);
+  a.number("generation", m.generation);
+  a.number("missing", m.missing);
 }
 
 void fields(auto& a, Like<Hello> auto& m) {
@@ -127,6 +140,29 @@ void fields(auto& a, Like<Receipt> auto& m) {
 void fields(auto& a, Like<ReceiptStored> auto& m) { a.number("number", m.number); }
 void fields(auto& a, Like<Ping> auto& m) { a.number("token", m.token); }
 void fields(auto& a, Like<Pong> auto& m) { a.number("token", m.token); }
+void fields(auto& a, Like<MulticastOffer> auto& m) {
+  a.text("group", m.group, 45);
+  a.number("port", m.port);
+  a.number("stream", m.stream);
+  a.array("key", m.key);
+  a.array("salt", m.salt);
+  a.number("symbol_size", m.symbol_size);
+}
+void fields(auto& a, Like<MulticastReport> auto& m) {
+  a.number("sequence", m.sequence);
+  a.number("loss", m.loss);
+  a.number("backlog", m.backlog);
+  a.list("settled", m.settled, kMaxRuns);
+  a.list("lacks", m.lacks, kMaxLacks);
+}
+void fields(auto& a, Like<MulticastNews> auto& m) {
+  a.number("eager", m.eager);
+  a.number("quick", m.quick);
+  a.number("slow", m.slow);
+  a.require(m.quick <= kHour && m.slow <= kHour, "reports further apart than an hour");
+  a.list("given_up", m.given_up, 65536);
+  a.boolean("over", m.over);
+}
 
 // The archive that measures: the least and the greatest length that a message's encoding can have.
 class Bounds {

@@ -30,6 +30,8 @@ inline constexpr std::size_t kMaxSpans = std::size_t{1} << 24;  // bitmaps: at m
 inline constexpr std::size_t kMaxSpanParts = 4096;
 inline constexpr std::size_t kMaxSpanBytes = std::size_t{1} << 20;  // sealed bytes of one span: never above its plain bytes
 inline constexpr std::size_t kMaxMembers = 4096;
+inline constexpr std::size_t kMaxRuns = 1024;
+inline constexpr std::size_t kMaxLacks = 4096;
 
 using Digest = std::array<std::byte, 32>;
 using Key = std::array<std::byte, 32>;
@@ -182,10 +184,52 @@ struct Pong {
   bool operator==(const Pong&) const = default;
 };
 
+// 23. From the depot, at joining: the image is also sent by multicast (transport/multicast), to this group and port; its
+// packets are sealed with this key (transport/net/packet_seal.h). A stream lives as long as its key.
+struct MulticastOffer {
+  std::string group;  // numeric, at most 45
+  std::uint16_t port = 0;
+  std::uint32_t stream = 0;
+  std::array<std::byte, 16> key{};
+  std::array<std::byte, 4> salt{};
+  std::uint16_t symbol_size = 0;
+  bool operator==(const MulticastOffer&) const = default;
+};
+// 24. From a target that listens to it; the first one says that it does. transport/multicast/report.h says what they mean.
+struct SpanRun {
+  std::uint32_t first = 0;
+  std::uint32_t count = 0;
+  bool operator==(const SpanRun&) const = default;
+};
+struct SymbolLack {
+  std::uint32_t span = 0;
+  std::uint8_t generation = 0;
+  std::uint8_t missing = 0;
+  bool operator==(const SymbolLack&) const = default;
+};
+struct MulticastReport {
+  std::uint64_t sequence = 0;
+  std::uint16_t loss = 0;  // of 65,536
+  std::uint16_t backlog = 0;
+  std::vector<SpanRun> settled;   // at most kMaxRuns
+  std::vector<SymbolLack> lacks;  // at most kMaxLacks
+  bool operator==(const MulticastReport&) const = default;
+};
+// 25. To a target that listens: how to report from now on, spans that it lacks and will not get this way, and whether the
+// stream brings it nothing more at all.
+struct MulticastNews {
+  std::uint16_t eager = 0;              // share of the members that report quickly, of 65,535
+  std::uint64_t quick = 0;              // microseconds, at most an hour
+  std::uint64_t slow = 0;               // the same
+  std::vector<std::uint32_t> given_up;  // at most 65536
+  bool over = false;
+  bool operator==(const MulticastNews&) const = default;
+};
+
 // In the order of their types, from 1.
-using Message =
-    std::variant<Hello, ErrorMessage, Enrol, Enrolled, Resolve, TagRecordMessage, Fetch, Object, Join, Members, Have,
-                 WantAny, NoneLeft, Request, SpanData, NotHeld, Progress, BadPeer, Receipt, ReceiptStored, Ping, Pong>;
+using Message = std::variant<Hello, ErrorMessage, Enrol, Enrolled, Resolve, TagRecordMessage, Fetch, Object, Join, Members,
+                             Have, WantAny, NoneLeft, Request, SpanData, NotHeld, Progress, BadPeer, Receipt, ReceiptStored,
+                             Ping, Pong, MulticastOffer, MulticastReport, MulticastNews>;
 
 // A whole frame, header included; decode() takes every frame that this makes. Words for people (Hello::software,
 // ErrorMessage::text) are cut to their limit and cleaned of control characters; any other field outside its limits is a

@@ -1,0 +1,79 @@
+// What the picker leaves to multicast.
+#include <gtest/gtest.h>
+
+#include "transport/swarm/picker.h"
+
+namespace stampede::swarm {
+namespace {
+
+using namespace std::chrono_literals;
+
+class Multicast : public ::testing::Test {
+ protected:
+  Multicast() {
+    picker_.set_credit(8);
+    picker_.expect_all();
+    picker_.peer_joined(kDepot, {}, now_);
+  }
+  SeededRandom random_{1};
+  Instant now_{1s};
+  Picker picker_{{.span_count = 10}, Bitmap(10), random_};
+};
+
+TEST_F(Multicast, WhatItIsToBringIsNotAskedFor) {
+  EXPECT_TRUE(picker_.poll(now_).empty());
+  EXPECT_TRUE(picker_.poll(now_ + 10s).empty());
+}
+
+TEST_F(Multicast, WhatItFailsToBringIsAskedForAlone) {
+  picker_.release(3, now_);
+  const auto asks = picker_.poll(now_);
+  ASSERT_EQ(asks.size(), 1U);
+  EXPECT_EQ(asks[0].count, 1U);
+  picker_.release(3, now_);
+  EXPECT_TRUE(picker_.poll(now_).empty());
+}
+
+TEST_F(Multicast, AllIsAskedForWhenItEnds) {
+  EXPECT_TRUE(picker_.caught(4));
+  EXPECT_FALSE(picker_.caught(4));
+  picker_.had(4, now_);
+  picker_.release_all(now_);
+  const auto asks = picker_.poll(now_);
+  ASSERT_EQ(asks.size(), 1U);
+  EXPECT_EQ(asks[0].count, 8U);
+}
+
+TEST_F(Multicast, WhatItBringsDamagedIsAskedForAndItIsNotBanned) {
+  EXPECT_TRUE(picker_.caught(4));
+  picker_.bad(4, now_);
+  EXPECT_EQ(picker_.poll(now_).size(), 1U);
+  EXPECT_TRUE(picker_.caught(5));
+}
+
+TEST_F(Multicast, WhatIsUnderWayAlreadyIsNotLeftToIt) {
+  Picker picker{{.span_count = 2}, Bitmap(2), random_};
+  picker.set_credit(8);
+  Bitmap all(2);
+  all.set(0), all.set(1);
+  picker.peer_joined(7, all, now_);
+  ASSERT_EQ(picker.poll(now_).size(), 2U);
+  picker.expect_all();
+  EXPECT_TRUE(picker.received(7, 0, now_));
+  EXPECT_FALSE(picker.caught(0));
+  picker.had(0, now_);
+  EXPECT_TRUE(picker.caught(1));  // it comes this way first
+  EXPECT_FALSE(picker.received(7, 1, now_));
+}
+
+TEST_F(Multicast, CreditDoesNotHoldItBack) {
+  picker_.set_credit(0);
+  for (std::uint32_t span = 0; span < 10; ++span) {
+    EXPECT_TRUE(picker_.caught(span));
+    picker_.had(span, now_);
+  }
+  EXPECT_TRUE(picker_.complete());
+}
+
+}  // namespace
+}  // namespace stampede::swarm

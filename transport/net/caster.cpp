@@ -1,0 +1,194 @@
+#include "transport/net/caster.h"
+
+#include <spdlog/spdlog.h>
+
+#include <utility>
+
+#include "transport/net/catcher.h"
+#include "transport/net/multicast_messages.h"
+
+namespace stampede::net {
+
+namespace {
+
+constexpr std::size_t kEthernet = 14;
+constexpr Duration kSocketFull = std::chrono::milliseconds(1);
+
+PacketKey new_key() {
+  PacketKey key;
+  key.stream = static_cast<std::uint32_t>(system_random().number());
+  system_random().fill(key.key);
+  system_random().fill(key.salt);
+  return key;
+}
+
+std::size_t symbol_size_for(const CastRoute& route) {
+  constexpr std::size_t kEverywhere = 1500;  // a larger packet would pass nothing but jumbo frames, all the way
+  const std::size_t mtu = std::min(kEverywhere, route.interface == 0 ? kEverywhere : mtu_of(route.interface));
+  const std::size_t around = header_size(route.group) + kSealOverhead + multicast::kPacketHeader;
+  return std::clamp(mtu - std::min(mtu, around), multicast::kMinSymbolSize, multicast::kSymbolSize);
+}
+
+multicast::RateConfig rate_config(double cap) {
+  multicast::RateConfig config;
+  config.cap = cap;
+  config.floor = std::min(config.floor, cap);
+  config.backlog = kMaxWaiting / 2;  // before a target stops reading
+  return config;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Caster>> Caster::open(Loop& loop, const CastRoute& route, std::uint32_t span_count,
+                                             chunker::SpanSource& spans, Tell tell) {
+  STAMPEDE_TRY(auto sender, GroupSender::open(route.group, route.interface, route.ttl));
+  const multicast::Shape shape{span_count, symbol_size_for(route)};
+  return std::unique_ptr<Caster>(new Caster(loop, route, shape, spans, std::move(tell), std::move(sender)));
+}
+
+Caster::Caster(Loop& loop, const CastRoute& route, const multicast::Shape& shape, chunker::SpanSource& spans, Tell tell,
+               std::unique_ptr<GroupSender> sender)
+    : route_(route),
+      shape_(shape),
+      packet_size_(kSealOverhead + multicast::kPacketHeader + shape.symbol_size),
+      wire_size_(packet_size_ + header_size(route.group) + kEthernet),
+      key_(new_key()),
+      spans_(spans),
+      tell_(std::move(tell)),
+      sender_(std::move(sender)),
+      sealer_(key_),
+      carousel_(shape),
+      rate_(rate_config(route.rate)),
+      pacer_(wire_size_),
+      told_policy_(carousel_.policy()),
+      bytes_per_second_(route.rate),
+      pending_(multicast::Pacer::kBatchPackets * packet_size_),
+      alarm_(loop, [this] { pump(); }) {}
+
+wire::MulticastOffer Caster::offer() const {
+  return {route_.group.host, route_.group.port, key_.stream,
+          key_.key,          key_.salt,         static_cast<std::uint16_t>(shape_.symbol_size)};
+}
+
+void Caster::joined(MemberId member, Bitmap have) {
+  carousel_.joined(member, std::move(have), system_clock().now());
+  rate_.joined(member);
+  members_[member] = false;
+  tell(member, {}, false);
+  wake();
+}
+
+void Caster::left(MemberId member) {
+  if (members_.erase(member) == 0) return;
+  carousel_.left(member);
+  rate_.left(member);
+  wake();
+}
+
+void Caster::has(MemberId member, std::uint32_t span) {
+  carousel_.has(member, span, system_clock().now());
+  wake();
+}
+
+void Caster::report(MemberId member, const wire::MulticastReport& report) {
+  const auto found = members_.find(member);
+  if (found == members_.end()) return;
+  const Instant now = system_clock().now();
+  rate_.report(member, report.loss / 65536.0, report.backlog, now);
+  auto answer = carousel_.report(member, from_wire(report), now);
+  if (!answer.given_up.empty()) tell(member, std::move(answer.given_up), false);
+  wake();
+}
+
+void Caster::wake() {
+  if (std::exchange(resting_, false)) alarm_.set(system_clock().now());
+}
+
+void Caster::pump() {
+  Instant now = system_clock().now();
+  follow_rate(now);
+  if (!send_pending()) return alarm_.set(now + kSocketFull);
+  while (const std::size_t room = pacer_.room(now, bytes_per_second_)) {
+    const multicast::Turn turn = carousel_.poll(now, room);
+    seal(turn.symbols);
+    provide(turn.fetch);
+    if (turn.symbols.empty()) {
+      if (!turn.fetch.empty()) continue;
+      if (!turn.next) {
+        resting_ = true;
+        return tell_all_over();
+      }
+      return alarm_.set(*turn.next);
+    }
+    pacer_.sent(turn.symbols.size());
+    if (!send_pending()) return alarm_.set(now + kSocketFull);
+    now = system_clock().now();
+  }
+  alarm_.set(pacer_.next());
+}
+
+// Copied at once: a symbol's bytes are the carousel's until its next call.
+void Caster::seal(std::span<const multicast::Symbol> symbols) {
+  for (const auto& symbol : symbols) {
+    const MutableBytes datagram = MutableBytes(pending_).subspan(filled_, packet_size_);
+    const MutableBytes packet = datagram.subspan(kSealHeader, multicast::kPacketHeader + shape_.symbol_size);
+    multicast::encode(symbol.header, packet);
+    const MutableBytes body = packet.subspan(multicast::kPacketHeader);
+    std::ranges::copy(symbol.bytes, body.begin());
+    std::ranges::fill(body.subspan(symbol.bytes.size()), std::byte{});
+    sealer_.seal(symbol.sequence, datagram);
+    filled_ += packet_size_;
+  }
+}
+
+bool Caster::send_pending() {
+  if (filled_ > 0 && !sender_->send(ByteView(pending_).first(filled_), packet_size_)) return false;
+  filled_ = 0;
+  return true;
+}
+
+void Caster::provide(std::span<const std::uint32_t> fetch) {
+  for (const std::uint32_t index : fetch) {
+    const auto sealed = spans_.span({index});
+    if (!sealed) {
+      carousel_.unavailable(index);
+      continue;
+    }
+    std::vector<wire::SpanPart> parts;
+    parts.reserve(sealed->parts.size());
+    for (const auto& part : sealed->parts) parts.push_back({static_cast<std::uint8_t>(part.codec), part.sealed_size});
+    carousel_.provide(index, std::make_shared<const Bytes>(multicast::encode_frame(parts, sealed->bytes)));
+  }
+}
+
+void Caster::follow_rate(Instant now) {
+  if (now - followed_ < multicast::Rate::kReaction) return;
+  followed_ = now;
+  bytes_per_second_ = rate_.at(now);
+  carousel_.set_rate(bytes_per_second_ * static_cast<double>(shape_.symbol_size) / static_cast<double>(wire_size_));
+  for (const MemberId member : rate_.take_leavers()) {
+    spdlog::warn("a member of multicast stream {} is far behind the others and finishes from the swarm", key_.stream);
+    tell(member, {}, true);
+    left(member);
+  }
+  if (carousel_.policy() == told_policy_) return;
+  told_policy_ = carousel_.policy();
+  for (const auto& [member, over] : members_) tell(member, {}, over);
+}
+
+// Whoever still lacks something gets it elsewhere, or joins again.
+void Caster::tell_all_over() {
+  for (auto& [member, over] : members_) {
+    if (!std::exchange(over, true)) tell(member, {}, true);
+  }
+}
+
+void Caster::tell(MemberId member, std::vector<std::uint32_t> given_up, bool over) {
+  wire::MulticastNews news;
+  set_policy(news, carousel_.policy());
+  news.given_up = std::move(given_up);
+  news.over = over;
+  tell_(member, news);
+}
+
+}  // namespace stampede::net

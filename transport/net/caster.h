@@ -1,0 +1,85 @@
+// The depot's sender of one image to one multicast group on one interface: runs the carousel, its rate and its pace on the
+// loop, and seals and sends what they say.
+//
+// A member is offer()ed the stream, has joined when its first report comes, and is told news: how often to report, what it
+// has to get elsewhere, and when this stream has nothing more for it. Members that stay far behind are told so and leave.
+// Nothing is sent while nobody has joined or lacks anything.
+//
+// Loop thread only. Frames are read from `spans` on it. Memory: that of the carousel (transport/multicast/carousel.h).
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+
+#include "chunker/source.h"
+#include "src/base/bitmap.h"
+#include "transport/multicast/carousel.h"
+#include "transport/multicast/rate.h"
+#include "transport/net/datagram.h"
+#include "transport/net/packet_seal.h"
+#include "transport/wire/messages.h"
+
+namespace stampede::net {
+
+struct CastRoute {
+  Endpoint group;
+  unsigned interface = 0;
+  unsigned ttl = 1;
+  double rate = 117.5e6;  // bytes a second on the wire, at most
+};
+
+class Caster {
+ public:
+  using MemberId = multicast::MemberId;
+  using Tell = std::function<void(MemberId, const wire::MulticastNews&)>;
+
+  // `spans` outlives it. Errors: usage, where the group cannot be had there.
+  static Result<std::unique_ptr<Caster>> open(Loop& loop, const CastRoute& route, std::uint32_t span_count,
+                                              chunker::SpanSource& spans, Tell tell);
+
+  wire::MulticastOffer offer() const;
+  // `have`: what it holds already. Joining again starts anew.
+  void joined(MemberId member, Bitmap have);
+  void left(MemberId member);
+  // It got a span, whatever way.
+  void has(MemberId member, std::uint32_t span);
+  void report(MemberId member, const wire::MulticastReport& report);
+  multicast::Carousel::Figures figures() const { return carousel_.figures(); }
+
+ private:
+  Caster(Loop& loop, const CastRoute& route, const multicast::Shape& shape, chunker::SpanSource& spans, Tell tell,
+         std::unique_ptr<GroupSender> sender);
+  void wake();
+  void pump();
+  bool send_pending();
+  void seal(std::span<const multicast::Symbol> symbols);
+  void provide(std::span<const std::uint32_t> fetch);
+  void follow_rate(Instant now);
+  void tell_all_over();
+  void tell(MemberId member, std::vector<std::uint32_t> given_up, bool over);
+
+  CastRoute route_;
+  multicast::Shape shape_;
+  std::size_t packet_size_;  // a datagram
+  std::size_t wire_size_;    // with the headers of all layers
+  PacketKey key_;
+  chunker::SpanSource& spans_;
+  Tell tell_;
+  std::unique_ptr<GroupSender> sender_;
+  PacketSealer sealer_;
+  multicast::Carousel carousel_;
+  multicast::Rate rate_;
+  multicast::Pacer pacer_;
+  multicast::Policy told_policy_;
+  std::map<MemberId, bool> members_;  // and whether each was told that the stream is over for it
+  Instant followed_;
+  double bytes_per_second_;
+  Bytes pending_;           // sealed packets that are still to be sent
+  std::size_t filled_ = 0;  // of them
+  bool resting_ = true;     // until something happens
+  Alarm alarm_;
+};
+
+}  // namespace stampede::net
