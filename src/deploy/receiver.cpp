@@ -66,7 +66,9 @@ void Receiver::handle(chunker::Opener& opener, Arrival arrival) {
     const std::lock_guard lock(mutex_);
     node_.set_credit(slabs_ - ++writing_);  // under the lock: a later value is never overtaken by this one
   }
-  held_.put(std::make_shared<const chunker::SealedSpan>(std::move(arrival.span)));
+  // What came by multicast the others have too: its memory is better used for the next, and it can be read from the disk.
+  if (arrival.origin.path != chunker::Origin::Path::multicast)
+    held_.put(std::make_shared<const chunker::SealedSpan>(std::move(arrival.span)));
   verified_ += plan_.placed_size(index).bytes;
   // Placed before it counts as had: who sees the image complete and flushes then misses nothing.
   target_.place(std::move(slab), std::move(*placements), [this](const Result<>& result) { written(result); });

@@ -74,7 +74,7 @@ class Events {
     for (const SpanRun& run : report->settled) {
       for (std::uint32_t i = run.first; i < run.first + run.count; ++i) {
         if (!settled_.insert(i).second) problem_ = "settled twice";
-        if (!held_.contains(i) && !stale_.contains(i)) problem_ = "settled without a reason";
+        if (!held_.contains(i) && !stale_.contains(i) && !out_.contains(i)) problem_ = "settled without a reason";
       }
     }
     for (const Lack& lack : report->lacks) {

@@ -77,7 +77,7 @@ struct Carousel::State {
   bool send_repair(Turn& turn, Instant now);
   void send_parity(Turn& turn, std::uint64_t sequence, std::uint32_t span, std::uint32_t generation, const Shelved& frame);
   Header header(std::uint32_t span, std::uint32_t generation, std::uint32_t index, const Shelved& frame) const;
-  bool hopeless(const Membership::Member& member, const Lack& lack) const;
+  bool joined_amid(const Membership::Member& member, const Lack& lack) const;
   // At the end, when nothing else is to be sent, one symbol more often saves a round.
   std::uint32_t spare() const { return !window && schedule.empty() ? 1 : 0; }
   void ask(Membership::Member& member, const Lack& lack, std::uint64_t seen);
@@ -190,11 +190,11 @@ bool Carousel::State::send_repair(Turn& turn, Instant now) {
   return false;
 }
 
-// It cannot be helped without costing the others more than it should.
-bool Carousel::State::hopeless(const Membership::Member& member, const Lack& lack) const {
-  if (member.trailing) return true;
-  const auto first = ledger.first_sequence(lack.span);
-  return first && *first <= member.since && lack.missing > kJoinerLacks && members.size() > 1;
+// It came in the middle of the span's sending. To repair that would cost the others more than to send the span again in the
+// next pass, with what others who joined meanwhile lack.
+bool Carousel::State::joined_amid(const Membership::Member& member, const Lack& lack) const {
+  const std::uint64_t began = ledger.began(lack.span);
+  return began > 0 && began <= member.since && lack.missing > kJoinerLacks && members.size() > 1;
 }
 
 void Carousel::State::ask(Membership::Member& member, const Lack& lack, std::uint64_t seen) {
@@ -243,10 +243,10 @@ Answer Carousel::report(MemberId member, const Report& report, Instant now) {
   }
   for (const Lack& lack : report.lacks) {
     if (lack.span >= s.shape.span_count || lack.missing > kMaxData || who->settled.test(lack.span)) continue;
-    if (s.hopeless(*who, lack)) {
+    if (who->trailing) {  // cannot be helped without costing the others more than it should
       s.members.settle(*who, lack.span);
       out.given_up.push_back(lack.span);
-    } else {
+    } else if (!s.joined_amid(*who, lack)) {
       s.ask(*who, lack, report.sequence);
     }
   }

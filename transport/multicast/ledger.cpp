@@ -10,14 +10,13 @@ constexpr Duration kSweepEvery = std::chrono::milliseconds(100);
 }  // namespace
 
 Ledger::Generation& Ledger::generation(std::uint32_t span, std::uint32_t number) {
-  const auto [entry, fresh] = entries_.try_emplace(span);
-  if (fresh) entry->second.first = sequence_ + 1;
-  auto& generations = entry->second.generations;
+  auto& generations = entries_[span].generations;
   while (generations.size() <= number) generations.emplace_back().used = used_[span];
   return generations[number];
 }
 
 void Ledger::plan(std::uint32_t span, const Layout& layout, std::uint32_t parity) {
+  began_[span] = sequence_ + 1;
   for (std::uint32_t g = layout.generations(); g-- > 0;) generation(span, g).planned = layout.k(g) + parity;
 }
 
@@ -71,11 +70,6 @@ void Ledger::forget(std::uint32_t span) {
   if (const auto found = entries_.find(span); found != entries_.end()) {
     for (Generation& g : found->second.generations) g.asked = 0;
   }
-}
-
-std::optional<std::uint64_t> Ledger::first_sequence(std::uint32_t span) const {
-  const auto found = entries_.find(span);
-  return found == entries_.end() ? std::nullopt : std::optional(found->second.first);
 }
 
 bool Ledger::in_repair(std::uint32_t span) const {

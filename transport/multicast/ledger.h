@@ -2,7 +2,8 @@
 // needs: what left after the state that it describes is on its way and not sent again. Private to this room.
 //
 // A symbol is on its way until the reporter has seen a later one, or for kFlight. Entries live as long as something is on
-// its way or to be sent; of others only the next fresh parity index is kept, a byte for each span.
+// its way or to be sent; of others only the next fresh parity index and the first symbol's number are kept, 9 bytes for each
+// span.
 #pragma once
 
 #include <cstdint>
@@ -28,7 +29,7 @@ struct GenerationId {
 
 class Ledger {
  public:
-  explicit Ledger(std::uint32_t spans) : used_(spans) {}
+  explicit Ledger(std::uint32_t spans) : used_(spans), began_(spans) {}
 
   std::uint64_t sequence() const { return sequence_; }
 
@@ -47,8 +48,8 @@ class Ledger {
   std::optional<GenerationId> next_repair();
   void forget(std::uint32_t span);
 
-  // The number of the span's first symbol, if that is recent.
-  std::optional<std::uint64_t> first_sequence(std::uint32_t span) const;
+  // The number of the first symbol when the span was last planned; 0 if it never was.
+  std::uint64_t began(std::uint32_t span) const { return began_[span]; }
   // Repair is asked for or on its way.
   bool in_repair(std::uint32_t span) const;
   // All that was sent so far was sent by now; what has landed is forgotten.
@@ -64,7 +65,6 @@ class Ledger {
     bool in_turn = false;
   };
   struct Entry {
-    std::uint64_t first = 0;
     std::vector<Generation> generations;
   };
   Generation& generation(std::uint32_t span, std::uint32_t generation);
@@ -77,6 +77,7 @@ class Ledger {
   std::map<std::uint32_t, Entry> entries_;
   std::deque<GenerationId> turn_;
   std::vector<std::uint8_t> used_;  // parity indices of spans without an entry
+  std::vector<std::uint64_t> began_;
   Instant swept_{};
 };
 

@@ -9,9 +9,11 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr double kGrowth = 0.02;    // of the cap, each kReaction that the decisive member is content
-constexpr double kShrink = 0.8;     // of the rate, when it is not
+constexpr double kShrink = 0.8;     // of the rate, when it loses more than is bearable
+constexpr double kLeast = 0.4;      // of the rate that is left by one step
 constexpr Duration kFresh = 3s;     // what was reported before says nothing
 constexpr double kFarBelow = 0.10;  // more loss than is bearable to the decisive one: below the floor of the group
+constexpr double kHalfFull = 0.5;   // with a longer backlog it grows no more
 constexpr std::size_t kFew = 1;
 
 }  // namespace
@@ -30,22 +32,27 @@ void Rate::report(std::uint32_t member, double loss, std::uint32_t backlog, Inst
   found->second.heard = now;
 }
 
+double Rate::fullness(const Standing& standing) const {
+  return config_.backlog == 0 ? 0 : static_cast<double>(standing.backlog) / config_.backlog;
+}
+
 // How badly a member does: its loss, or what makes a full backlog as bad as loss that is just not bearable.
 double Rate::pressure(const Standing& standing) const {
-  const double full = config_.backlog == 0 ? 0 : static_cast<double>(standing.backlog) / config_.backlog;
+  const double full = fullness(standing);
   return std::max(standing.loss, full > 1 ? config_.bearable * full : 0);
 }
 
 // Of those heard of lately, the worst that is not among the few that do not count.
-std::optional<double> Rate::decisive(Instant now) const {
-  std::vector<double> all;
+std::optional<Rate::Standing> Rate::decisive(Instant now) const {
+  std::vector<Standing> all;
   for (const auto& [id, standing] : members_) {
-    if (standing.heard != Instant{} && now - standing.heard < kFresh) all.push_back(pressure(standing));
+    if (standing.heard != Instant{} && now - standing.heard < kFresh) all.push_back(standing);
   }
   if (all.empty()) return std::nullopt;
   const auto few = std::max(kFew, static_cast<std::size_t>(config_.quantile * static_cast<double>(all.size())));
   const auto at = all.begin() + static_cast<std::ptrdiff_t>(std::min(few, all.size() - 1));
-  std::ranges::nth_element(all, at, std::greater{});
+  std::ranges::nth_element(all, at, std::greater{},
+                           [this](const Standing& s) { return std::pair(pressure(s), fullness(s)); });
   return *at;
 }
 
@@ -69,16 +76,24 @@ double Rate::at(Instant now) {
   stepped_ = now;
   const auto worst = decisive(now);
   if (!worst) return rate_;
-  find_leavers(*worst, now);
-  if (*worst <= config_.bearable) {
-    rate_ += kGrowth * config_.cap;
-  } else if (now - cut_ >= 3 * kReaction) {
-    // Members measure over some time: what they report next is still of the rate before.
-    rate_ *= kShrink;
-    cut_ = now;
-  }
+  find_leavers(pressure(*worst), now);
+  step(*worst, now);
   rate_ = std::clamp(rate_, std::min(config_.floor, config_.cap), config_.cap);
   return rate_;
+}
+
+void Rate::step(const Standing& worst, Instant now) {
+  const double full = fullness(worst);
+  if (worst.loss > config_.bearable) {
+    // Members measure over some time: what they report next is still of the rate before.
+    if (now - cut_ < 3 * kReaction) return;
+    rate_ *= std::clamp(1 - worst.loss, kLeast, kShrink);
+    cut_ = now;
+  } else if (full > 1) {
+    rate_ *= std::max(kLeast, 1 / full);
+  } else if (full < kHalfFull) {
+    rate_ += kGrowth * config_.cap;
+  }
 }
 
 std::vector<std::uint32_t> Rate::take_leavers() { return std::exchange(leavers_, {}); }

@@ -1,9 +1,11 @@
 // How fast to send. Pure: fed with what members report and a time.
 //
 // The rate follows the members' loss and backlog at a quantile, so that neither the slowest machine nor a few of them hold
-// the others back: it starts at a share of the cap, grows by a fixed step while that quantile is content, and shrinks by a
-// factor, at most once a reaction time, when it is not. Additive increase and multiplicative decrease share a link with TCP
-// about fairly. It stays between floor and cap. A fixed rate ignores what is reported.
+// the others back: it starts at a share of the cap, grows by a fixed step while that quantile is content, and shrinks when
+// it is not: for loss by a factor, or to what arrived where that is less, and then waits until the new rate shows in
+// reports; for backlog, which shows at once, by as much as it is too long, at every step. Additive increase and
+// multiplicative decrease share a link with TCP about fairly. It stays between floor and cap. A fixed rate ignores what is
+// reported.
 //
 // A member that does worse than the others for kPatience at a rate that the quantile is content with is named once by
 // take_leavers(): it should leave the group and finish from the swarm.
@@ -22,7 +24,7 @@ struct RateConfig {
   double cap = 125e6;  // bytes a second, of packets as they stand on the wire
   double floor = 1e6;  // never slower
   std::optional<double> fixed;
-  double start = 0.7;          // share of the cap
+  double start = 0.9;          // share of the cap
   double quantile = 0.25;      // of the members, the worst first: the best of these decides
   double bearable = 0.02;      // loss that costs no speed
   std::uint32_t backlog = 64;  // spans waiting for the disk that do
@@ -52,8 +54,10 @@ class Rate {
     std::optional<Instant> worse_since;
     bool told = false;
   };
+  double fullness(const Standing& standing) const;
   double pressure(const Standing& standing) const;
-  std::optional<double> decisive(Instant now) const;
+  std::optional<Standing> decisive(Instant now) const;
+  void step(const Standing& worst, Instant now);
   void find_leavers(double decisive, Instant now);
 
   RateConfig config_;

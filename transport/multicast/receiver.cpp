@@ -25,12 +25,13 @@ struct Receiver::State {
   std::map<std::uint32_t, Open> open;
   std::uint64_t opened = 0;
   std::size_t memory = 0;
+  Bitmap finished;  // held, or named as stale
   std::vector<std::uint32_t> stale;
   Reporter reporter;
   Figures figures;
 
   State(const ReceiverConfig& c, Bitmap have, Random& random, Instant now)
-      : config(c), closed(std::move(have)), settled(closed), reporter(random, now) {}
+      : config(c), closed(std::move(have)), settled(closed), finished(closed), reporter(random, now) {}
 
   bool knows(std::uint32_t span) const { return span < closed.size(); }
   Open& opening(const Header& header, std::uint64_t sequence, Instant now);
@@ -74,7 +75,7 @@ void Receiver::State::settle(std::uint32_t span) {
 
 void Receiver::State::give_up(std::uint32_t span) {
   settle(span);
-  stale.push_back(span);
+  if (finished.set(span)) stale.push_back(span);
 }
 
 void Receiver::State::expire(Instant now) {
@@ -132,7 +133,7 @@ std::optional<Received> Receiver::packet(std::uint64_t sequence, const Packet& p
   s.memory -= entry.assembly.memory();
   auto frame = decode_frame(std::move(entry.assembly).take());
   s.open.erase(header.span);
-  s.closed.set(header.span);
+  s.settle(header.span);
   if (frame) return Received{header.span, *std::move(frame)};
   ++s.figures.refused;
   s.give_up(header.span);
@@ -140,11 +141,13 @@ std::optional<Received> Receiver::packet(std::uint64_t sequence, const Packet& p
 }
 
 void Receiver::have(std::uint32_t span) {
-  if (state_->knows(span)) state_->settle(span);
+  if (!state_->knows(span)) return;
+  state_->settle(span);
+  state_->finished.set(span);
 }
 
 void Receiver::bad(std::uint32_t span) {
-  if (state_->knows(span) && !state_->settled.test(span)) state_->give_up(span);
+  if (state_->knows(span)) state_->give_up(span);
 }
 
 void Receiver::given_up(std::span<const std::uint32_t> spans) {

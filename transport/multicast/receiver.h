@@ -6,6 +6,9 @@
 // named as stale), and a frame that does not parse is dropped and named as well. What comes out is unverified: the chunks'
 // hashes are the truth.
 //
+// A span counts as settled towards the sender when it is whole, though not verified yet: a machine whose disk or processor
+// is behind must not have it sent again, and one whose hashes are wrong is not asked of multicast anyway.
+//
 // A span that multicast will not bring is stale: named once by take_stale(), settled towards the sender, and its packets are
 // ignored from then on. The owner gets it from the swarm.
 //

@@ -167,7 +167,7 @@ void Caster::follow_rate(Instant now) {
   bytes_per_second_ = rate_.at(now);
   carousel_.set_rate(bytes_per_second_ * static_cast<double>(shape_.symbol_size) / static_cast<double>(wire_size_));
   for (const MemberId member : rate_.take_leavers()) {
-    spdlog::warn("a member of multicast stream {} is far behind the others and finishes from the swarm", key_.stream);
+    spdlog::warn("a member of multicast stream {:08x} is far behind the others and finishes from the swarm", key_.stream);
     tell(member, {}, true);
     left(member);
   }
@@ -178,9 +178,16 @@ void Caster::follow_rate(Instant now) {
 
 // Whoever still lacks something gets it elsewhere, or joins again.
 void Caster::tell_all_over() {
+  bool news = false;
   for (auto& [member, over] : members_) {
-    if (!std::exchange(over, true)) tell(member, {}, true);
+    if (std::exchange(over, true)) continue;
+    news = true;
+    tell(member, {}, true);
   }
+  if (!news) return;
+  const auto figures = carousel_.figures();
+  spdlog::info("multicast stream {:08x} is over for {} members: {} packets of data, {} of parity, {} of repair; {} passes",
+               key_.stream, figures.members, figures.data, figures.parity, figures.repair, figures.passes);
 }
 
 void Caster::tell(MemberId member, std::vector<std::uint32_t> given_up, bool over) {

@@ -36,7 +36,6 @@ bool Catcher::take(MutableBytes datagram) {
   auto received = receiver_.packet(opened->sequence, *packet, heard_);
   if (received) {
     waiting_.insert(received->span);
-    receiver_.set_backlog(static_cast<std::uint32_t>(waiting_.size()));
     events_.span({received->span, std::move(received->frame.parts), std::move(received->frame.bytes)});
   }
   return waiting_.size() < kMaxWaiting;
@@ -44,7 +43,6 @@ bool Catcher::take(MutableBytes datagram) {
 
 void Catcher::settled(std::uint32_t span) {
   if (waiting_.erase(span) == 0) return;
-  receiver_.set_backlog(static_cast<std::uint32_t>(waiting_.size()));
   if (waiting_.size() <= kMaxWaiting / 2) socket_->resume();
 }
 
@@ -69,8 +67,15 @@ void Catcher::news(const wire::MulticastNews& news) {
   }
 }
 
+// What waits in the socket's buffer counts as well: a machine that is short of processor time does not get to read it.
+void Catcher::measure_backlog() {
+  const double unread = socket_->fill() * static_cast<double>(kMaxWaiting);
+  receiver_.set_backlog(static_cast<std::uint32_t>(waiting_.size()) + static_cast<std::uint32_t>(unread));
+}
+
 void Catcher::tick() {
   const Instant now = system_clock().now();
+  measure_backlog();
   if (const auto report = receiver_.poll(now)) events_.report(to_wire(*report));
   if (auto stale = receiver_.take_stale(); !stale.empty()) events_.stale(std::move(stale));
   if (now - heard_ >= kQuiet) set_quiet(true);

@@ -5,7 +5,7 @@
 // from the swarm then. What still comes is taken, and after a mere silence the catcher says when the stream is there again.
 //
 // Memory: the receiver's (transport/multicast/receiver.h), the socket's buffer, and at most kMaxWaiting spans handed over
-// and not yet verified: above that nothing is read, and the depot hears of it as backlog.
+// and not yet verified: above that nothing is read. The depot hears of them, and of what waits in the socket, as backlog.
 #pragma once
 
 #include <functional>
@@ -39,10 +39,12 @@ class Catcher {
   void had(std::uint32_t span);
   void bad(std::uint32_t span);
   void news(const wire::MulticastNews& news);
+  bool quiet() const { return quiet_; }
 
  private:
   Catcher(Loop& loop, const wire::MulticastOffer& offer, Bitmap have, Events events);
   bool take(MutableBytes datagram);
+  void measure_backlog();
   void tick();
   void settled(std::uint32_t span);
   void set_quiet(bool quiet);

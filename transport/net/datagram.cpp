@@ -1,6 +1,7 @@
 #include "transport/net/datagram.h"
 
 #include <ifaddrs.h>
+#include <linux/sock_diag.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/udp.h>
@@ -216,6 +217,13 @@ class UdpReceiver final : public GroupReceiver {
   }
   void resume() override {
     if (std::exchange(reading_->paused, false)) reading_->wait();
+  }
+  double fill() const override {
+    std::array<std::uint32_t, SK_MEMINFO_VARS> memory{};
+    socklen_t size = sizeof memory;
+    if (::getsockopt(reading_->descriptor.native_handle(), SOL_SOCKET, SO_MEMINFO, memory.data(), &size) != 0) return 0;
+    return memory[SK_MEMINFO_RCVBUF] == 0 ? 0
+                                          : static_cast<double>(memory[SK_MEMINFO_RMEM_ALLOC]) / memory[SK_MEMINFO_RCVBUF];
   }
 
  private:

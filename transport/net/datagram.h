@@ -47,6 +47,8 @@ class GroupReceiver {
   static Result<std::unique_ptr<GroupReceiver>> open(Loop& loop, const Endpoint& group, unsigned interface, Take take);
   virtual ~GroupReceiver() = default;  // on the loop's thread
   virtual void resume() = 0;
+  // Share of the socket's buffer that is taken by what was not read yet.
+  virtual double fill() const = 0;
 };
 
 }  // namespace stampede::net

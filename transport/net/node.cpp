@@ -13,8 +13,9 @@ namespace {
 
 constexpr Duration kTick = std::chrono::milliseconds(100);
 constexpr Duration kSlice = std::chrono::milliseconds(50);
-// Spans verified within this time are announced together.
+// Spans verified within this time are announced together; seldom while others get them by multicast as well.
 constexpr Duration kAnnounceEvery = std::chrono::milliseconds(3);
+constexpr Duration kAnnounceSeldom = std::chrono::milliseconds(50);
 constexpr Duration kDepotGone = std::chrono::seconds(10);
 constexpr Size kMaxReceipt = 256_KiB;  // wire::Receipt's
 constexpr Duration kReportEvery = std::chrono::seconds(1);
@@ -103,7 +104,8 @@ void SwarmNode::set_credit(std::uint32_t spans) {
 void SwarmNode::had(chunker::SpanIndex span) {
   loop_.post([this, span] {
     if (!picker_) return;
-    if (fresh_.empty()) announce_->set(system_clock().now() + kAnnounceEvery);
+    const bool by_multicast = catcher_ && !catcher_->quiet();
+    if (fresh_.empty()) announce_->set(system_clock().now() + (by_multicast ? kAnnounceSeldom : kAnnounceEvery));
     fresh_.push_back(span.value);
     picker_->had(span.value, touched());
     unreadable_.erase(span.value);
