@@ -1,6 +1,6 @@
-// What a target serves to others: the newest that were put here from memory, all others from the disk that it writes: read, verified and
-// sealed anew. So everything that is announced can be served, after a resume too, and memory stays bounded. Once first boot
-// has changed a span's blocks, and while the commit region is held back, that span is not held.
+// What a target serves to others: the newest that were put here from memory, all others from the disk that it writes: read,
+// verified and sealed anew. So everything that is announced can be served, after a resume too, and memory stays bounded.
+// Once first boot has changed a span's blocks, and while the commit region is held back, that span is not held.
 //
 // Memory: the cache's limit, a span as read, and zstd's context. Thread-safe; fetch() answers on a thread of its own.
 #pragma once
