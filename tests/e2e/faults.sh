@@ -126,11 +126,11 @@ altered_peer() {
   import_image "$LAB/marked.img" marked:1 "$store" >/dev/null
   start_depot "$store"
   new_token "$store" "$LAB/token" --uses 3
-  start_deploy 1 bad marked:1 "$LAB/token" "file:$LAB/bad.img" --serve-for 100s
+  start_deploy 1 bad marked:1 "$LAB/token" "file:$LAB/bad.img" --transfer swarm --serve-for 100s
   bad=$STARTED
   wait_for 60 "the first target" grep -q '"finished"' "$LAB/bad.out"
   [ "$("$LAB_HERE/alter-memory" "$bad" ALTER-THIS-PLACE)" -gt 0 ] || no "found nothing to alter in the peer's memory"
-  start_deploy 2 good marked:1 "$LAB/token" "file:$LAB/good.img"
+  start_deploy 2 good marked:1 "$LAB/token" "file:$LAB/good.img" --transfer swarm
   await "$STARTED" good || no "$(tail -n 1 "$LAB/good.log")"
   same_bytes "$LAB/good.img" "$LAB/marked.img"
   jq -e --arg node "$(jq -r .node "$LAB/bad.receipt")" '.bad_peers == [$node]' "$LAB/good.receipt" ||

@@ -61,6 +61,33 @@ TEST_F(RateTest, EqualsAreNotSentAway) {
   EXPECT_THAT(rate.take_leavers(), IsEmpty());
 }
 
+TEST_F(RateTest, LossThatIsTheLinksCostsNoSpeed) {
+  for (const double loss : {0.05, 0.2, 0.3}) {
+    Rate rate(config_);
+    for (std::uint32_t i = 0; i < 8; ++i) rate.joined(i);
+    double sum = 0;
+    for (int step = 0; step < 200; ++step, now_ += 50ms) {
+      if (step >= 100) sum += rate.at(now_);
+      for (std::uint32_t i = 0; i < 8; ++i) rate.report(i, loss + 0.01 * (step + i) / 200, 0, now_);
+      rate.at(now_);
+    }
+    EXPECT_GT(sum / 100, 0.9 * config_.cap) << loss;
+  }
+}
+
+TEST_F(RateTest, LossThatComesOnTopOfTheLinksIsHeeded) {
+  Rate rate(config_);
+  for (std::uint32_t i = 0; i < 8; ++i) rate.joined(i);
+  double sent = 0;
+  for (int step = 0; step < 600; ++step, now_ += 50ms) {
+    sent = rate.at(now_);
+    const double passes = step < 200 ? 1 : std::min(1.0, 30e6 / sent);
+    for (std::uint32_t i = 0; i < 8; ++i) rate.report(i, 1 - 0.95 * passes, 0, now_);
+  }
+  EXPECT_LT(sent, 45e6);
+  EXPECT_GT(sent, 20e6);
+}
+
 TEST_F(RateTest, AFullDiskCountsAsLoss) {
   Rate rate(config_);
   for (std::uint32_t i = 0; i < 4; ++i) rate.joined(i);

@@ -8,12 +8,15 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr double kGrowth = 0.02;    // of the cap, each kReaction that the decisive member is content
-constexpr double kShrink = 0.8;     // of the rate, when it loses more than is bearable
-constexpr double kLeast = 0.4;      // of the rate that is left by one step
-constexpr Duration kFresh = 3s;     // what was reported before says nothing
-constexpr double kFarBelow = 0.10;  // more loss than is bearable to the decisive one: below the floor of the group
-constexpr double kHalfFull = 0.5;   // with a longer backlog it grows no more
+constexpr double kGrowth = 0.02;       // of the cap, each kReaction that the decisive member is content
+constexpr double kShrink = 0.8;        // of the rate, when it loses more than is bearable
+constexpr double kLeast = 0.4;         // of the rate that is left by one step
+constexpr Duration kFresh = 3s;        // what was reported before says nothing
+constexpr double kFarBelow = 0.10;     // more loss than is bearable to the decisive one: below the floor of the group
+constexpr double kLessened = 0.75;     // of the loss, which a cut should leave at most
+constexpr double kMostInherent = 0.4;  // what loses more is no link
+constexpr double kMargin = 1.2;        // over the link's own loss
+constexpr double kHalfFull = 0.5;      // with a longer backlog it grows no more
 constexpr std::size_t kFew = 1;
 
 }  // namespace
@@ -83,17 +86,33 @@ double Rate::at(Instant now) {
 }
 
 void Rate::step(const Standing& worst, Instant now) {
+  inherent_ = std::min(inherent_, worst.loss);
   const double full = fullness(worst);
-  if (worst.loss > config_.bearable) {
-    // Members measure over some time: what they report next is still of the rate before.
-    if (now - cut_ < 3 * kReaction) return;
-    rate_ *= std::clamp(1 - worst.loss, kLeast, kShrink);
-    cut_ = now;
-  } else if (full > 1) {
+  if (full > 1) {
     rate_ *= std::max(kLeast, 1 / full);
+  } else if (worst.loss > kMargin * inherent_ + config_.bearable) {
+    // Members measure over some time: what they report next is still of the rate before.
+    if (now - cut_ >= 3 * kReaction) cut(worst.loss, now);
   } else if (full < kHalfFull) {
+    cuts_ = 0;
     rate_ += kGrowth * config_.cap;
   }
+}
+
+void Rate::cut(double loss, Instant now) {
+  cut_ = now;
+  if (cuts_ > 0 && loss < kLessened * loss_before_) cuts_ = 0;
+  if (cuts_ >= kFutile && loss <= kMostInherent) {
+    inherent_ = loss;
+    rate_ = rate_before_;
+    cuts_ = 0;
+    return;
+  }
+  if (cuts_++ == 0) {
+    loss_before_ = loss;
+    rate_before_ = rate_;
+  }
+  rate_ *= std::clamp(1 - loss, kLeast, kShrink);
 }
 
 std::vector<std::uint32_t> Rate::take_leavers() { return std::exchange(leavers_, {}); }

@@ -34,6 +34,7 @@ class Rate {
  public:
   static constexpr Duration kReaction = std::chrono::milliseconds(100);
   static constexpr Duration kPatience = std::chrono::seconds(3);
+  static constexpr unsigned kFutile = 2;
 
   explicit Rate(const RateConfig& config);
 
@@ -58,6 +59,7 @@ class Rate {
   double pressure(const Standing& standing) const;
   std::optional<Standing> decisive(Instant now) const;
   void step(const Standing& worst, Instant now);
+  void cut(double loss, Instant now);
   void find_leavers(double decisive, Instant now);
 
   RateConfig config_;
@@ -65,6 +67,10 @@ class Rate {
   std::map<std::uint32_t, Standing> members_;
   Instant stepped_{};
   Instant cut_{};
+  unsigned cuts_ = 0;       // in a row, that lessened nothing
+  double loss_before_ = 0;  // when the first of them was made
+  double rate_before_ = 0;
+  double inherent_ = 0;  // loss that is of the link
   std::vector<std::uint32_t> leavers_;
 };
 
