@@ -1,6 +1,8 @@
 #include "src/base/error.h"
 
-#include <system_error>
+#include <string.h>
+
+#include <array>
 
 namespace stampede {
 
@@ -93,6 +95,9 @@ std::string_view class_of(Code code) {
   return "store";
 }
 
-std::string errno_text(int error_number) { return std::generic_category().message(error_number); }
+std::string errno_text(int error_number) {
+  std::array<char, 128> buffer;
+  return ::strerror_r(error_number, buffer.data(), buffer.size());  // glibc's form: returns the text
+}
 
 }  // namespace stampede

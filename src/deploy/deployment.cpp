@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <thread>
 
-#include "chunker/package.h"
-#include "src/deploy/node_state.h"
 #include "src/deploy/plan.h"
 #include "src/deploy/receiver.h"
 #include "src/firstboot/apply.h"
@@ -14,20 +12,6 @@ namespace stampede::deploy {
 namespace {
 
 double seconds_of(Duration duration) { return std::chrono::duration<double>(duration).count(); }
-
-// A manifest's records, fetched from the depot as they are asked for.
-class DepotObjects final : public chunker::ChunkSource {
- public:
-  explicit DepotObjects(net::Node& node) : node_(node) {}
-  Result<chunker::SealedChunk> get(const chunker::ChunkId& id) override {
-    STAMPEDE_TRY(auto chunks, node_.fetch({id}));
-    return std::move(chunks.front());
-  }
-  bool has(const chunker::ChunkId& /*id*/) override { return true; }
-
- private:
-  net::Node& node_;
-};
 
 class Deployment {
  public:
@@ -95,34 +79,15 @@ class Deployment {
   }
 
   Result<> connect() {
-    STAMPEDE_TRY(state_, NodeState::open(options_.state));
-    receipt_.node = trust::to_string(state_->key().public_key());
-    const net::Waiting waiting{options_.patience, options_.warn, [this] { return stopped(); }};
-    STAMPEDE_TRY(enrolment_, state_->enrol(options_.token, options_.depot, waiting));
-    Result<> connected = start_node(waiting);
-    if (!connected && connected.error().code == Code::peer_untrusted && options_.token) {
-      STAMPEDE_TRY(enrolment_, state_->enrol_again(*options_.token, options_.depot, waiting));
-      connected = start_node(waiting);
-    }
-    STAMPEDE_CHECK(connected);
-    state_->deliver_unsent(*node_);
-    return {};
-  }
-
-  Result<> start_node(const net::Waiting& waiting) {
-    node_.reset();  // it may hold the port to listen on
-    STAMPEDE_TRY(node_, net::Node::start({options_.depot, enrolment_->identity, enrolment_->site, options_.peer_listen,
-                                          waiting, options_.transfer}));
-    return node_->wait_for_depot();
+    STAMPEDE_TRY(access_, Access::open(options_));
+    receipt_.node = trust::to_string(access_->state().key().public_key());
+    return access_->connect();
   }
 
   Result<> plan() {
     STAMPEDE_CHECK(resolve_image());
     STAMPEDE_CHECK(check_instance());
-    DepotObjects objects(*node_);
-    STAMPEDE_TRY(auto manifest, chunker::load_manifest(objects, record_.image));
-    if (manifest.root.disk_size != record_.disk_size)
-      return fail(Code::content_altered, "the manifest of {} is not what its tag record says", options_.image.text());
+    STAMPEDE_TRY(const auto manifest, access_->manifest(record_));
     root_ = manifest.root;
     plan_ = std::make_unique<Plan>(manifest);
     receipt_.bytes.total = plan_->data().bytes;
@@ -132,17 +97,7 @@ class Deployment {
   }
 
   Result<> resolve_image() {
-    STAMPEDE_TRY(const auto signed_record, node_->resolve(options_.image));
-    if (std::ranges::find(enrolment_->signers, signed_record.signer) == enrolment_->signers.end())
-      return fail(Code::signer_unknown,
-                  "{} is signed by {}, whom this node does not accept; enrol with a token that names this signer",
-                  options_.image.text(), trust::short_name(signed_record.signer));
-    STAMPEDE_CHECK(
-        trust::verify(signed_record.signer, trust::kTagRecordDomain, signed_record.record, signed_record.signature));
-    STAMPEDE_TRY(record_, chunker::decode_tag_record(signed_record.record));
-    if (record_.name != options_.image)
-      return fail(Code::content_altered, "the depot sent the record of {} for {}", record_.name.text(),
-                  options_.image.text());
+    STAMPEDE_TRY(record_, access_->resolve(options_.image));
     receipt_.image = chunker::to_string(record_.image);
     receipt_.disk.guid = record_.facts.disk_guid;
     return {};
@@ -182,16 +137,16 @@ class Deployment {
   }
 
   Result<> save_region(const std::vector<disk::Patch>& region) {
-    STAMPEDE_CHECK(state_->save_region(region));
+    STAMPEDE_CHECK(access_->state().save_region(region));
     saved_region_ = true;
     return {};
   }
 
   void tell_of_saved_region(bool success) {
     if (!saved_region_) return;
-    if (success) return state_->forget_region();
+    if (success) return access_->state().forget_region();
     options_.warn(fmt::format("what {} held at its start and end is kept in {}, a file for each offset", receipt_.disk.path,
-                              state_->region_folder().string()));
+                              access_->state().region_folder().string()));
   }
 
   // The swarm is joined first, without credit: a depot or peers that cannot be had are known of before the disk changes.
@@ -199,20 +154,20 @@ class Deployment {
     STAMPEDE_TRY(auto reader, target_->reader());
     held_ = std::make_unique<HeldSpans>(*plan_, options_.cache, std::move(reader));
     receiver_ =
-        std::make_unique<Receiver>(*plan_, *target_, *held_, *node_, std::max(1U, std::thread::hardware_concurrency()));
-    STAMPEDE_CHECK(node_->join({.image = record_.image,
-                                .span_count = root_.span_count(),
-                                .have = have_,
-                                .credit = 0,
-                                .inbox = receiver_.get(),
-                                .held = held_.get()}));
+        std::make_unique<Receiver>(*plan_, *target_, *held_, *node(), std::max(1U, std::thread::hardware_concurrency()));
+    STAMPEDE_CHECK(node()->join({.image = record_.image,
+                                 .span_count = root_.span_count(),
+                                 .have = have_,
+                                 .credit = 0,
+                                 .inbox = receiver_.get(),
+                                 .held = held_.get()}));
     begun_ = true;
     STAMPEDE_CHECK(target_->begin({record_.image, deployment_, system_clock().unix_time(), target_->identity().size}));
-    node_->set_credit(target_->free_slabs());
+    node()->set_credit(target_->free_slabs());
     for (const auto& extent : plan_->zero_extents())
       target_->zero(extent.offset, extent.length, [](const Result<>&) {});  // flush() tells of a failure
     std::optional<Error> disk_failure;
-    const auto waited = node_->wait_complete([&](const net::SwarmStatus& status) {
+    const auto waited = node()->wait_complete([&](const net::SwarmStatus& status) {
       count(status);
       disk_failure = receiver_->failure();
       return tell() && !disk_failure;
@@ -240,7 +195,7 @@ class Deployment {
 
   Result<> flush() {
     STAMPEDE_CHECK(target_->flush([this] {
-      count(node_->status());
+      count(node()->status());
       return tell();
     }));
     if (const auto failure = receiver_->failure()) return pass(*failure);
@@ -263,7 +218,7 @@ class Deployment {
     std::ranges::sort(expected, {}, &disk::Expected::at);  // read along with the data beside them
     STAMPEDE_TRY(const auto matching, target_->compare(expected, [this](Size done) {
       read_back_ = done.bytes;
-      count(node_->status());
+      count(node()->status());
       return tell();
     }));
     const auto wrong = std::ranges::find(matching, false);
@@ -292,23 +247,24 @@ class Deployment {
 
   // Kept before anything waits for the network: a receipt is not lost with the machine's power.
   Outcome sign() {
-    if (node_) count(node_->status());
+    if (node() != nullptr) count(node()->status());
     Outcome outcome;
     outcome.receipt = receipt_;
     outcome.signed_bytes = encode(receipt_);
-    if (!state_) return outcome;
-    outcome.signature = state_->key().sign(trust::kReceiptDomain, outcome.signed_bytes);
-    if (!enrolment_) return outcome;
-    if (auto kept = state_->keep_unsent(outcome.signed_bytes, outcome.signature); !kept) options_.warn(kept.error().message);
+    if (!access_) return outcome;
+    outcome.signature = access_->state().key().sign(trust::kReceiptDomain, outcome.signed_bytes);
+    if (!access_->enrolled()) return outcome;
+    if (auto kept = access_->state().keep_unsent(outcome.signed_bytes, outcome.signature); !kept)
+      options_.warn(kept.error().message);
     return outcome;
   }
 
   void deliver(Outcome& outcome) {
-    const bool reachable = node_ && (receipt_.verdict == Verdict::success || node_->status().depot_up);
-    outcome.delivered = reachable && node_->store_receipt(outcome.signed_bytes, outcome.signature).has_value();
+    const bool reachable = node() != nullptr && (receipt_.verdict == Verdict::success || node()->status().depot_up);
+    outcome.delivered = reachable && node()->store_receipt(outcome.signed_bytes, outcome.signature).has_value();
     if (outcome.delivered)
-      state_->forget_unsent();
-    else if (enrolment_)
+      access_->state().forget_unsent();
+    else if (access_ && access_->enrolled())
       options_.warn("the depot could not be told; the receipt is kept and sent with the next run");
   }
 
@@ -320,12 +276,13 @@ class Deployment {
 
   // The disk is finished and closed; what is in memory goes on helping the others.
   void serve_others() {
-    node_->report({static_cast<std::uint8_t>(kStages.size()), true, receipt_.bytes.total, receipt_.bytes.verified,
-                   receipt_.bytes.durable});
-    node_->linger(options_.serve_for, [this](const net::SwarmStatus&) { return !stopped(); });
+    node()->report({static_cast<std::uint8_t>(kStages.size()), true, receipt_.bytes.total, receipt_.bytes.verified,
+                    receipt_.bytes.durable});
+    node()->linger(options_.serve_for, [this](const net::SwarmStatus&) { return !stopped(); });
   }
 
-  bool stopped() const { return options_.stop != nullptr && options_.stop->load(); }
+  bool stopped() const { return options_.stopped(); }
+  net::Node* node() { return access_ ? access_->node() : nullptr; }
 
   void count(const net::SwarmStatus& status) {
     ByteCounts& bytes = receipt_.bytes;
@@ -343,11 +300,11 @@ class Deployment {
   bool tell() {
     const Instant now = system_clock().now();
     options_.progress({stage_, receipt_.bytes, read_back_, peers_, seconds_of(now - started_), depot_up_});
-    if (!node_ || (told_stage_ == stage_ && now - told_ < std::chrono::seconds(1))) return !stopped();
+    if (node() == nullptr || (told_stage_ == stage_ && now - told_ < std::chrono::seconds(1))) return !stopped();
     told_ = now;
     told_stage_ = stage_;
     const auto index = std::ranges::find(kStages, stage_) - kStages.begin();
-    node_->report(
+    node()->report(
         {static_cast<std::uint8_t>(index), false, receipt_.bytes.total, receipt_.bytes.verified, receipt_.bytes.durable});
     return !stopped();
   }
@@ -367,15 +324,13 @@ class Deployment {
   bool saved_region_ = false;
   Bitmap have_;  // spans that an interrupted run left in their places
 
-  std::optional<NodeState> state_;
-  std::optional<Enrolment> enrolment_;
   chunker::TagRecord record_;
   chunker::Root root_;
   std::unique_ptr<Plan> plan_;
   std::unique_ptr<HeldSpans> held_;
   std::unique_ptr<disk::Target> target_;
   std::unique_ptr<Receiver> receiver_;
-  std::unique_ptr<net::Node> node_;  // goes first: nothing is delivered to the receiver after it
+  std::optional<Access> access_;  // goes first: nothing is delivered to the receiver after it
 };
 
 }  // namespace

@@ -5,18 +5,14 @@
 // node accepts, its manifest whole, the instance possible, and the disk named, matched once and held.
 #pragma once
 
-#include <atomic>
 #include <functional>
 #include <optional>
 #include <string>
 
-#include "chunker/tag_record.h"
+#include "src/deploy/access.h"
 #include "src/deploy/receipt.h"
 #include "src/disk/guard.h"
 #include "src/firstboot/instance.h"
-#include "src/trust/token.h"
-#include "transport/net/endpoint.h"
-#include "transport/net/node.h"
 
 namespace stampede::deploy {
 
@@ -32,22 +28,14 @@ struct Progress {
   bool depot_up = false;
 };
 
-struct Options {
+struct Options : AccessOptions {
   chunker::ImageName image;
-  net::Endpoint depot;
-  std::optional<trust::JoinToken> token;
-  std::filesystem::path state;
   disk::Selector disk;
   std::optional<std::string> overwrite;
   firstboot::Instance instance;
-  std::optional<net::Endpoint> peer_listen = net::Endpoint{};  // any address, any port
-  net::Transfer transfer = net::Transfer::automatic;
-  Duration patience = std::chrono::minutes(2);
   std::optional<Duration> serve_for;                                       // nothing: while others are active
   Size cache = 64_MiB;                                                     // sealed spans kept in memory to serve to others
   std::function<void(const Progress&)> progress = [](const Progress&) {};  // from the calling thread
-  std::function<void(std::string_view)> warn = [](std::string_view) {};
-  const std::atomic<bool>* stop = nullptr;  // set by a signal handler
 };
 
 struct Outcome {

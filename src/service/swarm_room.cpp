@@ -35,9 +35,10 @@ Result<swarm::MemberId> SwarmRoom::join(const wire::Join& join, wire::Member lis
   joined.have = *have;
   origin_.join(id, std::move(*have), now, join.port != 0);
   changed_ = true;
-  // The newcomer at once: until it knows that it is not alone it takes everything from the depot.
-  joined.connection->send(list_for(id, origin_.active(now), now));
   if (cast_) offer(joined);
+  // The newcomer at once: until it knows that it is not alone it takes everything from the depot. After the offer, or it
+  // would ask for what will come.
+  joined.connection->send(list_for(id, origin_.active(now), now));
   return id;
 }
 

@@ -8,6 +8,8 @@
 
 #include <boost/json.hpp>
 
+#include "src/base/file.h"
+
 namespace stampede::tools {
 
 void add_store_option(CLI::App& command, std::filesystem::path& store) {
@@ -46,6 +48,18 @@ void print_json(const boost::json::value& value) { print(boost::json::serialize(
 void note(std::string_view line) {
   std::fwrite(line.data(), 1, line.size(), stderr);
   std::fputc('\n', stderr);
+}
+
+std::string default_state() {
+  const char* from_environment = std::getenv("STAMPEDE_STATE");  // NOLINT(concurrency-mt-unsafe): before any thread
+  return from_environment != nullptr && *from_environment != '\0' ? from_environment : "/var/lib/stampede-node";
+}
+
+Result<std::optional<trust::JoinToken>> read_token(const std::string& file) {
+  if (file.empty()) return std::nullopt;
+  STAMPEDE_TRY(const Bytes bytes, read_file(file, 64_KiB));
+  STAMPEDE_TRY(auto token, trust::parse_token(as_text(bytes)));
+  return token;
 }
 
 Result<std::chrono::nanoseconds> parse_duration(std::string_view text) {

@@ -11,6 +11,7 @@
 
 #include "cache/store.h"
 #include "src/base/error.h"
+#include "src/trust/token.h"
 
 namespace stampede::tools {
 
@@ -23,12 +24,18 @@ void add_store(CLI::App& app, Action& action);
 void add_serve(CLI::App& app, Action& action);
 void add_token(CLI::App& app, Action& action);
 void add_deploy(CLI::App& app, Action& action);
+void add_multicast(CLI::App& app, Action& action);
 void add_disks(CLI::App& app, Action& action);
 void add_receipt(CLI::App& app, Action& action);
 
 // --store, defaulting to $STAMPEDE_STORE, else /var/lib/stampede.
 void add_store_option(CLI::App& command, std::filesystem::path& store);
 Result<std::unique_ptr<cache::Store>> open_store(const std::filesystem::path& folder);
+
+// $STAMPEDE_STATE, else /var/lib/stampede-node: where a node keeps its key and enrolment.
+std::string default_state();
+// Nothing where no file is named. Errors: usage, token_invalid.
+Result<std::optional<trust::JoinToken>> read_token(const std::string& file);
 
 // A line of JSON on stdout, flushed.
 void print_json(const boost::json::value& value);

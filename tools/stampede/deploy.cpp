@@ -89,10 +89,7 @@ Result<deploy::Options> read_options(const DeployArguments& arguments) {
   }
   if (!arguments.overwrite.empty()) options.overwrite = arguments.overwrite;
   options.state = arguments.state;
-  if (!arguments.token_file.empty()) {
-    STAMPEDE_TRY(const auto text, read_text(arguments.token_file));
-    STAMPEDE_TRY(options.token, trust::parse_token(text));
-  }
+  STAMPEDE_TRY(options.token, read_token(arguments.token_file));
   STAMPEDE_TRY(options.instance, read_instance(arguments));
   options.warn = [](std::string_view text) { note(fmt::format("stampede: {}", text)); };
   options.stop = &stop_requested();
@@ -125,11 +122,6 @@ Result<> run(const DeployArguments& arguments) {
   });
   if (outcome.error) return std::unexpected(*outcome.error);
   return kept;
-}
-
-std::string default_state() {
-  const char* from_environment = std::getenv("STAMPEDE_STATE");  // NOLINT(concurrency-mt-unsafe): before any thread
-  return from_environment != nullptr && *from_environment != '\0' ? from_environment : "/var/lib/stampede-node";
 }
 
 }  // namespace

@@ -43,6 +43,7 @@ int run(int argc, char** argv) {
   tools::add_serve(app, action);
   tools::add_token(app, action);
   tools::add_deploy(app, action);
+  tools::add_multicast(app, action);
   tools::add_disks(app, action);
   tools::add_receipt(app, action);
   try {

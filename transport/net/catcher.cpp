@@ -32,6 +32,7 @@ bool Catcher::take(MutableBytes datagram) {
   const auto packet = multicast::decode(opened->packet, shape_);
   if (!packet) return true;
   heard_ = system_clock().now();
+  if (!began_) began_ = heard_;
   set_quiet(false);
   auto received = receiver_.packet(opened->sequence, *packet, heard_);
   if (received) {

@@ -10,6 +10,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <set>
 #include <vector>
 
@@ -40,6 +41,8 @@ class Catcher {
   void bad(std::uint32_t span);
   void news(const wire::MulticastNews& news);
   bool quiet() const { return quiet_; }
+  std::optional<Instant> began() const { return began_; }  // first packet
+  multicast::Receiver::Figures figures() const { return receiver_.figures(); }
 
  private:
   Catcher(Loop& loop, const wire::MulticastOffer& offer, Bitmap have, Events events);
@@ -55,6 +58,7 @@ class Catcher {
   multicast::Receiver receiver_;
   std::set<std::uint32_t> waiting_;
   Instant heard_;
+  std::optional<Instant> began_;
   bool quiet_ = false;
   bool over_ = false;  // the depot said so: quiet for good
   Alarm alarm_;

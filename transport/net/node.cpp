@@ -110,8 +110,8 @@ void SwarmNode::had(chunker::SpanIndex span) {
     picker_->had(span.value, touched());
     unreadable_.erase(span.value);
     if (catcher_) catcher_->had(span.value);
-    if (picker_->complete()) catcher_.reset();  // what is sent for others is not our business any more
     pump();
+    if (picker_->complete()) catcher_.reset();  // what is sent for others is not our business any more
   });
 }
 

@@ -73,6 +73,9 @@ struct SwarmStatus {
   std::uint64_t from_depot = 0;  // sealed bytes
   std::uint64_t from_peers = 0;
   std::uint64_t from_multicast = 0;
+  std::uint64_t multicast_packets = 0;
+  std::uint64_t multicast_lost = 0;        // by the gaps between those that came
+  std::optional<Instant> multicast_began;  // first packet
   std::uint64_t served = 0;
   std::uint64_t duplicates = 0;        // spans that came twice
   std::vector<std::string> bad_peers;  // by key; served altered bytes and were dropped

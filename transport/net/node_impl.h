@@ -59,6 +59,7 @@ class SwarmNode final : public Node {
   wire::Join join_message() const;
   void report_again();
   void rejoin();
+  void depot_takes_part(Instant now);
   void from_depot(wire::Message message);
   void not_readable(std::uint32_t span, Instant now);
   void take_span(swarm::PeerId peer, wire::SpanData data);
@@ -95,6 +96,7 @@ class SwarmNode final : public Node {
   std::optional<wire::Progress> last_report_;
   std::uint16_t port_ = 0;
   bool depot_joined_ = false;
+  bool depot_serves_ = false;
   bool repoll_set_ = false;
   std::optional<wire::MulticastOffer> offer_;  // not taken up yet
   unsigned bad_casts_ = 0;

@@ -32,6 +32,7 @@ void SwarmNode::depot_down(const Error& error) {
   }
   if (is_final(error)) set_fatal(error);
   if (!picker_ || !std::exchange(depot_joined_, false)) return;
+  depot_serves_ = false;
   picker_->peer_left(swarm::kDepot, now);
   pump();
 }
@@ -102,10 +103,14 @@ void SwarmNode::rejoin() {
   depot_joined_ = true;
   depot_->send(join_message());
   report_again();
+}
+
+// With the depot's answer to the join: an offer of multicast comes before it, so that nothing is asked for that will come.
+void SwarmNode::depot_takes_part(Instant now) {
+  if (std::exchange(depot_serves_, true)) return;
   Bitmap all(job_.span_count);
   for (std::uint32_t i = 0; i < job_.span_count; ++i) all.set(i);
-  picker_->peer_joined(swarm::kDepot, std::move(all), system_clock().now());
-  pump();
+  picker_->peer_joined(swarm::kDepot, std::move(all), now);
 }
 
 void SwarmNode::from_depot(wire::Message message) {
@@ -116,9 +121,11 @@ void SwarmNode::from_depot(wire::Message message) {
     return;
   } else if (auto* members = std::get_if<wire::Members>(&message)) {
     set_active(members->active);
-    if (!trades_with_peers()) return;
-    picker_->set_active(members->active, now);
-    peers_->set_members(members->members);
+    depot_takes_part(now);
+    if (trades_with_peers()) {
+      picker_->set_active(members->active, now);
+      peers_->set_members(members->members);
+    }
     pump();
   } else if (auto* none = std::get_if<wire::NoneLeft>(&message)) {
     picker_->none_left(none->count, now);
@@ -196,6 +203,7 @@ void SwarmNode::caught(wire::SpanData data) {
   {
     const std::lock_guard lock(mutex_);
     status_.from_multicast += data.bytes.size();
+    if (!status_.multicast_began) status_.multicast_began = catcher_->began();
   }
   if (wanted) deliver(std::move(data), {chunker::Origin::Path::multicast, "multicast"});
 }
@@ -254,6 +262,11 @@ void SwarmNode::refresh() {
   status_.peers = static_cast<std::uint32_t>(peers_ ? peers_->count() : 0);
   status_.served = peers_ ? peers_->served_bytes() : 0;
   status_.duplicates = picker_->duplicates();
+  if (catcher_) {
+    const auto figures = catcher_->figures();
+    status_.multicast_packets = figures.packets;
+    status_.multicast_lost = figures.lost;
+  }
   status_.spans_held = picker_->have().count();
   refused_.reset();
   if (!unreadable_.empty())

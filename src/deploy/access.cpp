@@ -1,0 +1,73 @@
+#include "src/deploy/access.h"
+
+#include <algorithm>
+
+#include "chunker/package.h"
+
+namespace stampede::deploy {
+
+namespace {
+
+// A manifest's records, fetched from the depot as they are asked for.
+class DepotObjects final : public chunker::ChunkSource {
+ public:
+  explicit DepotObjects(net::Node& node) : node_(node) {}
+  Result<chunker::SealedChunk> get(const chunker::ChunkId& id) override {
+    STAMPEDE_TRY(auto chunks, node_.fetch({id}));
+    return std::move(chunks.front());
+  }
+  bool has(const chunker::ChunkId& /*id*/) override { return true; }
+
+ private:
+  net::Node& node_;
+};
+
+}  // namespace
+
+Result<Access> Access::open(const AccessOptions& options) {
+  STAMPEDE_TRY(auto state, NodeState::open(options.state));
+  return Access(options, std::move(state));
+}
+
+Result<> Access::connect() {
+  const net::Waiting waiting{options_->patience, options_->warn, [options = options_] { return options->stopped(); }};
+  STAMPEDE_TRY(enrolment_, state_.enrol(options_->token, options_->depot, waiting));
+  Result<> connected = start_node(waiting);
+  if (!connected && connected.error().code == Code::peer_untrusted && options_->token) {
+    STAMPEDE_TRY(enrolment_, state_.enrol_again(*options_->token, options_->depot, waiting));
+    connected = start_node(waiting);
+  }
+  STAMPEDE_CHECK(connected);
+  state_.deliver_unsent(*node_);
+  return {};
+}
+
+Result<> Access::start_node(const net::Waiting& waiting) {
+  node_.reset();  // it may hold the port to listen on
+  STAMPEDE_TRY(node_, net::Node::start({options_->depot, enrolment_->identity, enrolment_->site, options_->peer_listen,
+                                        waiting, options_->transfer}));
+  return node_->wait_for_depot();
+}
+
+Result<chunker::TagRecord> Access::resolve(const chunker::ImageName& image) {
+  STAMPEDE_TRY(const auto found, node_->resolve(image));
+  if (std::ranges::find(enrolment_->signers, found.signer) == enrolment_->signers.end())
+    return fail(Code::signer_unknown,
+                "{} is signed by {}, whom this node does not accept; enrol with a token that names this signer",
+                image.text(), trust::short_name(found.signer));
+  STAMPEDE_CHECK(trust::verify(found.signer, trust::kTagRecordDomain, found.record, found.signature));
+  STAMPEDE_TRY(auto record, chunker::decode_tag_record(found.record));
+  if (record.name != image)
+    return fail(Code::content_altered, "the depot sent the record of {} for {}", record.name.text(), image.text());
+  return record;
+}
+
+Result<chunker::Manifest> Access::manifest(const chunker::TagRecord& record) {
+  DepotObjects objects(*node_);
+  STAMPEDE_TRY(auto manifest, chunker::load_manifest(objects, record.image));
+  if (manifest.root.disk_size != record.disk_size)
+    return fail(Code::content_altered, "the manifest of {} is not what its tag record says", record.name.text());
+  return manifest;
+}
+
+}  // namespace stampede::deploy

@@ -1,0 +1,56 @@
+// How a machine comes to take part: its key, its enrolment, the line to the depot, and images whose records it accepts. What
+// a deployment and a rehearsal begin with.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <optional>
+
+#include "chunker/manifest.h"
+#include "chunker/tag_record.h"
+#include "src/deploy/node_state.h"
+#include "src/trust/token.h"
+#include "transport/net/node.h"
+
+namespace stampede::deploy {
+
+struct AccessOptions {
+  net::Endpoint depot;
+  std::optional<trust::JoinToken> token;
+  std::filesystem::path state;
+  std::optional<net::Endpoint> peer_listen = net::Endpoint{};  // any address, any port
+  net::Transfer transfer = net::Transfer::automatic;
+  Duration patience = std::chrono::minutes(2);
+  std::function<void(std::string_view)> warn = [](std::string_view) {};
+  const std::atomic<bool>* stop = nullptr;  // set by a signal handler
+  bool stopped() const { return stop != nullptr && stop->load(); }
+};
+
+class Access {
+ public:
+  // `options` outlive it. The state is opened before the depot is asked for anything.
+  static Result<Access> open(const AccessOptions& options);
+  // Enrols if need be, and waits for the depot.
+  Result<> connect();
+
+  // A record that stands for the name, by a signer whom this node accepts.
+  Result<chunker::TagRecord> resolve(const chunker::ImageName& image);
+  // Every record verified, and as the tag record says.
+  Result<chunker::Manifest> manifest(const chunker::TagRecord& record);
+
+  NodeState& state() { return state_; }
+  bool enrolled() const { return enrolment_.has_value(); }
+  net::Node* node() { return node_.get(); }  // nothing before connect()
+
+ private:
+  Access(const AccessOptions& options, NodeState state) : options_(&options), state_(std::move(state)) {}
+  Result<> start_node(const net::Waiting& waiting);
+
+  const AccessOptions* options_;
+  NodeState state_;
+  std::optional<Enrolment> enrolment_;
+  std::unique_ptr<net::Node> node_;
+};
+
+}  // namespace stampede::deploy
