@@ -1,6 +1,7 @@
 // Deployments from one multicast stream, over loopback.
 #include <thread>
 
+#include "src/deploy/rehearsal.h"
 #include "tests/service/depot_fixture.h"
 #include "transport/net/datagram.h"
 
@@ -66,6 +67,34 @@ TEST_F(MulticastTest, WhoDoesNotWantItTakesTheOtherWays) {
   EXPECT_EQ(outcomes[1].receipt.bytes.multicast + outcomes[1].receipt.bytes.peers, 0U);
   EXPECT_EQ(outcomes[2].receipt.bytes.peers, 0U);
   EXPECT_GT(outcomes[2].receipt.bytes.multicast, 0U);
+}
+
+TEST_F(MulticastTest, ARehearsalReceivesAllAndWritesNothing) {
+  start_depot({"127.0.0.1", 0}, stream("239.77.83.9"));
+  const Bytes image = make_image(12'000'000, 9);
+  const auto imported = import(image, "test:1");
+  deploy::RehearsalOptions mine;
+  static_cast<deploy::AccessOptions&>(mine) = options(0, "test:1");
+  mine.image = *chunker::ImageName::parse("test:1");
+  Size seen;
+  mine.progress = [&](const net::SwarmStatus&, Size verified, Size) { seen = verified; };
+  const auto done = deploy::rehearse(mine);
+  ASSERT_TRUE(done) << done.error().message;
+  EXPECT_EQ(done->status.spans_held, imported.report.root.span_count());
+  EXPECT_GT(done->status.from_multicast, 0U);
+  EXPECT_GT(done->status.multicast_packets, 0U);
+  EXPECT_LE(seen.bytes, done->data.bytes);
+  EXPECT_FALSE(std::filesystem::exists(disk(0)));
+}
+
+TEST_F(MulticastTest, ARehearsalFailsAsADeploymentWould) {
+  import(make_image(1'000'000, 9), "test:1");
+  deploy::RehearsalOptions mine;
+  static_cast<deploy::AccessOptions&>(mine) = options(0, "test:1");
+  mine.image = *chunker::ImageName::parse("other:1");
+  const auto done = deploy::rehearse(mine);
+  ASSERT_FALSE(done);
+  EXPECT_EQ(done.error().code, Code::not_found);
 }
 
 TEST_F(MulticastTest, AnInterfaceThatTargetsDoNotComeByIsNotUsed) {
