@@ -91,19 +91,19 @@ void Session::take(wire::Message message) {
   if (const auto* error = std::get_if<wire::ErrorMessage>(&message)) return told(*error);
   if (const auto* ask = std::get_if<wire::Enrol>(&message)) return enrol(*ask);
   if (!connection_->peer()) return misbehaved("without a certificate a machine can only enrol");
-  if (const auto* ping_ = std::get_if<wire::Ping>(&message)) return ping(*ping_);
+  if (const auto* asked = std::get_if<wire::Ping>(&message)) return ping(*asked);
   if (std::holds_alternative<wire::Pong>(message)) return;
   take_from_node(message);
 }
 
 void Session::take_from_node(wire::Message& message) {
-  if (const auto* resolve_ = std::get_if<wire::Resolve>(&message)) return resolve(*resolve_);
-  if (const auto* fetch_ = std::get_if<wire::Fetch>(&message)) return fetch(*fetch_);
-  if (auto* join_ = std::get_if<wire::Join>(&message)) return join(std::move(*join_));
-  if (const auto* receipt_ = std::get_if<wire::Receipt>(&message)) return receipt(*receipt_);
-  if (const auto* progress_ = std::get_if<wire::Progress>(&message)) return progress(*progress_);
+  if (const auto* name = std::get_if<wire::Resolve>(&message)) return resolve(*name);
+  if (const auto* ids = std::get_if<wire::Fetch>(&message)) return fetch(*ids);
+  if (auto* wish = std::get_if<wire::Join>(&message)) return join(std::move(*wish));
+  if (const auto* news = std::get_if<wire::Receipt>(&message)) return receipt(*news);
+  if (const auto* news = std::get_if<wire::Progress>(&message)) return progress(*news);
   if (!room_) return misbehaved("a target joins a swarm first");
-  if (const auto* have_ = std::get_if<wire::Have>(&message)) return have(*have_);
+  if (const auto* news = std::get_if<wire::Have>(&message)) return have(*news);
   if (const auto* want = std::get_if<wire::WantAny>(&message)) return want_any(*want);
   if (const auto* request = std::get_if<wire::Request>(&message)) return requested(*request);
   if (const auto* report = std::get_if<wire::MulticastReport>(&message)) return multicast_report(*report);
