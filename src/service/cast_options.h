@@ -3,6 +3,7 @@
 
 #include <vector>
 
+#include "src/base/seams.h"
 #include "transport/net/endpoint.h"
 
 namespace stampede::service {
@@ -14,6 +15,9 @@ struct CastOptions {
   std::vector<unsigned> interfaces;
   unsigned ttl = 1;
   double rate = 117.5e6;  // bytes a second on the wire, for each image and interface
+  // A stream starts when so many have joined it, or `wait` after the first.
+  std::uint32_t min_receivers = 1;
+  Duration wait = std::chrono::seconds(30);
 };
 
 inline constexpr std::uint16_t kCastPorts = 256;

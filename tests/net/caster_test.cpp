@@ -50,9 +50,10 @@ class CasterTest : public ::testing::Test {
     bool slow = false;  // does not verify
   };
 
-  CasterTest() {
-    loop_.run_and_wait([this] {
-      auto caster = Caster::open(loop_, {{"239.77.83.7", 17442}, loopback_, 1, 60e6}, kSpans, spans_,
+  CasterTest() { open(1, {}); }
+  void open(std::uint32_t min_members, Duration wait) {
+    loop_.run_and_wait([&] {
+      auto caster = Caster::open(loop_, {{"239.77.83.7", 17442}, loopback_, 1, 60e6, min_members, wait}, kSpans, spans_,
                                  [this](Caster::MemberId member, const wire::MulticastNews& news) {
                                    loop_.post([this, member, news] {
                                      if (const auto at = members_.find(member); at != members_.end() && at->second.catcher)
@@ -167,6 +168,22 @@ TEST_F(CasterTest, WhoDoesNotVerifyIsHandedNoMoreThanItMayHold) {
   });
   ASSERT_TRUE(eventually([this] { return members_[2].got.size() == kSpans; }));
   EXPECT_LE(members_[1].got.size(), kMaxWaiting);
+}
+
+TEST_F(CasterTest, AStreamWaitsForItsMembersAndTheyKnow) {
+  open(2, 10s);
+  loop_.run_and_wait([this] { join(1, caster_->offer()); });
+  std::this_thread::sleep_for(kQuiet + 300ms);
+  EXPECT_FALSE(eventually([this] { return members_[1].quiet || !members_[1].got.empty(); }, 1ms));
+  loop_.run_and_wait([this] { join(2, caster_->offer()); });
+  ASSERT_TRUE(eventually(
+      [this] { return std::ranges::all_of(members_, [](const auto& m) { return m.second.got.size() == kSpans; }); }));
+}
+
+TEST_F(CasterTest, ButNotForLongerThanItIsTold) {
+  open(3, 200ms);
+  loop_.run_and_wait([this] { join(1, caster_->offer()); });
+  EXPECT_TRUE(eventually([this] { return members_[1].got.size() == kSpans; }));
 }
 
 TEST_F(CasterTest, OffersThatAreNoneAreRefused) {

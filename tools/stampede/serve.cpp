@@ -18,6 +18,8 @@ struct ServeArguments {
   std::vector<std::string> interfaces;
   std::string rate = "940M";
   unsigned ttl = 1;
+  unsigned min_receivers = 1;
+  std::string wait = "30s";
 };
 
 Result<std::optional<service::CastOptions>> read_multicast(const ServeArguments& arguments) {
@@ -33,6 +35,8 @@ Result<std::optional<service::CastOptions>> read_multicast(const ServeArguments&
     options.interfaces.push_back(index);
   }
   options.ttl = arguments.ttl;
+  options.min_receivers = arguments.min_receivers;
+  STAMPEDE_TRY(options.wait, parse_duration(arguments.wait));
   STAMPEDE_TRY(options.rate, parse_bit_rate(arguments.rate));
   return options;
 }
@@ -81,6 +85,11 @@ void add_serve(CLI::App& app, Action& action) {
   command->add_option("--multicast-ttl", a.ttl, "Routers that a packet may pass, and one")
       ->check(CLI::Range(1, 255))
       ->capture_default_str();
+  command
+      ->add_option("--min-receivers", a.min_receivers, "A stream starts when so many have joined it; later ones may still")
+      ->check(CLI::Range(1, 100000))
+      ->capture_default_str();
+  command->add_option("--wait", a.wait, "… or so long after the first")->capture_default_str()->type_name("TIME");
   command->footer("Example: stampede serve --store /srv/stampede --listen 10.0.0.1:7440");
   command->callback([=, &action] { action = [=] { return serve(*arguments); }; });
 }

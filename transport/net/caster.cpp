@@ -11,7 +11,8 @@ namespace stampede::net {
 
 namespace {
 
-constexpr std::size_t kEthernet = 14;
+// What a packet takes of an Ethernet line besides: its header, check sum, preamble and gap.
+constexpr std::size_t kEthernet = 14 + 4 + 8 + 12;
 constexpr Duration kSocketFull = std::chrono::milliseconds(1);
 
 PacketKey new_key() {
@@ -71,7 +72,9 @@ wire::MulticastOffer Caster::offer() const {
 }
 
 void Caster::joined(MemberId member, Bitmap have) {
-  carousel_.joined(member, std::move(have), system_clock().now());
+  const Instant now = system_clock().now();
+  if (members_.empty()) start_ = now + route_.wait;
+  carousel_.joined(member, std::move(have), now);
   rate_.joined(member);
   members_[member] = false;
   tell(member, {}, false);
@@ -104,9 +107,25 @@ void Caster::wake() {
   if (std::exchange(resting_, false)) alarm_.set(system_clock().now());
 }
 
+// Only before the first of them is served; who comes later joins a stream that runs.
+bool Caster::waits_for_members(Instant now) {
+  if (start_ && (members_.size() >= route_.min_members || now >= *start_)) start_.reset();
+  return start_.has_value();
+}
+
+void Caster::rest_until(Instant when, Instant now) {
+  if (now - sent_ >= kBeacon) {
+    Bytes beacon(kSealOverhead);
+    sealer_.seal(0, beacon);
+    if (sender_->send(beacon, beacon.size())) sent_ = now;
+  }
+  alarm_.set(std::min(when, now + kBeacon));
+}
+
 void Caster::pump() {
   Instant now = system_clock().now();
   follow_rate(now);
+  if (waits_for_members(now)) return rest_until(*start_, now);
   if (!send_pending()) return alarm_.set(now + kSocketFull);
   while (const std::size_t room = pacer_.room(now, bytes_per_second_)) {
     const multicast::Turn turn = carousel_.poll(now, room);
@@ -114,13 +133,12 @@ void Caster::pump() {
     provide(turn.fetch);
     if (turn.symbols.empty()) {
       if (!turn.fetch.empty()) continue;
-      if (!turn.next) {
-        resting_ = true;
-        return tell_all_over();
-      }
-      return alarm_.set(*turn.next);
+      if (turn.next) return rest_until(*turn.next, now);
+      resting_ = true;
+      return tell_all_over();
     }
     pacer_.sent(turn.symbols.size());
+    sent_ = now;
     if (!send_pending()) return alarm_.set(now + kSocketFull);
     now = system_clock().now();
   }

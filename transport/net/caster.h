@@ -3,7 +3,9 @@
 //
 // A member is offer()ed the stream, has joined when its first report comes, and is told news: how often to report, what it
 // has to get elsewhere, and when this stream has nothing more for it. Members that stay far behind are told so and leave.
-// Nothing is sent while nobody has joined or lacks anything.
+// Nothing is sent while nobody has joined or lacks anything. While it pauses otherwise (it waits for members, or for the
+// store), a beacon every kBeacon, a sealed packet with sequence number 0 and nothing in it, tells members that the stream
+// reaches them.
 //
 // Loop thread only. Frames are read from `spans` on it. Memory: that of the carousel (transport/multicast/carousel.h).
 #pragma once
@@ -28,7 +30,12 @@ struct CastRoute {
   unsigned interface = 0;
   unsigned ttl = 1;
   double rate = 117.5e6;  // bytes a second on the wire, at most
+  // The stream starts when so many have joined, or `wait` after the first of them.
+  std::uint32_t min_members = 1;
+  Duration wait{};
 };
+
+inline constexpr Duration kBeacon = std::chrono::milliseconds(150);
 
 class Caster {
  public:
@@ -54,6 +61,8 @@ class Caster {
   void wake();
   void pump();
   bool send_pending();
+  bool waits_for_members(Instant now);
+  void rest_until(Instant when, Instant now);
   void seal(std::span<const multicast::Symbol> symbols);
   void provide(std::span<const std::uint32_t> fetch);
   void follow_rate(Instant now);
@@ -76,9 +85,11 @@ class Caster {
   std::map<MemberId, bool> members_;  // and whether each was told that the stream is over for it
   Instant followed_;
   double bytes_per_second_;
-  Bytes pending_;           // sealed packets that are still to be sent
-  std::size_t filled_ = 0;  // of them
-  bool resting_ = true;     // until something happens
+  Bytes pending_;                 // sealed packets that are still to be sent
+  std::size_t filled_ = 0;        // of them
+  bool resting_ = true;           // until something happens
+  std::optional<Instant> start_;  // at the latest; nothing: nobody is waited for
+  Instant sent_;                  // the last packet
   Alarm alarm_;
 };
 

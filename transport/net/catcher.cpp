@@ -29,11 +29,11 @@ Catcher::Catcher(Loop& loop, const wire::MulticastOffer& offer, Bitmap have, Eve
 bool Catcher::take(MutableBytes datagram) {
   const auto opened = opener_.open(datagram);
   if (!opened) return true;
-  const auto packet = multicast::decode(opened->packet, shape_);
-  if (!packet) return true;
   heard_ = system_clock().now();
-  if (!began_) began_ = heard_;
   set_quiet(false);
+  const auto packet = multicast::decode(opened->packet, shape_);  // a beacon is none
+  if (!packet) return true;
+  if (!began_) began_ = heard_;
   auto received = receiver_.packet(opened->sequence, *packet, heard_);
   if (received) {
     waiting_.insert(received->span);
