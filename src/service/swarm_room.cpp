@@ -12,6 +12,8 @@ namespace stampede::service {
 namespace {
 // A member needs some others, not all: with more than this each is told a different part of the ring.
 constexpr std::size_t kListed = 64;
+// No policy asks for more.
+constexpr Duration kReportSpacing = std::chrono::milliseconds(2);
 constexpr Duration kTellPerMember = std::chrono::milliseconds(1);
 }  // namespace
 
@@ -95,11 +97,14 @@ void SwarmRoom::has(swarm::MemberId member, std::uint32_t span, Instant now) {
     found->second.have.set(span);
 }
 
-// The first one says that it listens.
+// The first one says that it listens. Of one that reports without end most are dropped.
 void SwarmRoom::report(swarm::MemberId id, const wire::MulticastReport& report) {
   const auto found = members_.find(id);
   if (found == members_.end() || found->second.caster == nullptr) return;
   Member& member = found->second;
+  const Instant now = system_clock().now();
+  if (now < member.next_report) return;
+  member.next_report = now + kReportSpacing;
   if (!std::exchange(member.listens, true)) member.caster->joined(id, std::exchange(member.have, {}));
   member.caster->report(id, report);
 }

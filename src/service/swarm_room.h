@@ -41,6 +41,7 @@ class SwarmRoom {
     Bitmap have;                    // until it listens to a stream
     net::Caster* caster = nullptr;  // whose stream it was offered
     bool listens = false;
+    Instant next_report;  // earlier ones are dropped
   };
   SwarmRoom(std::unique_ptr<chunker::SpanSource> spans, std::uint32_t span_count)
       : spans_(std::move(spans)), span_count_(span_count), origin_(span_count) {}

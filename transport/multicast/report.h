@@ -6,6 +6,7 @@
 // rate, so that reports stay below half a per cent of the stream.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
@@ -54,8 +55,8 @@ struct Policy {
   Duration settling() const { return all_eager() ? std::chrono::milliseconds(500) + 4 * quick : 2 * slow; }
   // Without news a member says at least that it is there.
   Duration sign_of_life() const { return all_eager() ? slow / 4 : slow; }
-  // Who has said nothing for so long lacks nothing, until it is heard again.
-  Duration silence() const { return 4 * sign_of_life(); }
+  // Who has said nothing for so long lacks nothing, until it is heard again. A dead process is known at once, by its line.
+  Duration silence() const { return std::max<Duration>(std::chrono::seconds(3), 4 * sign_of_life()); }
   bool all_eager() const { return eager == 65535; }
   bool operator==(const Policy&) const = default;
 };

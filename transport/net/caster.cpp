@@ -73,12 +73,13 @@ wire::MulticastOffer Caster::offer() const {
 
 void Caster::joined(MemberId member, Bitmap have) {
   const Instant now = system_clock().now();
-  if (members_.empty()) start_ = now + route_.wait;
+  if (carousel_.figures().members == 0) start_ = now + route_.wait;
   carousel_.joined(member, std::move(have), now);
   rate_.joined(member);
   members_[member] = false;
   tell(member, {}, false);
-  wake();
+  resting_ = false;
+  alarm_.set(now);
 }
 
 void Caster::left(MemberId member) {
@@ -89,13 +90,13 @@ void Caster::left(MemberId member) {
 }
 
 void Caster::has(MemberId member, std::uint32_t span) {
+  if (!is_served(member)) return;
   carousel_.has(member, span, system_clock().now());
   wake();
 }
 
 void Caster::report(MemberId member, const wire::MulticastReport& report) {
-  const auto found = members_.find(member);
-  if (found == members_.end()) return;
+  if (!is_served(member)) return;
   const Instant now = system_clock().now();
   rate_.report(member, report.loss / 65536.0, report.backlog, now);
   auto answer = carousel_.report(member, from_wire(report), now);
@@ -109,7 +110,7 @@ void Caster::wake() {
 
 // Only before the first of them is served; who comes later joins a stream that runs.
 bool Caster::waits_for_members(Instant now) {
-  if (start_ && (members_.size() >= route_.min_members || now >= *start_)) start_.reset();
+  if (start_ && (carousel_.figures().members >= route_.min_members || now >= *start_)) start_.reset();
   return start_.has_value();
 }
 
@@ -186,26 +187,36 @@ void Caster::follow_rate(Instant now) {
   carousel_.set_rate(bytes_per_second_ * static_cast<double>(shape_.symbol_size) / static_cast<double>(wire_size_));
   for (const MemberId member : rate_.take_leavers()) {
     spdlog::warn("a member of multicast stream {:08x} is far behind the others and finishes from the swarm", key_.stream);
+    members_[member] = true;
+    carousel_.left(member);
+    rate_.left(member);
     tell(member, {}, true);
-    left(member);
   }
   if (carousel_.policy() == told_policy_) return;
   told_policy_ = carousel_.policy();
-  for (const auto& [member, over] : members_) tell(member, {}, over);
+  for (const auto& [member, over] : members_) {
+    if (!over) tell(member, {}, false);
+  }
 }
 
-// Whoever still lacks something gets it elsewhere, or joins again.
+// Whoever still lacks something gets it elsewhere, or joins again. One that comes to life later does not start the stream
+// anew.
 void Caster::tell_all_over() {
-  bool news = false;
+  const auto figures = carousel_.figures();
+  if (figures.members == 0) return;
   for (auto& [member, over] : members_) {
     if (std::exchange(over, true)) continue;
-    news = true;
+    carousel_.left(member);
+    rate_.left(member);
     tell(member, {}, true);
   }
-  if (!news) return;
-  const auto figures = carousel_.figures();
   spdlog::info("multicast stream {:08x} is over for {} members: {} packets of data, {} of parity, {} of repair; {} passes",
                key_.stream, figures.members, figures.data, figures.parity, figures.repair, figures.passes);
+}
+
+bool Caster::is_served(MemberId member) const {
+  const auto found = members_.find(member);
+  return found != members_.end() && !found->second;
 }
 
 void Caster::tell(MemberId member, std::vector<std::uint32_t> given_up, bool over) {

@@ -58,6 +58,7 @@ class Caster {
  private:
   Caster(Loop& loop, const CastRoute& route, const multicast::Shape& shape, chunker::SpanSource& spans, Tell tell,
          std::unique_ptr<GroupSender> sender);
+  bool is_served(MemberId member) const;
   void wake();
   void pump();
   bool send_pending();
