@@ -46,6 +46,15 @@ in_background() {
   return $status
 }
 
+# beside COMMAND…: in the background and at low priority; `wait` for it.
+beside() {
+  (
+    trap interrupted INT TERM
+    renice -n 10 -p "$BASHPID" >/dev/null
+    "$@"
+  ) &
+}
+
 # A part that was asked for and found nothing to run has not passed.
 ran_something() {
   [ -n "$(find "$logs/$1" -name '*.result' -print -quit)" ] || {

@@ -127,7 +127,8 @@ Result<> run(const DeployArguments& arguments) {
 }  // namespace
 
 void add_deploy(CLI::App& app, Action& action) {
-  auto* command = app.add_subcommand("deploy", "Writes an image onto a disk of THIS machine, from a depot and from peers");
+  auto* command =
+      app.add_subcommand("deploy", "Writes an image onto a disk of THIS machine: by multicast, from peers and from a depot");
   auto arguments = std::make_shared<DeployArguments>();
   DeployArguments& a = *arguments;
   a.state = default_state();
