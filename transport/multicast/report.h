@@ -1,5 +1,5 @@
 // What a receiver says to the sender, over its own reliable line, and what the sender says to receivers: how often to
-// report, and what will not come by multicast. Values; how they travel is transport/wire's.
+// report, and what will not come by multicast. Reports are the wire's own messages: nothing is to be translated.
 //
 // Few report everything quickly ("eager": a random sample, all of them while the group is small); the others report at long
 // random intervals what still lacks by then and what they got. Both shares follow from the group's size and the stream's
@@ -11,35 +11,21 @@
 #include <vector>
 
 #include "src/base/seams.h"
+#include "transport/wire/messages.h"
 
 namespace stampede::multicast {
 
 // Spans first … first+count-1.
-struct SpanRun {
-  std::uint32_t first = 0;
-  std::uint32_t count = 0;
-  bool operator==(const SpanRun&) const = default;
-};
-
+using wire::SpanRun;
 // A generation lacks this many symbols, whichever.
-struct Lack {
-  std::uint32_t span = 0;
-  std::uint8_t generation = 0;
-  std::uint8_t missing = 0;
-  bool operator==(const Lack&) const = default;
-};
+using Lack = wire::SymbolLack;
+using wire::kMaxLacks;  // in one report; the rest waits for the next
+using wire::kMaxRuns;
 
-inline constexpr std::size_t kMaxLacks = 4096;  // in one report; the rest waits for the next
-inline constexpr std::size_t kMaxRuns = 1024;
-
-struct Report {
-  std::uint64_t sequence = 0;    // highest seen; 0 if none: all that follows is as of then
-  std::uint16_t loss = 0;        // of 65,536: packets lost lately, before repair
-  std::uint16_t backlog = 0;     // spans received that wait for the disk
-  std::vector<SpanRun> settled;  // since the last report: spans held, or not expected from multicast any more
-  std::vector<Lack> lacks;
-  bool operator==(const Report&) const = default;
-};
+// What is meant: sequence: highest seen, 0 if none: all that follows is as of then. loss: packets lost lately, before
+// repair. backlog: spans received that wait for the disk. settled: since the last report: spans held, or not expected from
+// multicast any more.
+using Report = wire::MulticastReport;
 
 // On the wire, with what TLS, TCP and IP add to it.
 std::size_t wire_size(const Report& report);

@@ -5,7 +5,8 @@
 #include <utility>
 
 #include "transport/net/catcher.h"
-#include "transport/net/multicast_messages.h"
+#include "transport/net/multicast_policy.h"
+#include "transport/net/span_message.h"
 
 namespace stampede::net {
 
@@ -99,7 +100,7 @@ void Caster::report(MemberId member, const wire::MulticastReport& report) {
   if (!is_served(member)) return;
   const Instant now = system_clock().now();
   rate_.report(member, report.loss / 65536.0, report.backlog, now);
-  auto answer = carousel_.report(member, from_wire(report), now);
+  auto answer = carousel_.report(member, report, now);
   if (!answer.given_up.empty()) tell(member, std::move(answer.given_up), false);
   wake();
 }
@@ -168,15 +169,10 @@ bool Caster::send_pending() {
 
 void Caster::provide(std::span<const std::uint32_t> fetch) {
   for (const std::uint32_t index : fetch) {
-    const auto sealed = spans_.span({index});
-    if (!sealed) {
+    if (const auto sealed = spans_.span({index}))
+      carousel_.provide(index, std::make_shared<const Bytes>(multicast::encode_frame(parts_of(*sealed), sealed->bytes)));
+    else
       carousel_.unavailable(index);
-      continue;
-    }
-    std::vector<wire::SpanPart> parts;
-    parts.reserve(sealed->parts.size());
-    for (const auto& part : sealed->parts) parts.push_back({static_cast<std::uint8_t>(part.codec), part.sealed_size});
-    carousel_.provide(index, std::make_shared<const Bytes>(multicast::encode_frame(parts, sealed->bytes)));
   }
 }
 
@@ -187,10 +183,7 @@ void Caster::follow_rate(Instant now) {
   carousel_.set_rate(bytes_per_second_ * static_cast<double>(shape_.symbol_size) / static_cast<double>(wire_size_));
   for (const MemberId member : rate_.take_leavers()) {
     spdlog::warn("a member of multicast stream {:08x} is far behind the others and finishes from the swarm", key_.stream);
-    members_[member] = true;
-    carousel_.left(member);
-    rate_.left(member);
-    tell(member, {}, true);
+    dismiss(member);
   }
   if (carousel_.policy() == told_policy_) return;
   told_policy_ = carousel_.policy();
@@ -204,14 +197,18 @@ void Caster::follow_rate(Instant now) {
 void Caster::tell_all_over() {
   const auto figures = carousel_.figures();
   if (figures.members == 0) return;
-  for (auto& [member, over] : members_) {
-    if (std::exchange(over, true)) continue;
-    carousel_.left(member);
-    rate_.left(member);
-    tell(member, {}, true);
+  for (const auto& [member, over] : members_) {
+    if (!over) dismiss(member);
   }
   spdlog::info("multicast stream {:08x} is over for {} members: {} packets of data, {} of parity, {} of repair; {} passes",
                key_.stream, figures.members, figures.data, figures.parity, figures.repair, figures.passes);
+}
+
+void Caster::dismiss(MemberId member) {
+  members_[member] = true;
+  carousel_.left(member);
+  rate_.left(member);
+  tell(member, {}, true);
 }
 
 bool Caster::is_served(MemberId member) const {

@@ -68,6 +68,7 @@ class Caster {
   void provide(std::span<const std::uint32_t> fetch);
   void follow_rate(Instant now);
   void tell_all_over();
+  void dismiss(MemberId member);
   void tell(MemberId member, std::vector<std::uint32_t> given_up, bool over);
 
   CastRoute route_;

@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "transport/net/multicast_messages.h"
+#include "transport/net/multicast_policy.h"
 
 namespace stampede::net {
 
@@ -77,7 +77,7 @@ void Catcher::measure_backlog() {
 void Catcher::tick() {
   const Instant now = system_clock().now();
   measure_backlog();
-  if (const auto report = receiver_.poll(now)) events_.report(to_wire(*report));
+  if (const auto report = receiver_.poll(now)) events_.report(*report);
   if (auto stale = receiver_.take_stale(); !stale.empty()) events_.stale(std::move(stale));
   if (now - heard_ >= kQuiet) set_quiet(true);
   alarm_.set(std::min(receiver_.next_poll(), now + kQuiet / 4));

@@ -10,6 +10,7 @@
 
 #include "transport/net/connection_impl.h"
 #include "transport/net/loop_impl.h"
+#include "transport/net/span_message.h"
 #include "transport/net/tls_impl.h"
 
 namespace stampede::net {
@@ -82,10 +83,7 @@ class TlsConnection final : public Connection, public std::enable_shared_from_th
 
   void send(const wire::Message& message) override { enqueue({wire::encode(message), nullptr}); }
   void send_span(std::shared_ptr<const chunker::SealedSpan> span) override {
-    std::vector<wire::SpanPart> parts;
-    parts.reserve(span->parts.size());
-    for (const auto& part : span->parts) parts.push_back({static_cast<std::uint8_t>(part.codec), part.sealed_size});
-    Bytes header = wire::encode_span_header(span->index.value, parts, span->bytes.size());
+    Bytes header = wire::encode_span_header(span->index.value, parts_of(*span), span->bytes.size());
     enqueue({std::move(header), std::move(span)});
   }
   void close_after_sending() override {

@@ -49,6 +49,9 @@ class SwarmNode final : public Node {
   void set_fatal(Error error);
   void notice(std::string text);
   Instant touched();
+  bool listens_to_multicast() const {
+    return options_.transfer == Transfer::automatic || options_.transfer == Transfer::multicast;
+  }
   bool trades_with_peers() const { return options_.transfer == Transfer::automatic || options_.transfer == Transfer::swarm; }
 
   // The loop's thread.
@@ -63,7 +66,6 @@ class SwarmNode final : public Node {
   void from_depot(wire::Message message);
   void not_readable(std::uint32_t span, Instant now);
   void take_span(swarm::PeerId peer, wire::SpanData data);
-  void deliver(wire::SpanData data, chunker::Origin origin);
   void listen_to_multicast();
   void caught(wire::SpanData data);
   void doubt_multicast();

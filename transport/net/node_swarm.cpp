@@ -4,6 +4,7 @@
 
 #include "transport/net/node_impl.h"
 #include "transport/net/remote_error.h"
+#include "transport/net/span_message.h"
 
 namespace stampede::net {
 
@@ -160,24 +161,16 @@ void SwarmNode::take_span(swarm::PeerId peer, wire::SpanData data) {
   using Path = chunker::Origin::Path;
   const wire::Key* key = peers_->key_of(peer);
   if (wanted)
-    deliver(std::move(data),
-            key == nullptr ? chunker::Origin{Path::depot, "depot"} : chunker::Origin{Path::peer, to_hex(*key)});
+    job_.inbox->deliver(sealed_span(std::move(data)),
+                        key == nullptr ? chunker::Origin{Path::depot, "depot"} : chunker::Origin{Path::peer, to_hex(*key)});
   pump();
-}
-
-void SwarmNode::deliver(wire::SpanData data, chunker::Origin origin) {
-  chunker::SealedSpan span;
-  span.index = {data.span};
-  for (const auto& part : data.parts) span.parts.push_back({static_cast<chunker::Codec>(part.codec), part.sealed_size});
-  span.bytes = std::move(data.bytes);
-  job_.inbox->deliver(std::move(span), std::move(origin));
 }
 
 // Once the disk is ready: until then the stream would pass by unused.
 void SwarmNode::listen_to_multicast() {
   if (!offer_ || credit_ == 0 || picker_->complete()) return;
   const wire::MulticastOffer offer = *std::exchange(offer_, std::nullopt);
-  if (options_.transfer == Transfer::swarm || options_.transfer == Transfer::depot) return;
+  if (!listens_to_multicast()) return;
   catcher_.reset();
   Catcher::Events events;
   events.span = [this](wire::SpanData data) { caught(std::move(data)); };
@@ -205,7 +198,7 @@ void SwarmNode::caught(wire::SpanData data) {
     status_.from_multicast += data.bytes.size();
     if (!status_.multicast_began) status_.multicast_began = catcher_->began();
   }
-  if (wanted) deliver(std::move(data), {chunker::Origin::Path::multicast, "multicast"});
+  if (wanted) job_.inbox->deliver(sealed_span(std::move(data)), {chunker::Origin::Path::multicast, "multicast"});
 }
 
 // Whoever has the stream's key can send in the depot's name; one who does is not worth listening to.
