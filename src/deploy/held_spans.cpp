@@ -48,37 +48,23 @@ class DiskSpans {
 }  // namespace
 
 HeldSpans::HeldSpans(const Plan& plan, Size memory, File disk)
-    : plan_(plan), cache_(static_cast<std::uint32_t>(plan.spans().size()), memory), disk_(std::move(disk)) {}
+    : plan_(plan),
+      cache_(static_cast<std::uint32_t>(plan.spans().size()), memory),
+      disk_(std::move(disk)),
+      thread_([this] { answer(); }) {}
 
-void HeldSpans::fetch(chunker::SpanIndex index, Give give) {
-  const std::lock_guard lock(mutex_);
-  if (stopping_) return;
-  questions_.push_back({index, std::move(give)});
-  if (!thread_.joinable()) thread_ = std::thread([this] { answer(); });
-  asked_.notify_one();
-}
+void HeldSpans::fetch(chunker::SpanIndex index, Give give) { questions_.push({index, std::move(give)}); }
 
 void HeldSpans::stop() {
-  {
-    const std::lock_guard lock(mutex_);
-    stopping_ = true;
-  }
-  asked_.notify_one();
+  questions_.stop();
   if (thread_.joinable()) thread_.join();
 }
 
 void HeldSpans::answer() {
-  DiskSpans disk(plan_, disk_);
-  while (true) {
-    Question question;
-    {
-      std::unique_lock lock(mutex_);
-      asked_.wait(lock, [this] { return stopping_ || !questions_.empty(); });
-      if (stopping_) return;
-      question = std::move(questions_.front());
-      questions_.pop_front();
-    }
-    question.give(disk.read(question.index));
+  std::optional<DiskSpans> disk;  // with zstd's context: not before it is needed
+  while (const auto question = questions_.pop()) {
+    if (!disk) disk.emplace(plan_, disk_);
+    question->give(disk->read(question->index));
   }
 }
 

@@ -5,13 +5,11 @@
 // Memory: the cache's limit, a span as read, and zstd's context. Thread-safe; fetch() answers on a thread of its own.
 #pragma once
 
-#include <condition_variable>
-#include <deque>
-#include <mutex>
 #include <thread>
 
 #include "cache/span_cache.h"
 #include "src/base/file.h"
+#include "src/base/queue.h"
 #include "src/deploy/plan.h"
 
 namespace stampede::deploy {
@@ -38,11 +36,8 @@ class HeldSpans final : public chunker::SpanSource {
   const Plan& plan_;
   cache::SpanCache cache_;
   File disk_;
-  std::mutex mutex_;
-  std::condition_variable asked_;
-  std::deque<Question> questions_;
-  bool stopping_ = false;
-  std::thread thread_;  // from the first question on
+  Queue<Question> questions_;
+  std::thread thread_;
 };
 
 }  // namespace stampede::deploy

@@ -1,5 +1,7 @@
 #include "src/deploy/receiver.h"
 
+#include "src/deploy/open_span.h"
+
 namespace stampede::deploy {
 
 Receiver::Receiver(Plan& plan, disk::Target& target, HeldSpans& held, net::Node& node, unsigned workers)
@@ -14,16 +16,13 @@ void Receiver::stop() {
     if (std::exchange(stopping_, true)) return;
   }
   wake_.notify_all();
+  queue_.stop();
   for (auto& worker : workers_) worker.join();
   target_.on_slab_free({});
 }
 
 void Receiver::deliver(chunker::SealedSpan span, chunker::Origin origin) {
-  {
-    const std::lock_guard lock(mutex_);
-    queue_.push_back({std::move(span), std::move(origin)});
-  }
-  wake_.notify_one();
+  queue_.push({std::move(span), std::move(origin)});
 }
 
 std::optional<Error> Receiver::failure() const {
@@ -33,17 +32,7 @@ std::optional<Error> Receiver::failure() const {
 
 void Receiver::work() {
   chunker::Opener opener;
-  while (true) {
-    Arrival arrival;
-    {
-      std::unique_lock lock(mutex_);
-      wake_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
-      if (stopping_) return;
-      arrival = std::move(queue_.front());
-      queue_.pop_front();
-    }
-    handle(opener, std::move(arrival));
-  }
+  while (auto arrival = queue_.pop()) handle(opener, *std::move(arrival));
 }
 
 // The credit keeps spans within slabs, so this seldom waits.
@@ -75,26 +64,19 @@ void Receiver::handle(chunker::Opener& opener, Arrival arrival) {
   node_.had(index);
 }
 
-Result<std::vector<disk::Placement>> Receiver::open(chunker::Opener& opener, const chunker::SealedSpan& span,
+Result<std::vector<disk::Placement>> Receiver::open(chunker::Opener& opener, const chunker::SealedSpan& sealed,
                                                     MutableBytes slab) {
-  const auto& chunks = plan_.spans()[span.index.value].chunks;
-  if (span.parts.size() != chunks.size())
-    return fail(Code::content_altered, "span {} has {} chunks, not {}", span.index.value, chunks.size(), span.parts.size());
+  const chunker::Span& span = plan_.spans()[sealed.index.value];
   std::vector<disk::Placement> placements;
-  placements.reserve(chunks.size());
+  placements.reserve(span.chunks.size());
   std::vector<chunker::Fingerprint> fingerprints;
-  fingerprints.reserve(chunks.size());
-  ByteView sealed = span.bytes;
-  for (std::size_t i = 0; i < chunks.size(); ++i) {
-    const auto& part = span.parts[i];
-    const chunker::UntrustedChunk untrusted{chunks[i].id, part.codec, chunks[i].length, sealed.first(part.sealed_size)};
-    STAMPEDE_TRY(const auto chunk, opener.open(untrusted, slab.first(chunks[i].length)));
-    plan_.add_placements(chunk, chunks[i].offset, placements);
-    fingerprints.push_back(chunker::fingerprint(chunk.bytes()));
-    sealed = sealed.subspan(part.sealed_size);
-    slab = slab.subspan(chunks[i].length);
-  }
-  plan_.remember(span.index, std::move(fingerprints));
+  fingerprints.reserve(span.chunks.size());
+  STAMPEDE_CHECK(
+      open_span(opener, span, sealed, slab, [&](const chunker::VerifiedChunk& chunk, const chunker::SpanChunk& expected) {
+        plan_.add_placements(chunk, expected.offset, placements);
+        fingerprints.push_back(chunker::fingerprint(chunk.bytes()));
+      }));
+  plan_.remember(sealed.index, std::move(fingerprints));
   return placements;
 }
 

@@ -6,12 +6,12 @@
 
 #include <atomic>
 #include <condition_variable>
-#include <deque>
 #include <mutex>
 #include <thread>
 #include <vector>
 
 #include "chunker/seal.h"
+#include "src/base/queue.h"
 #include "src/deploy/held_spans.h"
 #include "src/deploy/plan.h"
 #include "transport/net/node.h"
@@ -40,7 +40,7 @@ class Receiver final : public chunker::SpanInbox {
   void work();
   disk::Slab wait_for_slab();
   void handle(chunker::Opener& opener, Arrival arrival);
-  Result<std::vector<disk::Placement>> open(chunker::Opener& opener, const chunker::SealedSpan& span, MutableBytes slab);
+  Result<std::vector<disk::Placement>> open(chunker::Opener& opener, const chunker::SealedSpan& sealed, MutableBytes slab);
   void written(const Result<>& result);
 
   Plan& plan_;
@@ -49,9 +49,9 @@ class Receiver final : public chunker::SpanInbox {
   net::Node& node_;
   std::atomic<std::uint64_t> verified_ = 0;
 
+  Queue<Arrival> queue_;
   mutable std::mutex mutex_;
-  std::condition_variable wake_;
-  std::deque<Arrival> queue_;
+  std::condition_variable wake_;  // a slab is free
   std::optional<Error> failure_;
   std::uint32_t slabs_;
   std::uint32_t writing_ = 0;

@@ -2,13 +2,11 @@
 
 #include <algorithm>
 #include <atomic>
-#include <condition_variable>
-#include <deque>
-#include <mutex>
 #include <thread>
 
-#include "chunker/seal.h"
 #include "src/base/buffer.h"
+#include "src/base/queue.h"
+#include "src/deploy/open_span.h"
 
 namespace stampede::deploy {
 
@@ -26,64 +24,35 @@ class Sink final : public chunker::SpanInbox {
   ~Sink() override { stop(); }
   // The node is not called after it.
   void stop() {
-    {
-      const std::lock_guard lock(mutex_);
-      stopping_ = true;
-    }
-    wake_.notify_all();
+    queue_.stop();
     for (auto& worker : workers_) worker.join();
     workers_.clear();
   }
   void deliver(chunker::SealedSpan span, chunker::Origin origin) override {
-    {
-      const std::lock_guard lock(mutex_);
-      queue_.emplace_back(std::move(span), std::move(origin));
-    }
-    wake_.notify_one();
+    queue_.push({std::move(span), std::move(origin)});
   }
   Size verified() const { return {verified_.load(std::memory_order_relaxed)}; }
 
  private:
   void work() {
     chunker::Opener opener;
-    Buffer scratch(chunker::kMaxChunk.bytes);
-    while (true) {
-      std::pair<chunker::SealedSpan, chunker::Origin> arrival;
-      {
-        std::unique_lock lock(mutex_);
-        wake_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
-        if (stopping_) return;
-        arrival = std::move(queue_.front());
-        queue_.pop_front();
+    Buffer scratch(chunker::kSpan.bytes);
+    while (const auto arrival = queue_.pop()) {
+      const auto& [sealed, origin] = *arrival;
+      const chunker::Span& span = spans_[sealed.index.value];
+      if (!open_span(opener, span, sealed, scratch, [](const auto&, const auto&) {})) {
+        node_.bad(sealed.index, origin);
+        continue;
       }
-      const auto& [span, origin] = arrival;
-      if (is_right(span, opener, scratch))
-        node_.had(span.index);
-      else
-        node_.bad(span.index, origin);
+      verified_ += span.plain_size().bytes;
+      node_.had(sealed.index);
     }
-  }
-
-  bool is_right(const chunker::SealedSpan& span, chunker::Opener& opener, MutableBytes scratch) {
-    const auto& chunks = spans_[span.index.value].chunks;
-    if (span.parts.size() != chunks.size()) return false;
-    ByteView sealed = span.bytes;
-    for (std::size_t i = 0; i < chunks.size(); ++i) {
-      const auto& part = span.parts[i];
-      if (!opener.open({chunks[i].id, part.codec, chunks[i].length, sealed.first(part.sealed_size)}, scratch)) return false;
-      sealed = sealed.subspan(part.sealed_size);
-      verified_ += chunks[i].length;
-    }
-    return true;
   }
 
   const std::vector<chunker::Span>& spans_;
   net::Node& node_;
   std::atomic<std::uint64_t> verified_ = 0;
-  std::mutex mutex_;
-  std::condition_variable wake_;
-  std::deque<std::pair<chunker::SealedSpan, chunker::Origin>> queue_;
-  bool stopping_ = false;
+  Queue<std::pair<chunker::SealedSpan, chunker::Origin>> queue_;
   std::vector<std::thread> workers_;
 };
 
@@ -109,8 +78,7 @@ Result<Rehearsal> rehearse(const RehearsalOptions& options) {
     spans = manifest.spans();
   }
   Rehearsal out;
-  for (const auto& span : spans)
-    for (const auto& chunk : span.chunks) out.data += Size{chunk.length};
+  for (const auto& span : spans) out.data += span.plain_size();
 
   net::Node& node = *access.node();
   sink.emplace(spans, node);

@@ -1,12 +1,10 @@
 // A thread for what would hold up the depot's loop: catalog writes, which wait for the disk, and reading manifests.
 #pragma once
 
-#include <condition_variable>
-#include <deque>
 #include <functional>
-#include <mutex>
 #include <thread>
 
+#include "src/base/queue.h"
 #include "transport/net/loop.h"
 
 namespace stampede::service {
@@ -26,10 +24,7 @@ class Worker {
   void work();
 
   net::Loop& loop_;
-  std::mutex mutex_;
-  std::condition_variable wake_;
-  std::deque<Work> queue_;  // at most one for each session, and the audits
-  bool stopping_ = false;
+  Queue<Work> queue_;  // at most one for each session, and the audits
   std::thread thread_;
 };
 
