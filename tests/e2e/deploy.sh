@@ -11,7 +11,8 @@ prepare() {
   sealed=$(import_image "$image/disk.img" tiny:1 "$store" | jq -e .new_sealed)
   image_tree "$image" >/dev/null
   make_network 4 1gbit
-  start_depot "$store"
+  # Of a small image on a busy machine half may be over before the last of four joins, and is then sent again.
+  start_depot "$store" --min-receivers 4 --wait 2s
 }
 
 fresh_disk() {
@@ -41,8 +42,7 @@ four_identical() {
   for i in 1 2 3 4; do same_bytes "$LAB/disk-$i.img" "$image/disk.img"; done
   for i in 1 2 3 4; do check_receipt "$i"; done
   remark "the depot sent $sent bytes; sealed $sealed"
-  # A small image and a busy machine: who joins when half of the stream is over has it sent again. bench/fleet has real figures.
-  [ "$sent" -le $((3 * sealed)) ] || no "the depot sent $sent bytes for a sealed image of $sealed"
+  [ "$sent" -le $((2 * sealed)) ] || no "the depot sent $sent bytes for a sealed image of $sealed"
 }
 
 check_receipt() {

@@ -33,13 +33,6 @@ all_verified() {
   local i
   for i in 1 2 3 4; do wait_for 60 "node-$i to have $1 % verified" verified_at_least "node-$i" $((total * $1 / 100)); done
 }
-complete() {
-  local i
-  for i; do
-    await "${pids[i]}" "node-$i" || no "node-$i did not complete: $(tail -n 1 "$LAB/node-$i.log")"
-    same_bytes "$LAB/disk-$i.img" "$image"
-  done
-}
 no_table() { ! sfdisk --dump "$1" >/dev/null 2>&1 || no "an interrupted disk has a partition table"; }
 kill_depot() { kill -KILL "$DEPOT"; wait "$DEPOT" 2>/dev/null || true; }
 

@@ -33,13 +33,6 @@ start_all() {
   before=$(sent_by depot)
   for i in 1 2 3 4; do start_target "$i" "$@"; done
 }
-complete() {
-  local i
-  for i; do
-    await "${pids[i]}" "node-$i" || no "node-$i: $(tail -n 1 "$LAB/node-$i.log")"
-    same_bytes "${disks[i]}" "$image"
-  done
-}
 in_the_middle() { wait_for 60 "node-$1 to be at $2 %" verified_at_least "node-$1" $((total * $2 / 100)); }
 # Percent of the sealed image.
 by_multicast() { jq ".bytes.multicast * 100 / $sealed | floor" "$LAB/node-$1.receipt"; }

@@ -43,6 +43,15 @@ await() {
   [ "$status" -eq "${3:-0}" ] || { say "$2 ended with status $status instead of ${3:-0}: $(tail -n 1 "$LAB/$2.log" 2>/dev/null)"; return 1; }
 }
 
+# complete I…: the deployments onto $LAB/disk-I.img, with process ids ${pids[I]} and called node-I, end well, each with $image.
+complete() {
+  local i
+  for i; do
+    await "${pids[i]}" "node-$i" || no "node-$i did not complete: $(tail -n 1 "$LAB/node-$i.log")"
+    same_bytes "$LAB/disk-$i.img" "$image"
+  done
+}
+
 # durable_bytes NAME: what its last progress event says; 0 before the first.
 durable_bytes() { tail -n 3 "$LAB/$1.out" | jq -Rr 'fromjson? | .bytes.durable // empty' | tail -n 1 | grep . || echo 0; }
 durable_at_least() { [ "$(durable_bytes "$1")" -ge "$2" ]; }
