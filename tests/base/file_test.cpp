@@ -8,17 +8,14 @@
 
 #include <thread>
 
+#include "tests/scratch.h"
+
 namespace stampede {
 namespace {
 
 class FileTest : public ::testing::Test {
  protected:
-  FileTest() {
-    std::string name = (std::filesystem::temp_directory_path() / "stampede-test-XXXXXX").string();
-    folder_ = ::mkdtemp(name.data());
-  }
-  ~FileTest() override { std::filesystem::remove_all(folder_); }
-  std::filesystem::path folder_;
+  Scratch folder_;
 };
 
 TEST_F(FileTest, ReplacedFilesAreWholeAndPrivate) {
@@ -29,7 +26,7 @@ TEST_F(FileTest, ReplacedFilesAreWholeAndPrivate) {
   struct stat status{};
   ASSERT_EQ(::stat(path.c_str(), &status), 0);
   EXPECT_EQ(status.st_mode & 0777, 0600U);
-  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder_), {}), 1);
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder_.path()), {}), 1);
 }
 
 TEST_F(FileTest, ReadingHasALimit) {
@@ -37,7 +34,7 @@ TEST_F(FileTest, ReadingHasALimit) {
   EXPECT_EQ(read_file(folder_ / "f", 100'000_B)->size(), 100'000U);
   EXPECT_EQ(read_file(folder_ / "f", 99'999_B).error().code, Code::usage);
   EXPECT_EQ(read_file(folder_ / "missing", 1_B).error().code, Code::usage);
-  EXPECT_EQ(read_file(folder_, 1_B).error().code, Code::usage);
+  EXPECT_EQ(read_file(folder_.path(), 1_B).error().code, Code::usage);
 }
 
 TEST_F(FileTest, PipesCanBeReadToTheirEnd) {

@@ -36,7 +36,7 @@ class Compare : public ::testing::Test {
     ASSERT_TRUE(file->sync());
   }
 
-  const ScratchFolder folder_;
+  const Scratch folder_;
   Size size_;
   std::unique_ptr<Target> target_;
   SeededRandom random_{17};

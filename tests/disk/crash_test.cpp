@@ -53,7 +53,7 @@ class Crash : public ::testing::TestWithParam<Scenario> {
 
   void run_through() {
     const Scenario& s = GetParam();
-    const ScratchFolder folder;
+    const Scratch folder;
     const auto path = folder.path() / "disk";
     put(path, old_);
     snapshots_.push_back({"old", old_});
@@ -154,7 +154,7 @@ void Crash::every_step_torn_is_safe() {
 void Crash::real_sgdisk_finds_no_more() {
   if (run("sgdisk --version").code != 0) GTEST_SKIP() << "no sgdisk here";
   if (GetParam().sector != 512) return;  // it reads a file as a disk of 512-byte sectors
-  const ScratchFolder folder;
+  const Scratch folder;
   const auto path = folder.path() / "disk";
   const auto table_of = [](const std::string& printed) {
     const std::size_t header = printed.find("Number  Start");

@@ -40,7 +40,7 @@ class SmallFileSystem : public ::testing::Test {
     target_.reset();
     if (mounted_) run("umount " + folder_.path().string());
   }
-  const ScratchFolder folder_;
+  const Scratch folder_;
   bool mounted_ = false;
   std::unique_ptr<Target> target_;
 };
@@ -69,7 +69,7 @@ TEST_F(SmallFileSystem, FullIsNoSpaceAndStaysSo) {
 }
 
 TEST(Failure, FileSizeLimitIsNoSpace) {
-  const ScratchFolder folder;
+  const Scratch folder;
   const auto path = folder.path() / "disk";
   auto target = Target::open(guarded_file(path, 32_MiB), 32_MiB, {.slabs = 4, .depth = 4});
   ASSERT_TRUE(target);
@@ -92,7 +92,7 @@ TEST(Failure, FileSizeLimitIsNoSpace) {
 }
 
 TEST(Failure, ReadOnlyDescriptorIsWriteFailed) {
-  const ScratchFolder folder;
+  const Scratch folder;
   const auto path = folder.path() / "disk";
   GuardedDisk disk = guarded_file(path, 4_MiB);
   disk.file = *File::open(path, O_RDONLY | O_DIRECT);
@@ -106,7 +106,7 @@ TEST(Failure, ReadOnlyDescriptorIsWriteFailed) {
 
 // Something else writes into the commit region between the steps of commit: the read-back notices, and LBA 0 stays away.
 TEST(Failure, ADiskThatForgetsIsNoticedBeforeTheBootSector) {
-  const ScratchFolder folder;
+  const Scratch folder;
   const auto path = folder.path() / "disk";
   TargetOptions options;
   options.slabs = 4;
@@ -128,7 +128,7 @@ TEST(Failure, ADiskThatForgetsIsNoticedBeforeTheBootSector) {
 }
 
 TEST(Failure, ADiskThatForgetsItsBootSectorIsNoticed) {
-  const ScratchFolder folder;
+  const Scratch folder;
   const auto path = folder.path() / "disk";
   TargetOptions options;
   options.slabs = 4;
@@ -167,7 +167,7 @@ void deploy_until(const std::string& device, std::string_view stage, std::string
 }
 
 TEST_P(Killed, TheNextRunKnowsTheDisk) {
-  const ScratchFolder folder;
+  const Scratch folder;
   SeededRandom random(7);
   put(folder.path() / "disk", random_bytes(random, 16 * kMiB));  // a blank disk takes fewer steps
   const auto device = LoopDevice::make(folder.path() / "disk", 16_MiB);

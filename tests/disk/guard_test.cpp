@@ -109,7 +109,7 @@ class DeviceGuard : public ::testing::Test {
     put(file(), bytes);
   }
 
-  const ScratchFolder folder_;
+  const Scratch folder_;
   std::unique_ptr<LoopDevice> device_;
 };
 
@@ -264,7 +264,7 @@ class FileGuard : public ::testing::Test {
   static Result<GuardedDisk> open(const fs::path& path, Needs needs = {.size = 4_MiB}) {
     return open_guarded({Selector::Kind::file, path}, needs, {});
   }
-  const ScratchFolder folder_;
+  const Scratch folder_;
 };
 
 TEST_F(FileGuard, MissingIsMade) {

@@ -76,7 +76,7 @@ class Machine {
     text(path, as_text(all));
   }
 
-  const ScratchFolder folder_;
+  const Scratch folder_;
   SystemPaths paths_{folder_.path() / "sys", folder_.path() / "proc", folder_.path() / "dev"};
 };
 
@@ -131,7 +131,7 @@ TEST(Inventory, LeavesOutWhatIsNoDisk) {
 }
 
 TEST(Inventory, NoSysfsIsAnError) {
-  const ScratchFolder folder;
+  const Scratch folder;
   EXPECT_FALSE(list_disks({folder.path(), folder.path(), folder.path()}));
 }
 

@@ -10,17 +10,6 @@
 
 namespace stampede::disk {
 
-ScratchFolder::ScratchFolder() {
-  std::string name = (std::filesystem::temp_directory_path() / "stampede-disk-XXXXXX").string();
-  if (::mkdtemp(name.data()) == nullptr) std::abort();
-  path_ = name;
-}
-
-ScratchFolder::~ScratchFolder() {
-  std::error_code ignored;
-  std::filesystem::remove_all(path_, ignored);
-}
-
 Ran run(const std::string& command) {
   Ran ran;
   FILE* const pipe = ::popen((command + " 2>&1").c_str(), "r");

@@ -11,19 +11,9 @@
 #include "src/base/file.h"
 #include "src/base/seams.h"
 #include "src/disk/guard.h"
+#include "tests/scratch.h"
 
 namespace stampede::disk {
-
-class ScratchFolder {
- public:
-  ScratchFolder();
-  ~ScratchFolder();
-  ScratchFolder(const ScratchFolder&) = delete;
-  const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
 
 // Runs a shell command; its exit code and output, both streams.
 struct Ran {

@@ -78,7 +78,7 @@ TEST_P(FileTarget, HoldsTheImage) {
   const auto [disk, image_size] = GetParam();
   for (std::uint64_t seed = 1; seed <= 2; ++seed) {
     SeededRandom random(seed * 1000 + disk);
-    const ScratchFolder folder;
+    const Scratch folder;
     const auto path = folder.path() / "disk";
     put(path, random_bytes(random, disk));
     deploy_and_check(guarded_file(path, {disk}), path, make_image(random, {image_size}));
@@ -96,7 +96,7 @@ INSTANTIATE_TEST_SUITE_P(Sizes, FileTarget,
 
 TEST(Target, AFileMadeByThisRunKeepsItsHoles) {
   SeededRandom random(5);
-  const ScratchFolder folder;
+  const Scratch folder;
   const auto path = folder.path() / "disk";
   const SampleImage image = make_image(random, 6_MiB);
   deploy_and_check(guarded_file(path, 8_MiB, true), path, image);
@@ -106,7 +106,7 @@ TEST(Target, AFileMadeByThisRunKeepsItsHoles) {
 TEST(Target, LoopDeviceHoldsTheImage) {
   for (const std::uint32_t sector : {512U, 4096U}) {
     SeededRandom random(sector);
-    const ScratchFolder folder;
+    const Scratch folder;
     const auto path = folder.path() / "disk";
     put(path, random_bytes(random, 8 * kMiB));
     const auto device = LoopDevice::make(path, 8_MiB, sector);
@@ -118,7 +118,7 @@ TEST(Target, LoopDeviceHoldsTheImage) {
 
 TEST(Target, ZerosOnALoopDeviceTakeNoSpaceInItsFile) {
   SeededRandom random(6);
-  const ScratchFolder folder;
+  const Scratch folder;
   const auto path = folder.path() / "disk";
   put(path, random_bytes(random, 8 * kMiB));
   const auto device = LoopDevice::make(path, 8_MiB);
@@ -156,7 +156,7 @@ class Opened : public ::testing::Test {
     target_->place(std::move(slab), std::move(placements), waiter.expect_one());
     return waiter.wait();
   }
-  const ScratchFolder folder_;
+  const Scratch folder_;
   std::filesystem::path path_;
   std::unique_ptr<Target> target_;
   SeededRandom random_{3};

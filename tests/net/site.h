@@ -1,32 +1,10 @@
 // A site for tests: a CA in a temporary folder and identities that it certified.
 #pragma once
 
-#include <gtest/gtest.h>
-#include <stdlib.h>
-
-#include <filesystem>
-
+#include "tests/scratch.h"
 #include "transport/net/tls.h"
 
 namespace stampede::net::testing {
-
-class TemporaryFolder {
- public:
-  TemporaryFolder() {
-    std::string name = (std::filesystem::temp_directory_path() / "stampede-test-XXXXXX").string();
-    path_ = ::mkdtemp(name.data());
-  }
-  ~TemporaryFolder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-  const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
 
 class TestSite {
  public:
@@ -40,7 +18,7 @@ class TestSite {
   const trust::Authority& authority() const { return authority_; }
 
  private:
-  TemporaryFolder folder_;
+  Scratch folder_;
   trust::Authority authority_;
 };
 

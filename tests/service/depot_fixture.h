@@ -13,8 +13,6 @@
 
 namespace stampede::service {
 
-using net::testing::TemporaryFolder;
-
 // Half of it random in runs, some of it repeated, the rest zeros; not a multiple of 4 KiB.
 inline Bytes make_image(std::size_t size, std::uint64_t seed) {
   SeededRandom random(seed);
@@ -82,7 +80,7 @@ class DepotTest : public ::testing::Test {
     return bytes ? std::move(*bytes) : Bytes{};
   }
 
-  TemporaryFolder folder_;
+  Scratch folder_;
   std::unique_ptr<cache::Store> store_;
   std::unique_ptr<Site> site_;
   std::unique_ptr<Depot> depot_;

@@ -10,8 +10,6 @@
 namespace stampede::service {
 namespace {
 
-using net::testing::TemporaryFolder;
-
 Bytes random_image(std::uint64_t seed) {
   Bytes image(1'000'000);
   SeededRandom(seed).fill(image);
@@ -52,7 +50,7 @@ class LibraryTest : public ::testing::Test {
   Result<std::string> token() { return create_token(*store_, system_clock(), system_random(), std::chrono::seconds(60), 1); }
   std::filesystem::path keys() const { return store_->folder() / "keys"; }
 
-  TemporaryFolder folder_;
+  Scratch folder_;
   std::unique_ptr<cache::Store> store_;
 };
 

@@ -6,13 +6,13 @@
 #include <thread>
 
 #include "src/trust/certificate_impl.h"
-#include "tests/trust/folder.h"
+#include "tests/scratch.h"
 
 namespace stampede::trust {
 namespace {
 
 TEST(Authority, IsMadeOnceAndFoundAgain) {
-  const Folder folder;
+  const Scratch folder;
   const auto first = Authority::load_or_create(folder / "new/ca");
   ASSERT_TRUE(first) << first.error().message;
   const auto second = Authority::load_or_create(folder / "new/ca");
@@ -23,7 +23,7 @@ TEST(Authority, IsMadeOnceAndFoundAgain) {
 }
 
 TEST(Authority, ALostCertificateIsMadeAgainFromTheKey) {
-  const Folder folder;
+  const Scratch folder;
   const auto key = Authority::load_or_create(folder.path())->public_key();
   std::filesystem::remove(folder / "ca.crt");
   const auto again = Authority::load_or_create(folder.path());
@@ -32,7 +32,7 @@ TEST(Authority, ALostCertificateIsMadeAgainFromTheKey) {
 }
 
 TEST(Authority, RefusesACertificateOfAnotherKey) {
-  const Folder folder;
+  const Scratch folder;
   ASSERT_TRUE(Authority::load_or_create(folder / "a"));
   ASSERT_TRUE(Authority::load_or_create(folder / "b"));
   std::filesystem::copy_file(folder / "a/ca.crt", folder / "b/ca.crt", std::filesystem::copy_options::overwrite_existing);
@@ -44,7 +44,7 @@ TEST(Authority, RefusesACertificateOfAnotherKey) {
 }
 
 TEST(Authority, MadeAtOnceByMany) {
-  const Folder folder;
+  const Scratch folder;
   std::vector<Certificate> certificates(6);
   {
     std::vector<std::jthread> threads;
@@ -58,7 +58,7 @@ TEST(Authority, MadeAtOnceByMany) {
 }
 
 TEST(Authority, SerialsDiffer) {
-  const Folder folder;
+  const Scratch folder;
   const auto authority = Authority::load_or_create(folder.path());
   const PublicKey subject = PrivateKey::generate().public_key();
   const auto a = decode_certificate(authority->issue(subject, Role::node));
@@ -71,7 +71,7 @@ TEST(Authority, SerialsDiffer) {
 }
 
 TEST(Authority, DatesAreForEver) {
-  const Folder folder;
+  const Scratch folder;
   const auto authority = Authority::load_or_create(folder.path());
   for (const auto& certificate :
        {authority->certificate(), authority->issue(PrivateKey::generate().public_key(), Role::depot)}) {
@@ -112,7 +112,7 @@ TEST(Request, EveryTruncationAndAlterationIsRefused) {
 }
 
 TEST(Request, IsAnsweredWithACertificate) {
-  const Folder folder;
+  const Scratch folder;
   const auto authority = Authority::load_or_create(folder.path());
   const PrivateKey key = PrivateKey::generate();
   const auto certificate = authority->issue_for_request(make_request(key), Role::node);

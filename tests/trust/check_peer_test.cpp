@@ -1,7 +1,7 @@
 #include <gtest/gtest.h>
 
 #include "src/trust/certificate_impl.h"
-#include "tests/trust/folder.h"
+#include "tests/scratch.h"
 
 namespace stampede::trust {
 namespace {
@@ -39,7 +39,7 @@ class CheckPeer : public testing::Test {
             {NID_authority_key_identifier, "keyid:always"}, {NID_subject_alt_name, names}};
   }
 
-  Folder folder;
+  Scratch folder;
   Authority authority = Authority::load_or_create(folder.path()).value();
   PublicKey site = authority.public_key();
   PrivateKey ca_key = PrivateKey::load(folder / "ca.key").value();
@@ -57,7 +57,7 @@ TEST_F(CheckPeer, SaysWhoItIs) {
 }
 
 TEST_F(CheckPeer, TheOrderOfTheChainDoesNotMatter) {
-  const Folder other_folder;
+  const Scratch other_folder;
   const auto stranger = Authority::load_or_create(other_folder.path()).value();
   const Certificate leaf = authority.issue(node, Role::node);
   EXPECT_TRUE(check(leaf, {stranger.certificate(), authority.certificate(), leaf}, site));
@@ -68,7 +68,7 @@ TEST_F(CheckPeer, TheOrderOfTheChainDoesNotMatter) {
 TEST_F(CheckPeer, AKnownCaNeedsNoChain) {
   const auto leaf = decode_certificate(authority.issue(node, Role::node)).value();
   EXPECT_TRUE(check_peer(leaf.get(), {}, site, &authority.certificate()));
-  const Folder other_folder;
+  const Scratch other_folder;
   const auto stranger = Authority::load_or_create(other_folder.path()).value();
   expect_refused(check_peer(leaf.get(), {}, site, &stranger.certificate()), "another site");
   expect_refused(check_peer(leaf.get(), {}, stranger.public_key(), &stranger.certificate()), "not certified by this site");
@@ -76,7 +76,7 @@ TEST_F(CheckPeer, AKnownCaNeedsNoChain) {
 }
 
 TEST_F(CheckPeer, AnotherSite) {
-  const Folder other_folder;
+  const Scratch other_folder;
   const auto stranger = Authority::load_or_create(other_folder.path()).value();
   const Certificate theirs = stranger.issue(node, Role::node);
   expect_refused(check(theirs, {theirs, stranger.certificate()}, site), "another site");

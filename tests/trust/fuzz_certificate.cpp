@@ -2,7 +2,7 @@
 // out of check_peer.
 
 #include "src/trust/certificate_impl.h"
-#include "tests/trust/folder.h"
+#include "tests/scratch.h"
 
 namespace {
 
@@ -10,7 +10,7 @@ using namespace stampede;
 using namespace stampede::trust;
 
 struct Site {
-  Folder folder;
+  Scratch folder;
   Authority authority = Authority::load_or_create(folder.path()).value();
   PublicKey node = PrivateKey::generate().public_key();
   Certificate leaf = authority.issue(node, Role::node);

@@ -7,7 +7,7 @@
 
 #include "src/base/file.h"
 #include "src/trust/keys.h"
-#include "tests/trust/folder.h"
+#include "tests/scratch.h"
 
 namespace stampede::trust {
 namespace {
@@ -36,7 +36,7 @@ void write(const std::filesystem::path& path, std::string_view text, unsigned mo
 }
 
 TEST(KeyFile, RoundTrip) {
-  const Folder folder;
+  const Scratch folder;
   const PrivateKey key = PrivateKey::generate();
   ASSERT_TRUE(key.save(folder / "a.key"));
   struct stat status{};
@@ -50,7 +50,7 @@ TEST(KeyFile, RoundTrip) {
 }
 
 TEST(KeyFile, SignsAsRfc8032Says) {
-  const Folder folder;
+  const Scratch folder;
   write(folder / "v.key", kVectorPem);
   const auto key = PrivateKey::load(folder / "v.key");
   ASSERT_TRUE(key) << key.error().message;
@@ -62,7 +62,7 @@ TEST(KeyFile, SignsAsRfc8032Says) {
 }
 
 TEST(KeyFile, AKeyIsNeverOverwritten) {
-  const Folder folder;
+  const Scratch folder;
   const PrivateKey key = PrivateKey::generate();
   ASSERT_TRUE(key.save(folder / "a.key"));
   const auto again = PrivateKey::generate().save(folder / "a.key");
@@ -73,7 +73,7 @@ TEST(KeyFile, AKeyIsNeverOverwritten) {
 }
 
 TEST(KeyFile, RefusesAFileThatOthersMayUse) {
-  const Folder folder;
+  const Scratch folder;
   write(folder / "open.key", kVectorPem);
   for (const unsigned mode : {0640U, 0604U, 0620U, 0610U, 0601U}) {
     ::chmod((folder / "open.key").c_str(), mode);
@@ -88,7 +88,7 @@ TEST(KeyFile, RefusesAFileThatOthersMayUse) {
 }
 
 TEST(KeyFile, RefusesWhatIsNoKeyOfOurs) {
-  const Folder folder;
+  const Scratch folder;
   const auto code = [&](std::string_view name) {
     const auto key = PrivateKey::load(folder / name);
     return key ? Code::internal : key.error().code;
@@ -106,7 +106,7 @@ TEST(KeyFile, RefusesWhatIsNoKeyOfOurs) {
 }
 
 TEST(KeyFile, LoadOrCreate) {
-  const Folder folder;
+  const Scratch folder;
   const auto made = PrivateKey::load_or_create(folder / "n.key");
   ASSERT_TRUE(made) << made.error().message;
   EXPECT_EQ(PrivateKey::load_or_create(folder / "n.key")->public_key(), made->public_key());
@@ -118,7 +118,7 @@ TEST(KeyFile, LoadOrCreate) {
 // Several processes start together on an empty folder: all must end with the same key.
 TEST(KeyFile, LoadOrCreateAtOnce) {
   for (int round = 0; round < 10; ++round) {
-    const Folder folder;
+    const Scratch folder;
     std::array<int, 2> go{};
     std::array<int, 2> keys{};
     ASSERT_EQ(::pipe(go.data()), 0);

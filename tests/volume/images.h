@@ -17,29 +17,20 @@
 #include "src/base/error.h"
 #include "src/base/file.h"
 #include "src/volume/block_access.h"
+#include "tests/scratch.h"
 
 namespace stampede::volume {
 
-class Scratch {
+// In memory where that is possible: the tools that make images flush them.
+class Scratch : public stampede::Scratch {
  public:
-  Scratch() {
-    // In memory where that is possible: the tools that make images flush them.
-    const bool memory = std::filesystem::is_directory("/dev/shm") && ::access("/dev/shm", W_OK) == 0;
-    const std::filesystem::path parent = memory ? "/dev/shm" : std::filesystem::temp_directory_path();
-    std::string name = (parent / "stampede-test-XXXXXX").string();
-    if (::mkdtemp(name.data()) != nullptr) path_ = name;
-  }
-  Scratch(const Scratch&) = delete;
-  Scratch& operator=(const Scratch&) = delete;
-  ~Scratch() {
-    std::error_code ignored;
-    if (!path_.empty()) std::filesystem::remove_all(path_, ignored);
-  }
-  const std::filesystem::path& path() const { return path_; }
-  std::filesystem::path operator/(std::string_view name) const { return path_ / name; }
+  Scratch() : stampede::Scratch(parent()) {}
 
  private:
-  std::filesystem::path path_;
+  static std::filesystem::path parent() {
+    const bool memory = std::filesystem::is_directory("/dev/shm") && ::access("/dev/shm", W_OK) == 0;
+    return memory ? "/dev/shm" : std::filesystem::temp_directory_path();
+  }
 };
 
 struct Ran {
