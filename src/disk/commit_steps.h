@@ -7,11 +7,10 @@
 // behind a protective boot sector. sgdisk takes either header, boot sector or not.
 //
 // begin: the old disk is whole until it has no table.
-//   mark            LBA 0 becomes the mark, and the backup header is zeroed if there is one. Whichever lands first: before
-//   the
-//                   mark the old disk boots from its primary; with it the disk is ours, and no firmware and no kernel sees
-//                   a table. sgdisk may still see the old one, whose data are still whole: the rest of the tail waits, since
-//                   it may be the old last partition's.
+//   mark            LBA 0 becomes the mark, and the backup header is zeroed if there is one. Whichever lands first:
+//                   before the mark the old disk boots from its primary; with it the disk is ours, and no firmware and no
+//                   kernel sees a table. sgdisk may still see the old one, whose data are still whole: the rest of the
+//                   tail waits, since it may be the old last partition's.
 //   primary header  LBA 1 zeroed. From here on nobody sees a table. (Had it gone before LBA 0, an old MBR's entries or a
 //                   hybrid one's would stand alone behind it.)
 //   blank           The rest of the region.
@@ -19,10 +18,9 @@
 //
 // commit: everything outside the region is durable and read back, so a table that is accepted is one of a complete disk.
 //   rest            All but the first two sectors and the last one; the entries are there, but no header, hence no table.
-//   headers         LBA 1 and the last sector, in any order: each has its entries. From here on sgdisk finds a table, which
-//   is
-//                   right; firmware and kernel do not, for want of a boot sector. The caller reads everything back after
-//                   this step.
+//   headers         LBA 1 and the last sector, in any order: each has its entries. From here on sgdisk finds a table,
+//                   which is right; firmware and kernel do not, for want of a boot sector. The caller reads everything
+//                   back after this step.
 //   boot sector     LBA 0, alone: one sector, from the mark to complete.
 //
 // At every moment after the first step of begin and before the last one of commit the guard knows the disk as an interrupted

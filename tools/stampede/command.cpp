@@ -62,28 +62,40 @@ Result<std::optional<trust::JoinToken>> read_token(const std::string& file) {
   return token;
 }
 
+namespace {
+struct Quantity {
+  double value = 0;  // never negative
+  std::string_view unit;
+};
+std::optional<Quantity> parse_quantity(std::string_view text) {
+  Quantity out;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out.value);
+  if (error != std::errc{} || !(out.value >= 0)) return std::nullopt;
+  out.unit = text.substr(static_cast<std::size_t>(end - text.data()));
+  return out;
+}
+}  // namespace
+
 Result<std::chrono::nanoseconds> parse_duration(std::string_view text) {
-  double value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  const std::string_view unit(end, static_cast<std::size_t>(text.data() + text.size() - end));
-  double seconds = 0;
-  if (unit == "ms") seconds = 0.001;
-  if (unit == "s" || unit.empty()) seconds = 1;
-  if (unit == "m") seconds = 60;
-  if (unit == "h") seconds = 3600;
-  if (unit == "d") seconds = 86400;
-  if (error != std::errc{} || seconds == 0 || !(value >= 0) || value * seconds > 1e9)
-    return fail(Code::usage, "'{}' is not a time; write 500ms, 30s, 15m, 2h or 1d", text);
-  return std::chrono::nanoseconds(static_cast<std::int64_t>(value * seconds * 1e9));
+  const auto quantity = parse_quantity(text);
+  const std::string_view unit = quantity ? quantity->unit : "?";
+  double factor = 0;
+  if (unit == "ms") factor = 0.001;
+  if (unit == "s" || unit.empty()) factor = 1;
+  if (unit == "m") factor = 60;
+  if (unit == "h") factor = 3600;
+  if (unit == "d") factor = 86400;
+  const double seconds = quantity ? quantity->value * factor : 0;
+  if (factor == 0 || seconds > 1e9) return fail(Code::usage, "'{}' is not a time; write 500ms, 30s, 15m, 2h or 1d", text);
+  return std::chrono::nanoseconds(static_cast<std::int64_t>(seconds * 1e9));
 }
 
 Result<double> parse_bit_rate(std::string_view text) {
-  double value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  const std::string_view unit(end, static_cast<std::size_t>(text.data() + text.size() - end));
+  const auto quantity = parse_quantity(text);
+  const std::string_view unit = quantity ? quantity->unit : "?";
   const double factor = unit == "k" ? 1e3 : unit == "M" ? 1e6 : unit == "G" ? 1e9 : 0;
-  const double bits = value * factor;
-  if (error != std::errc{} || !(bits >= 1e5) || bits > 1e12)
+  const double bits = quantity ? quantity->value * factor : 0;
+  if (!(bits >= 1e5) || bits > 1e12)
     return fail(Code::usage, "'{}' is not a rate in bits a second of at least 100k; write 500k, 940M or 9.4G", text);
   return bits / 8;
 }

@@ -1,9 +1,6 @@
 #include "src/deploy/deployment.h"
 
-#include <unistd.h>
-
 #include <algorithm>
-#include <cstdlib>
 
 #include "src/base/file.h"
 #include "tools/stampede/command.h"
