@@ -46,6 +46,17 @@ in_background() {
   return $status
 }
 
+# Programs that run at once; jobs beside them do not count.
+declare -A running=()
+# fewer_than N: waits until fewer than N of them run.
+fewer_than() {
+  local ended
+  while [ ${#running[@]} -ge "$1" ]; do
+    wait -n -p ended "${!running[@]}" || true
+    unset "running[$ended]"
+  done
+}
+
 # beside COMMAND…: in the background and at low priority; `wait` for it.
 beside() {
   (
@@ -155,10 +166,11 @@ run_programs() {
   local part=$1 folder=$2 suite=$3 test
   mkdir -p "$logs/$part"
   while IFS= read -r test; do
-    while [ "$(jobs -rp | wc -l)" -ge "$workers" ]; do wait -n || true; done
+    fewer_than "$workers"
     run_program "$part" "$folder" "$test" &
+    running[$!]=1
   done < <(tests_of "$folder" "$suite")
-  wait
+  fewer_than 1
   ran_something "$part"
 }
 
@@ -232,11 +244,12 @@ run_fuzz() {
   local target
   mkdir -p "$logs/fuzz"
   while IFS= read -r target; do
-    while [ "$(jobs -rp | wc -l)" -ge "$workers" ]; do wait -n || true; done
+    fewer_than "$workers"
     run_fuzz_target "$1" "$(jq -r .name <<<"$target")" "$(jq -r '.filename[0]' <<<"$target")" \
       "$(dirname "$(jq -r .defined_in <<<"$target")")" &
+    running[$!]=1
   done < <(fuzz_targets build-asan)
-  wait
+  fewer_than 1
   ran_something fuzz
 }
 

@@ -225,19 +225,17 @@ TEST_F(DeviceGuard, ForeignContentIsRefusedUnlessNamed) {
 
 TEST_F(DeviceGuard, AnotherDiskUnderTheSameNameIsNoticed) {
   ATTACH();
-  std::vector<Disk> disks = *list_disks();
-  const auto it = std::ranges::find(disks, device_->path(), &Disk::path);
-  ASSERT_NE(it, disks.end());
-  const Disk real = *it;
-  const Selector selector{Selector::Kind::dev, device_->path()};
-  it->size = real.size + 512_B;
-  EXPECT_EQ(code_of(open_guarded(selector, {.size = kDisk}, disks)), Code::identity_changed);
-  *it = real;
-  it->serial = "another";
-  EXPECT_EQ(code_of(open_guarded(selector, {.size = kDisk}, disks)), Code::identity_changed);
-  *it = real;
-  it->wwn = "another";
-  EXPECT_EQ(code_of(open_guarded(selector, {.size = kDisk}, disks)), Code::identity_changed);
+  const std::vector<Disk> real = *list_disks();
+  const auto at = std::ranges::find(real, device_->path(), &Disk::path) - real.begin();
+  ASSERT_LT(at, std::ssize(real));
+  const auto seen_with = [&](const std::function<void(Disk&)>& change) {
+    std::vector<Disk> disks = real;
+    change(disks[at]);
+    return code_of(open_guarded({Selector::Kind::dev, device_->path()}, {.size = kDisk}, disks));
+  };
+  EXPECT_EQ(seen_with([](Disk& disk) { disk.size = disk.size + 512_B; }), Code::identity_changed);
+  EXPECT_EQ(seen_with([](Disk& disk) { disk.serial = "another"; }), Code::identity_changed);
+  EXPECT_EQ(seen_with([](Disk& disk) { disk.wwn = "another"; }), Code::identity_changed);
 }
 
 TEST_F(DeviceGuard, AnInterruptedDeploymentIsOurs) {

@@ -98,7 +98,7 @@ class CasterTest : public ::testing::Test {
   }
 
   // Asks on the loop until it is so.
-  bool eventually(const std::function<bool()>& so, Duration limit = 10s) {
+  bool eventually(const std::function<bool()>& so, Duration limit = 60s) {
     const Instant end = system_clock().now() + limit;
     while (system_clock().now() < end) {
       bool is = false;
