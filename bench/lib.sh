@@ -29,6 +29,12 @@ CONF
   wait_for 10 nginx listening depot "$2"
 }
 
+# print_table HEAD ROW: of $LAB/report.json; what jq makes an array of strings, r(digits) rounds.
+print_table() {
+  jq -r 'def r($d): if . == null then "-" else . * pow(10; $d) | round / pow(10; $d) | tostring end;
+    '"($1), (.[] | $2)"' | @tsv' "$LAB/report.json" | column -t -s $'\t'
+}
+
 most_of() { tr ' ' '\n' <<<"$1" | sort -n | tail -n 1; }
 
 median() { sort -n | awk '{ a[NR] = $1 } END { if (!NR) print "null"; else print NR % 2 ? a[(NR + 1) / 2] : (a[NR / 2] + a[NR / 2 + 1]) / 2 }'; }
