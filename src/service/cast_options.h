@@ -14,7 +14,8 @@ struct CastOptions {
   // Indices; none: every interface that members come by.
   std::vector<unsigned> interfaces;
   unsigned ttl = 1;
-  double rate = 117.5e6;  // bytes a second on the wire, for each image and interface
+  double rate = 117.5e6;   // bytes a second on the wire, for each image and interface
+  std::size_t mtu = 1500;  // see net::CastRoute
   // A stream starts when so many have joined it, or `wait` after the first.
   std::uint32_t min_receivers = 1;
   Duration wait = std::chrono::seconds(30);

@@ -38,6 +38,12 @@ class LoopDepot final : public Depot {
 
   net::Endpoint local() const override { return listener_->local(); }
 
+  std::vector<net::CastStatus> streams() override {
+    std::vector<net::CastStatus> all;
+    loop_.run_and_wait([&] { all = state_.streams(); });
+    return all;
+  }
+
  private:
   void take(net::Connection::Ptr connection) {
     const std::uint64_t number = ++accepted_;

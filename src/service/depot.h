@@ -11,10 +11,12 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "cache/store.h"
 #include "src/service/cast_options.h"
 #include "src/service/site.h"
+#include "transport/net/caster.h"
 #include "transport/net/endpoint.h"
 
 namespace stampede::service {
@@ -34,6 +36,8 @@ class Depot {
   static Result<std::unique_ptr<Depot>> start(cache::Store& store, const Site& site, const DepotOptions& options);
   virtual ~Depot() = default;
   virtual net::Endpoint local() const = 0;
+  // The multicast streams of the images that are being deployed. Any thread but the depot's own.
+  virtual std::vector<net::CastStatus> streams() = 0;
 };
 
 }  // namespace stampede::service

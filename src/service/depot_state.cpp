@@ -1,5 +1,8 @@
 #include "src/service/depot_state.h"
 
+#include <algorithm>
+#include <iterator>
+
 namespace stampede::service {
 
 void DepotState::with_room(const chunker::ImageId& image, RoomReady ready) {
@@ -32,6 +35,12 @@ void DepotState::tend_rooms(Instant now) {
     room->second->tell_members(now);
     room = room->second->empty() ? rooms_.erase(room) : std::next(room);
   }
+}
+
+std::vector<net::CastStatus> DepotState::streams() const {
+  std::vector<net::CastStatus> all;
+  for (const auto& [image, room] : rooms_) std::ranges::move(room->streams(), std::back_inserter(all));
+  return all;
 }
 
 bool DepotState::may_send_receipt(const trust::PublicKey& node, Instant now) {

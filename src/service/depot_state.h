@@ -26,6 +26,7 @@ class DepotState {
   void with_room(const chunker::ImageId& image, RoomReady ready);
   // Tells members of each other, and lets go of empty rooms.
   void tend_rooms(Instant now);
+  std::vector<net::CastStatus> streams() const;
   void close_rooms() { rooms_.clear(); }
 
   bool may_send_receipt(const trust::PublicKey& node, Instant now);

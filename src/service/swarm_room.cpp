@@ -74,12 +74,11 @@ net::Caster* SwarmRoom::caster_on(unsigned interface) {
   if (!allowed.empty() && std::ranges::find(allowed, interface) == allowed.end()) return nullptr;
   const auto [at, fresh] = casters_.try_emplace(interface);
   if (!fresh) return at->second.get();
-  auto opened =
-      net::Caster::open(*loop_, {cast_->group, interface, cast_->ttl, cast_->rate, cast_->min_receivers, cast_->wait},
-                        span_count_, *spans_, [this](swarm::MemberId member, const wire::MulticastNews& news) {
-                          if (const auto found = members_.find(member); found != members_.end())
-                            found->second.connection->send(news);
-                        });
+  auto opened = net::Caster::open(
+      *loop_, {cast_->group, interface, cast_->ttl, cast_->rate, cast_->mtu, cast_->min_receivers, cast_->wait}, span_count_,
+      *spans_, [this](swarm::MemberId member, const wire::MulticastNews& news) {
+        if (const auto found = members_.find(member); found != members_.end()) found->second.connection->send(news);
+      });
   if (opened)
     at->second = *std::move(opened);
   else
@@ -107,6 +106,14 @@ void SwarmRoom::report(swarm::MemberId id, const wire::MulticastReport& report) 
   member.next_report = now + kReportSpacing;
   if (!std::exchange(member.listens, true)) member.caster->joined(id, std::exchange(member.have, {}));
   member.caster->report(id, report);
+}
+
+std::vector<net::CastStatus> SwarmRoom::streams() const {
+  std::vector<net::CastStatus> out;
+  for (const auto& [interface, caster] : casters_) {
+    if (caster) out.push_back(caster->status());
+  }
+  return out;
 }
 
 wire::Members SwarmRoom::list_for(swarm::MemberId member, std::uint32_t active, Instant now) const {

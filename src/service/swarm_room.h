@@ -26,6 +26,7 @@ class SwarmRoom {
   // It got a span, whatever way.
   void has(swarm::MemberId member, std::uint32_t span, Instant now);
   void report(swarm::MemberId member, const wire::MulticastReport& report);
+  std::vector<net::CastStatus> streams() const;
   swarm::Origin& origin() { return origin_; }
   chunker::SpanSource& spans() { return *spans_; }
   std::uint32_t span_count() const { return span_count_; }

@@ -53,8 +53,8 @@ class CasterTest : public ::testing::Test {
   CasterTest() { open(1, {}); }
   void open(std::uint32_t min_members, Duration wait) {
     loop_.run_and_wait([&] {
-      auto caster = Caster::open(loop_, {{"239.77.83.7", 17442}, loopback_, 1, 60e6, min_members, wait}, kSpans, spans_,
-                                 [this](Caster::MemberId member, const wire::MulticastNews& news) {
+      auto caster = Caster::open(loop_, {{"239.77.83.7", 17442}, loopback_, 1, 60e6, 1500, min_members, wait}, kSpans,
+                                 spans_, [this](Caster::MemberId member, const wire::MulticastNews& news) {
                                    loop_.post([this, member, news] {
                                      if (const auto at = members_.find(member); at != members_.end() && at->second.catcher)
                                        at->second.catcher->news(news);

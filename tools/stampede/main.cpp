@@ -1,6 +1,7 @@
 // stampede: turns one template disk image into many running machines. This file is the table of contents.
 #include <malloc.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
@@ -27,7 +28,8 @@ void prepare_process() {
   mallopt(M_MMAP_THRESHOLD, 64 << 20);
   mallopt(M_TRIM_THRESHOLD, 256 << 20);
   spdlog::set_default_logger(spdlog::stderr_logger_mt("stampede"));
-  spdlog::set_pattern("%Y-%m-%dT%H:%M:%S.%e %l %v");
+  // Over a line of progress, where there may be one.
+  spdlog::set_pattern(std::string(::isatty(STDERR_FILENO) == 1 ? "\r\033[K" : "") + "%Y-%m-%dT%H:%M:%S.%e %l %v");
 }
 
 int run(int argc, char** argv) {

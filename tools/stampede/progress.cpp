@@ -27,6 +27,13 @@ std::string paths_text(const deploy::ByteCounts& bytes) {
                      human_size(bytes.depot), human_size(bytes.peers));
 }
 
+namespace {
+void draw(std::string_view text) {
+  std::fputs(fmt::format("\r{}\033[K", text).c_str(), stderr);
+  std::fflush(stderr);
+}
+}  // namespace
+
 ProgressLine::ProgressLine(bool enabled) : enabled_(enabled && ::isatty(STDERR_FILENO) == 1) {}
 
 void ProgressLine::finish() {
@@ -36,18 +43,26 @@ void ProgressLine::finish() {
 
 void ProgressLine::show(std::string_view what, std::uint64_t done, std::uint64_t total, std::string_view extra) {
   const Instant now = system_clock().now();
-  if (!enabled_ || (drawn_ && now - last_ < std::chrono::milliseconds(100))) return;
-  last_ = now;
-  drawn_ = true;
+  if (!is_due(now)) return;
   const double speed = rate(what, done, now);
-  std::string text = fmt::format("\r{:<10} {} of {}", what, human_size(done), human_size(total));
+  std::string text = fmt::format("{:<10} {} of {}", what, human_size(done), human_size(total));
   if (total > 0) text += fmt::format("  {:3.0f}%", 100.0 * static_cast<double>(done) / static_cast<double>(total));
   text += fmt::format("  {}/s", human_size(static_cast<std::uint64_t>(speed)));
   if (speed > 0 && done < total) text += fmt::format("  {} left", clock_text(static_cast<double>(total - done) / speed));
   if (!extra.empty()) text += fmt::format("  {}", extra);
-  text += "\033[K";
-  std::fputs(text.c_str(), stderr);
-  std::fflush(stderr);
+  draw(text);
+}
+
+void ProgressLine::show(std::string_view text) {
+  if (text.empty() ? !drawn_ : !is_due(system_clock().now())) return;
+  draw(text);
+  drawn_ = !text.empty();
+}
+
+bool ProgressLine::is_due(Instant now) {
+  if (!enabled_ || (drawn_ && now - last_ < std::chrono::milliseconds(100))) return false;
+  last_ = now;
+  return drawn_ = true;
 }
 
 namespace {

@@ -26,8 +26,11 @@ class ProgressLine {
   void finish();
   // "importing  1.2 GiB of 4.0 GiB  30%  812 MiB/s  0:03 left"; the rate is over the last seconds.
   void show(std::string_view what, std::uint64_t done, std::uint64_t total, std::string_view extra = {});
+  // The text alone; an empty one erases the line.
+  void show(std::string_view text);
 
  private:
+  bool is_due(Instant now);
   double rate(std::string_view what, std::uint64_t done, Instant now);
   bool enabled_;
   bool drawn_ = false;

@@ -4,6 +4,7 @@
 
 #include "src/service/depot.h"
 #include "tools/stampede/command.h"
+#include "tools/stampede/progress.h"
 #include "transport/net/datagram.h"
 
 namespace stampede::tools {
@@ -18,6 +19,7 @@ struct ServeArguments {
   std::vector<std::string> interfaces;
   std::string rate = "940M";
   unsigned ttl = 1;
+  unsigned mtu = 1500;
   unsigned min_receivers = 1;
   std::string wait = "30s";
 };
@@ -35,10 +37,29 @@ Result<std::optional<service::CastOptions>> read_multicast(const ServeArguments&
     options.interfaces.push_back(index);
   }
   options.ttl = arguments.ttl;
+  options.mtu = arguments.mtu;
   options.min_receivers = arguments.min_receivers;
   STAMPEDE_TRY(options.wait, parse_duration(arguments.wait));
   STAMPEDE_TRY(options.rate, parse_bit_rate(arguments.rate));
   return options;
+}
+
+// "8 receivers, 912 Mbit/s, 0.2 % lost, 61 % sent"
+std::string text_of(const net::CastStatus& stream) {
+  const std::string at =
+      fmt::format("multicast on {} to {}: ", net::name_of_interface(stream.interface), stream.group.text());
+  if (stream.phase == net::CastStatus::Phase::waiting)
+    return at + fmt::format("{} of {} receivers, waiting for the others", stream.members, stream.wanted_members);
+  return at + fmt::format("{} receiver{}, {:.0f} Mbit/s, {:.1f} % lost, {} % of the image sent", stream.members,
+                          stream.members == 1 ? "" : "s", stream.rate * 8e-6, 100 * stream.loss,
+                          100 - std::uint64_t{100} * stream.lacked / std::max(1U, stream.spans));
+}
+
+// While streams run: the first that does, and how many more.
+std::string text_of(std::vector<net::CastStatus> streams) {
+  std::erase_if(streams, [](const auto& stream) { return stream.phase == net::CastStatus::Phase::idle; });
+  if (streams.empty()) return {};
+  return text_of(streams.front()) + (streams.size() == 1 ? "" : fmt::format("; {} more streams", streams.size() - 1));
 }
 
 Result<> serve(const ServeArguments& arguments) {
@@ -54,7 +75,12 @@ Result<> serve(const ServeArguments& arguments) {
   if (options.multicast)
     spdlog::info("multicast to {} at up to {}bit/s a stream; a switch without IGMP snooping floods it to every port",
                  options.multicast->group.text(), arguments.rate);
-  while (!stop_requested()) std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  ProgressLine line(true);
+  while (!stop_requested()) {
+    line.show(text_of(depot->streams()));
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  }
+  line.finish();
   spdlog::info("stopping");
   return {};
 }
@@ -81,6 +107,11 @@ void add_serve(CLI::App& app, Action& action) {
       ->type_name("NAME")
       ->allow_extra_args(false);
   command->add_option("--multicast-rate", a.rate, "Bits a second on the wire that a stream takes at most: 940M, 9.4G")
+      ->capture_default_str();
+  command
+      ->add_option("--multicast-mtu", a.mtu,
+                   "Bytes of a packet; above 1500 all switches and machines on the way must pass jumbo frames")
+      ->check(CLI::Range(576, 9216))
       ->capture_default_str();
   command->add_option("--multicast-ttl", a.ttl, "Routers that a packet may pass, and one")
       ->check(CLI::Range(1, 255))

@@ -79,6 +79,7 @@ double Rate::at(Instant now) {
   stepped_ = now;
   const auto worst = decisive(now);
   if (!worst) return rate_;
+  loss_ = worst->loss;
   find_leavers(pressure(*worst), now);
   step(*worst, now);
   rate_ = std::clamp(rate_, std::min(config_.floor, config_.cap), config_.cap);

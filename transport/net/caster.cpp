@@ -25,10 +25,10 @@ PacketKey new_key() {
 }
 
 std::size_t symbol_size_for(const CastRoute& route) {
-  constexpr std::size_t kEverywhere = 1500;  // a larger packet would pass nothing but jumbo frames, all the way
-  const std::size_t mtu = std::min(kEverywhere, route.interface == 0 ? kEverywhere : mtu_of(route.interface));
+  const std::size_t mtu = route.interface == 0 ? route.mtu : std::min(route.mtu, mtu_of(route.interface));
   const std::size_t around = header_size(route.group) + kSealOverhead + multicast::kPacketHeader;
-  return std::clamp(mtu - std::min(mtu, around), multicast::kMinSymbolSize, multicast::kSymbolSize);
+  // Of sixteens: what computes parity takes that many bytes at a time.
+  return std::clamp((mtu - std::min(mtu, around)) / 16 * 16, multicast::kMinSymbolSize, multicast::kMaxSymbolSize);
 }
 
 multicast::RateConfig rate_config(double cap) {
@@ -72,6 +72,14 @@ wire::MulticastOffer Caster::offer() const {
           key_.key,          key_.salt,         static_cast<std::uint16_t>(shape_.symbol_size)};
 }
 
+CastStatus Caster::status() const {
+  using Phase = CastStatus::Phase;
+  const auto figures = carousel_.figures();
+  const Phase phase = figures.members == 0 || resting_ ? Phase::idle : start_ ? Phase::waiting : Phase::sending;
+  return {route_.group, route_.interface,  phase,         figures.members, route_.min_members, rate_.current(),
+          rate_.loss(), shape_.span_count, figures.lacked};
+}
+
 void Caster::joined(MemberId member, Bitmap have) {
   const Instant now = system_clock().now();
   if (carousel_.figures().members == 0) start_ = now + route_.wait;
@@ -111,8 +119,13 @@ void Caster::wake() {
 
 // Only before the first of them is served; who comes later joins a stream that runs.
 bool Caster::waits_for_members(Instant now) {
-  if (start_ && (carousel_.figures().members >= route_.min_members || now >= *start_)) start_.reset();
-  return start_.has_value();
+  if (!start_) return false;
+  const std::uint32_t members = carousel_.figures().members;
+  if (members < route_.min_members && now < *start_) return true;
+  start_.reset();
+  spdlog::info("multicast stream {:08x} to {} on {} starts for {} member{}", key_.stream, route_.group.text(),
+               name_of_interface(route_.interface), members, members == 1 ? "" : "s");
+  return false;
 }
 
 void Caster::rest_until(Instant when, Instant now) {

@@ -29,10 +29,24 @@ struct CastRoute {
   Endpoint group;
   unsigned interface = 0;
   unsigned ttl = 1;
-  double rate = 117.5e6;  // bytes a second on the wire, at most
+  double rate = 117.5e6;   // bytes a second on the wire, at most
+  std::size_t mtu = 1500;  // bytes of an IP packet that pass everywhere; the interface's own is not exceeded
   // The stream starts when so many have joined, or `wait` after the first of them.
   std::uint32_t min_members = 1;
   Duration wait{};
+};
+
+struct CastStatus {
+  enum class Phase : std::uint8_t { waiting, sending, idle };  // waiting: for members
+  Endpoint group;
+  unsigned interface = 0;
+  Phase phase = Phase::idle;
+  std::uint32_t members = 0;
+  std::uint32_t wanted_members = 0;  // before it starts
+  double rate = 0;                   // bytes a second on the wire
+  double loss = 0;                   // share of the packets, at the member that the rate goes by
+  std::uint32_t spans = 0;           // of the image
+  std::uint32_t lacked = 0;          // that some member lacks
 };
 
 inline constexpr Duration kBeacon = std::chrono::milliseconds(150);
@@ -54,6 +68,7 @@ class Caster {
   void has(MemberId member, std::uint32_t span);
   void report(MemberId member, const wire::MulticastReport& report);
   multicast::Carousel::Figures figures() const { return carousel_.figures(); }
+  CastStatus status() const;
 
  private:
   Caster(Loop& loop, const CastRoute& route, const multicast::Shape& shape, chunker::SpanSource& spans, Tell tell,

@@ -43,6 +43,7 @@ class Catcher {
   bool quiet() const { return quiet_; }
   std::optional<Instant> began() const { return began_; }  // first packet
   multicast::Receiver::Figures figures() const { return receiver_.figures(); }
+  std::string trouble() const { return socket_->trouble(); }  // see GroupReceiver
 
  private:
   Catcher(Loop& loop, const wire::MulticastOffer& offer, Bitmap have, Events events);

@@ -49,6 +49,8 @@ class GroupReceiver {
   virtual void resume() = 0;
   // Share of the socket's buffer that is taken by what was not read yet.
   virtual double fill() const = 0;
+  // What the machine's settings make of it, with the cure; empty: nothing is wrong.
+  virtual std::string trouble() const = 0;
 };
 
 }  // namespace stampede::net

@@ -187,6 +187,7 @@ void SwarmNode::listen_to_multicast() {
   auto opened = Catcher::open(loop_, offer, interface_of(depot_->local_address()), picker_->have(), std::move(events));
   if (!opened) return notice(fmt::format("multicast is not used: {}", opened.error().message));
   catcher_ = *std::move(opened);
+  if (auto trouble = catcher_->trouble(); !trouble.empty()) notice(std::move(trouble));
   picker_->expect_all();
 }
 
