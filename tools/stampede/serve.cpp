@@ -44,13 +44,13 @@ Result<std::optional<service::CastOptions>> read_multicast(const ServeArguments&
   return options;
 }
 
-// "8 receivers, 912 Mbit/s, 0.2 % lost, 61 % sent"
+// "8 receivers, 912 Mbit/s, 0.2 % lost, 61 % of the image is everywhere"
 std::string text_of(const net::CastStatus& stream) {
   const std::string at =
       fmt::format("multicast on {} to {}: ", net::name_of_interface(stream.interface), stream.group.text());
   if (stream.phase == net::CastStatus::Phase::waiting)
     return at + fmt::format("{} of {} receivers, waiting for the others", stream.members, stream.wanted_members);
-  return at + fmt::format("{} receiver{}, {:.0f} Mbit/s, {:.1f} % lost, {} % of the image sent", stream.members,
+  return at + fmt::format("{} receiver{}, {:.0f} Mbit/s, {:.1f} % lost, {} % of the image is everywhere", stream.members,
                           stream.members == 1 ? "" : "s", stream.rate * 8e-6, 100 * stream.loss,
                           100 - std::uint64_t{100} * stream.lacked / std::max(1U, stream.spans));
 }
