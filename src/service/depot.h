@@ -16,7 +16,6 @@
 #include "cache/store.h"
 #include "src/service/cast_options.h"
 #include "src/service/site.h"
-#include "transport/net/caster.h"
 #include "transport/net/endpoint.h"
 
 namespace stampede::service {

@@ -74,11 +74,13 @@ net::Caster* SwarmRoom::caster_on(unsigned interface) {
   if (!allowed.empty() && std::ranges::find(allowed, interface) == allowed.end()) return nullptr;
   const auto [at, fresh] = casters_.try_emplace(interface);
   if (!fresh) return at->second.get();
-  auto opened = net::Caster::open(
-      *loop_, {cast_->group, interface, cast_->ttl, cast_->rate, cast_->mtu, cast_->min_receivers, cast_->wait}, span_count_,
-      *spans_, [this](swarm::MemberId member, const wire::MulticastNews& news) {
-        if (const auto found = members_.find(member); found != members_.end()) found->second.connection->send(news);
-      });
+  net::CastRoute route = *cast_;
+  route.interface = interface;
+  auto opened = net::Caster::open(*loop_, route, span_count_, *spans_,
+                                  [this](swarm::MemberId member, const wire::MulticastNews& news) {
+                                    if (const auto found = members_.find(member); found != members_.end())
+                                      found->second.connection->send(news);
+                                  });
   if (opened)
     at->second = *std::move(opened);
   else

@@ -128,9 +128,41 @@ link_flaps() {
   start_all
   in_the_middle 2 30
   ip -n "$LAB_NETID-switch" link set v2 down
-  sleep 3
+  sleep 10
   ip -n "$LAB_NETID-switch" link set v2 up
   complete 1 2 3 4
+}
+
+address_changes() {
+  need stampede namespaces loop
+  local space=$LAB_NETID-2
+  start_all
+  in_the_middle 2 30
+  ip -n "$space" addr flush dev e0
+  ip -n "$space" addr add 10.77.0.77/24 brd + dev e0
+  ip -n "$space" route add 224.0.0.0/4 dev e0
+  complete 1 2 3 4
+  ip -n "$space" addr flush dev e0
+  ip -n "$space" addr add "$(address_of 2)/24" brd + dev e0
+  ip -n "$space" route add 224.0.0.0/4 dev e0
+}
+
+# As much of each kind as of the stream, from a machine on the same network.
+flooded() {
+  need stampede namespaces loop
+  local i port kind
+  end_process "$DEPOT"
+  start_depot "$store" --multicast-rate 30M
+  before=$(sent_by depot)
+  for i in 1 2 3; do start_target "$i"; done
+  wait_for 30 "the stream" grep -q 'multicast stream .* starts' "$LAB/depot.log"
+  port=$(grep -oE '239.77.83.1:[0-9]+ on' "$LAB/depot.log" | tail -n 1 | grep -oE '[0-9]+ on')
+  in_node 4 tc qdisc replace dev e0 root tbf rate 60mbit burst 256k latency 20ms
+  for kind in forged replayed corrupted; do start_in 4 "flood-$kind" "$LAB_HERE/flood" "$kind" 239.77.83.1 "${port% on}" "$(address_of 4)" 60; done
+  complete 1 2 3
+  most_by_multicast 1 2 3
+  depot_sent_at_most 200
+  end_process "$DEPOT"
 }
 
 depot_comes_back() {
@@ -202,8 +234,10 @@ run_case "one machine hears nothing" 90 deaf
 run_case "one machine is stopped and goes on later" 90 stopped
 run_case "one machine is killed" 90 killed
 run_case "one machine joins in the middle" 90 late
-run_case "a link is down for three seconds" 120 link_flaps
+run_case "a link is down for ten seconds" 120 link_flaps
+run_case "a machine's address changes" 120 address_changes
 run_case "the depot is killed and comes back" 120 depot_comes_back
+run_case "a flood of forged, replayed and corrupted packets" 120 flooded
 run_case "over IPv6" 90 over_ipv6
 run_case "other ways are taken where told" 90 other_ways
 run_case "options that are wrong" 60 bad_options

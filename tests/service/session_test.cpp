@@ -2,9 +2,11 @@
 #include "src/service/session.h"
 
 #include <algorithm>
+#include <atomic>
 #include <condition_variable>
 #include <future>
 #include <mutex>
+#include <thread>
 
 #include "tests/service/depot_fixture.h"
 #include "transport/net/connection.h"
@@ -61,6 +63,17 @@ class Raw {
   bool ends() {
     std::unique_lock lock(mutex_);
     return changed_.wait_for(lock, std::chrono::seconds(20), [this] { return closed_; });
+  }
+  // As much of it as the line takes.
+  std::size_t say_again(const wire::Message& message) {
+    std::size_t said = 0;
+    loop_.run_and_wait([&] {
+      while (connection_->is_open() && connection_->queued() < net::kQueueLimit / 2) {
+        connection_->send(message);
+        ++said;
+      }
+    });
+    return said;
   }
   // Up: the depot has answered.
   bool works() {
@@ -155,6 +168,51 @@ TEST_F(RawTest, AReceiptIsOfTheNodeThatSendsItAndIsKeptOnce) {
   ASSERT_TRUE(first && again);
   EXPECT_EQ(first->number, again->number);
   EXPECT_EQ(store_->catalog().list_receipts()->size(), 1U);
+}
+
+// It claims to have lost nearly everything of every span, again and again, and settles nothing.
+TEST_F(RawTest, AMemberThatReportsWithoutEndHoldsNobodyBack) {
+  CastOptions stream;
+  stream.group = {"239.77.83.10", 17441};
+  stream.rate = 10e6;
+  stream.min_members = 3;
+  start_depot({"127.0.0.1", 0}, stream);
+  const Bytes image = make_image(30'000'000, 22);
+  const auto imported = import(image, "test:1").report;
+  const std::uint32_t spans = imported.root.span_count();
+  const auto attacker = line(enrolled());
+  ASSERT_TRUE(attacker->works());
+  attacker->say(wire::Join{imported.image.digest, 7, spans, Bytes((spans + 7) / 8)});
+  ASSERT_TRUE(attacker->hear<wire::MulticastOffer>());
+  wire::MulticastReport report{~std::uint64_t{0}, 60000, 60000, {}, {}};
+  for (std::uint32_t i = 0; i < wire::kMaxLacks; ++i)
+    report.lacks.push_back({i % spans, static_cast<std::uint8_t>(i / spans % 8), 64});
+
+  const Instant begun = system_clock().now();
+  std::vector<std::future<deploy::Outcome>> others;
+  for (int i = 0; i < 3; ++i) others.push_back(std::async(std::launch::async, [&, i] { return run(options(i, "test:1")); }));
+  std::atomic<bool> over = false;
+  std::uint64_t reports = 0;
+  std::thread flood([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(500));
+    while (!over) {
+      reports += attacker->say_again(report);
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+  });
+  std::vector<deploy::Outcome> outcomes;
+  for (auto& other : others) outcomes.push_back(other.get());
+  RecordProperty("milliseconds", std::to_string((system_clock().now() - begun) / std::chrono::milliseconds(1)));
+  over = true;
+  flood.join();
+  RecordProperty("reports", std::to_string(reports));
+  EXPECT_GT(reports, 100U);
+  for (int i = 0; i < 3; ++i) {
+    const auto& outcome = outcomes[static_cast<std::size_t>(i)];
+    ASSERT_FALSE(outcome.error) << outcome.error->message;
+    EXPECT_EQ(content(i), image);
+    EXPECT_GT(outcome.receipt.bytes.multicast, imported.new_sealed.bytes / 2);
+  }
 }
 
 }  // namespace

@@ -38,7 +38,7 @@ Result<std::optional<service::CastOptions>> read_multicast(const ServeArguments&
   }
   options.ttl = arguments.ttl;
   options.mtu = arguments.mtu;
-  options.min_receivers = arguments.min_receivers;
+  options.min_members = arguments.min_receivers;
   STAMPEDE_TRY(options.wait, parse_duration(arguments.wait));
   STAMPEDE_TRY(options.rate, parse_bit_rate(arguments.rate));
   return options;

@@ -26,14 +26,14 @@
 namespace stampede::net {
 
 struct CastRoute {
-  Endpoint group;
-  unsigned interface = 0;
+  Endpoint group{"239.77.83.1", 7441};
+  unsigned interface = 0;  // index; 0: the one that the routing table names
   unsigned ttl = 1;
   double rate = 117.5e6;   // bytes a second on the wire, at most
   std::size_t mtu = 1500;  // bytes of an IP packet that pass everywhere; the interface's own is not exceeded
   // The stream starts when so many have joined, or `wait` after the first of them.
   std::uint32_t min_members = 1;
-  Duration wait{};
+  Duration wait = std::chrono::seconds(30);
 };
 
 struct CastStatus {

@@ -27,6 +27,10 @@ constexpr std::size_t kReadTurn = std::size_t{2} << 20;
 // With this much queued nothing more is read: who asks faster than it takes the answers waits. More than its owner queues by
 // itself (kQueueLimit and a span), or two peers that serve each other would wait for each other.
 constexpr std::size_t kPauseLimit = kQueueLimit + (std::size_t{3} << 19);
+// A depot reads no more a second of one node: what targets have to say is a hundredth of it, and one that talks without end
+// must not take the loop from the others. A quarter of a second's worth may come at once.
+constexpr double kNodeBytesPerSecond = 4 << 20;
+constexpr Duration kNodeBurst = std::chrono::milliseconds(250);
 // A name may have several addresses, and the first may be dead; the last one has what is left of kHandshakeLimit.
 constexpr Duration kConnectLimit = std::chrono::milliseconds(2500);
 
@@ -48,6 +52,7 @@ class TlsConnection final : public Connection, public std::enable_shared_from_th
         resolver_(loop.impl().context),
         deadline_(loop.impl().context),
         attempt_(loop.impl().context),
+        throttle_(loop.impl().context),
         last_heard_(system_clock().now()) {}
   ~TlsConnection() override { SSL_free(ssl_); }
 
@@ -102,6 +107,7 @@ class TlsConnection final : public Connection, public std::enable_shared_from_th
     resolver_.cancel();
     deadline_.cancel();
     attempt_.cancel();
+    throttle_.cancel();
     // Not from within the caller's own handler: what it iterates over must not change under it.
     asio::post(socket_.get_executor(), [self = shared_from_this(), why = std::move(why)] {
       const auto closed = std::move(self->events_.closed);
@@ -219,12 +225,29 @@ class TlsConnection final : public Connection, public std::enable_shared_from_th
       last_heard_ = got > 0 ? system_clock().now() : last_heard_;
       in_at_ += got;
       turn += got;
+      if (line_ == Line::from_node) throttle(got);
       if (got == into.size() && !(in_payload_ ? body_complete() : head_complete())) return;
       if (turn > kReadTurn) return asio::post(socket_.get_executor(), [self = shared_from_this()] { self->read(); });
     }
   }
 
-  bool pause() { return paused_ = held_ || queued_ >= kPauseLimit; }
+  // `read_until_` is when the bytes that came would be over at the rate that is allowed.
+  void throttle(std::size_t got) {
+    const Instant now = system_clock().now();
+    const double seconds = static_cast<double>(got) / kNodeBytesPerSecond;
+    read_until_ = std::max(read_until_, now) + Duration(static_cast<Duration::rep>(seconds * 1e9));
+    if (throttled_ || read_until_ - now <= kNodeBurst) return;
+    throttled_ = true;
+    throttle_.expires_at(read_until_ - kNodeBurst);
+    throttle_.async_wait([weak = weak_from_this()](const auto& error) {
+      const auto self = weak.lock();
+      if (error || !self) return;
+      self->throttled_ = false;
+      self->resume();
+    });
+  }
+
+  bool pause() { return paused_ = held_ || throttled_ || queued_ >= kPauseLimit; }
   void resume() {
     if (paused_ && !pause()) asio::post(socket_.get_executor(), [self = shared_from_this()] { self->read(); });
   }
@@ -343,6 +366,7 @@ class TlsConnection final : public Connection, public std::enable_shared_from_th
   Tcp::resolver resolver_;
   asio::steady_timer deadline_;
   asio::steady_timer attempt_;
+  asio::steady_timer throttle_;
   Instant last_heard_;
   std::string target_;
   std::string address_;
@@ -354,8 +378,10 @@ class TlsConnection final : public Connection, public std::enable_shared_from_th
   bool tls_ready_ = false;
   bool ready_ = false;
   bool closing_ = false;
-  bool held_ = false;    // reading, by the owner
-  bool paused_ = false;  // reading, by that or by a full queue
+  bool held_ = false;       // reading, by the owner
+  bool throttled_ = false;  // the same, for it came too fast
+  bool paused_ = false;     // reading, by one of those or by a full queue
+  Instant read_until_;
 
   std::array<std::byte, wire::kHeaderSize> in_head_{};
   wire::FrameHeader in_header_;
