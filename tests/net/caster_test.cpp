@@ -51,9 +51,9 @@ class CasterTest : public ::testing::Test {
   };
 
   CasterTest() { open(1, {}); }
-  void open(std::uint32_t min_members, Duration wait) {
+  void open(std::uint32_t min_members, Duration wait, double rate = 60e6) {
     loop_.run_and_wait([&] {
-      auto caster = Caster::open(loop_, {{"239.77.83.7", 17442}, loopback_, 1, 60e6, 1500, min_members, wait}, kSpans,
+      auto caster = Caster::open(loop_, {{"239.77.83.7", 17442}, loopback_, 1, rate, 1500, min_members, wait}, kSpans,
                                  spans_, [this](Caster::MemberId member, const wire::MulticastNews& news) {
                                    loop_.post([this, member, news] {
                                      if (const auto at = members_.find(member); at != members_.end() && at->second.catcher)
@@ -130,6 +130,18 @@ TEST_F(CasterTest, EveryMemberGetsEverySpanOnce) {
       [this] { return std::ranges::all_of(members_, [](const auto& m) { return m.second.got.size() == kSpans; }); }));
   for (auto& [id, member] : members_) EXPECT_TRUE(right(member)) << id;
   EXPECT_TRUE(eventually([this] { return members_[1].quiet; })) << "the depot says when it is over";
+}
+
+TEST_F(CasterTest, ADepotThatCannotSendAsFastAsItMayStillListens) {
+  open(1, {}, 1e12);
+  loop_.run_and_wait([this] {
+    for (Caster::MemberId id = 1; id <= 2; ++id) join(id, caster_->offer());
+  });
+  ASSERT_TRUE(eventually([this] {
+    return std::ranges::all_of(members_,
+                               [](const auto& m) { return m.second.got.size() + m.second.stale.size() == kSpans; });
+  }));
+  for (auto& [id, member] : members_) EXPECT_GT(member.got.size(), kSpans / 2) << id;
 }
 
 TEST_F(CasterTest, ALateMemberGetsTheRestAndTheStartOfTheNextPass) {

@@ -15,6 +15,8 @@ namespace {
 // What a packet takes of an Ethernet line besides: its header, check sum, preamble and gap.
 constexpr std::size_t kEthernet = 14 + 4 + 8 + 12;
 constexpr Duration kSocketFull = std::chrono::milliseconds(1);
+// Then the loop gets a turn: a machine that cannot send as fast as it may must still hear what members report.
+constexpr int kBatchesATurn = 4;
 
 PacketKey new_key() {
   PacketKey key;
@@ -142,7 +144,8 @@ void Caster::pump() {
   follow_rate(now);
   if (waits_for_members(now)) return rest_until(*start_, now);
   if (!send_pending()) return alarm_.set(now + kSocketFull);
-  while (const std::size_t room = pacer_.room(now, bytes_per_second_)) {
+  for (int batch = 0; const std::size_t room = pacer_.room(now, bytes_per_second_); ++batch) {
+    if (batch == kBatchesATurn) return alarm_.set(now);
     const multicast::Turn turn = carousel_.poll(now, room);
     seal(turn.symbols);
     provide(turn.fetch);
