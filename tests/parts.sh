@@ -22,13 +22,18 @@ start_report() {
 }
 
 # Jobs in the background do not hear of an interrupt by themselves; what is told so has cleaned up when its job has ended.
+# Those that run beside are told alone: they tell their own.
 background=
+declare -A besides=()
 interrupted() {
   local job
   trap '' INT TERM
   echo "tools/test: interrupted" >&2
   [ -z "$background" ] || kill -- "-$background" 2>/dev/null || true
-  for job in $(jobs -p); do pkill -P "$job" || true; kill "$job" 2>/dev/null || true; done
+  for job in $(jobs -p); do
+    [ -n "${besides[$job]:-}" ] || pkill -P "$job" || true
+    kill "$job" 2>/dev/null || true
+  done
   wait || true
   exit 130
 }
@@ -60,10 +65,12 @@ fewer_than() {
 # beside COMMAND…: in the background and at low priority; `wait` for it.
 beside() {
   (
+    besides=() running=() background=
     trap interrupted INT TERM
     renice -n 10 -p "$BASHPID" >/dev/null
     "$@"
   ) &
+  besides[$!]=1
 }
 
 # A part that was asked for and found nothing to run has not passed.

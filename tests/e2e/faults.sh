@@ -78,9 +78,9 @@ depot_restarted() {
 depot_gone_but_all_is_out() {
   need stampede namespaces loop
   local before
-  LAB_RATE=400mbit shape "$LAB_NETID-depot" e0
-  LAB_RATE=400mbit shape "$LAB_NETID-switch" vdepot
-  later eval 'shape "$LAB_NETID-depot" e0; shape "$LAB_NETID-switch" vdepot'
+  later eval 'shape depot e0; shape switch vdepot'
+  shape depot e0 400mbit
+  shape switch vdepot 400mbit
   before=$(sent_by depot)
   start_all --patience 20s --transfer swarm  # by multicast they would all lack the same
   wait_for 60 "the depot to have sent all" depot_has_sent $((before + sealed + sealed / 4))

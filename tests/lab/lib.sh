@@ -69,17 +69,20 @@ start() {
 
 birth_of() { sed 's/^.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20 || true; }
 
-# end_process PID [BIRTH]: TERM, and KILL after 5 s. Another process that got the same number meanwhile is left alone.
+# end_process PID [BIRTH]: TERM, and KILL after 5 s; its whole group, if it leads one. Another process that got the same
+# number meanwhile is left alone.
 end_process() {
   local i
   [ -z "${2:-}" ] || [ "$(birth_of "$1")" = "$2" ] || return 0
-  kill -TERM "$1" 2>/dev/null || return 0
+  signal TERM "$1" || return 0
   for ((i = 0; i < 50; i++)); do
     is_running "$1" || return 0
     sleep 0.1
   done
-  kill -KILL "$1" 2>/dev/null || true
+  signal KILL "$1" || true
 }
+# signal NAME PID: to its whole group, if it leads one.
+signal() { kill "-$1" -- "-$2" 2>/dev/null || kill "-$1" "$2" 2>/dev/null; }
 
 # A zombie is not running.
 is_running() { [ -d "/proc/$1" ] && ! grep -q '^State:[[:space:]]*Z' "/proc/$1/status" 2>/dev/null; }

@@ -57,17 +57,29 @@ add_node() {
   new_namespace "$node"
   ip -n "$switch" link add "v$node" type veth peer name e0 netns "$space"
   ip -n "$switch" link set "v$node" master br0 up
-  ip -n "$space" addr add "$(address_of "$node")/24" brd + dev e0
   ip -n "$space" link set e0 up
-  # By route: a namespace may not choose an algorithm that the machine does not allow to everybody.
-  ip -n "$space" route replace 10.77.0.0/24 dev e0 proto kernel scope link src "$(address_of "$node")" congctl cubic
-  ip -n "$space" route add 224.0.0.0/4 dev e0
+  set_address "$node" "$(address_of "$node")"
   [ -n "$LAB_RATE" ] || return 0
-  shape "$switch" "v$node"
-  shape "$space" e0
+  shape switch "v$node"
+  shape "$node" e0
 }
 
-shape() { nsenter --net="/run/netns/$1" tc qdisc replace dev "$2" root tbf rate "$LAB_RATE" burst 256k latency 20ms; }
+# set_address NODE ADDRESS: instead of the one that it has.
+set_address() {
+  local space=$LAB_NETID-$1
+  ip -n "$space" addr flush dev e0
+  ip -n "$space" addr add "$2/24" brd + dev e0
+  # By route: a namespace may not choose an algorithm that the machine does not allow to everybody.
+  ip -n "$space" route replace 10.77.0.0/24 dev e0 proto kernel scope link src "$2" congctl cubic
+  ip -n "$space" route replace 224.0.0.0/4 dev e0
+}
+
+# shape NODE INTERFACE [RATE]: to that rate, or to the network's.
+shape() {
+  local rate=${3:-$LAB_RATE}
+  if [ -n "$rate" ]; then in_node "$1" tc qdisc replace dev "$2" root tbf rate "$rate" burst 256k latency 20ms
+  else in_node "$1" tc qdisc del dev "$2" root; fi
+}
 
 address_of() {
   local last=1

@@ -53,7 +53,7 @@ class CasterTest : public ::testing::Test {
   CasterTest() { open(1, {}); }
   void open(std::uint32_t min_members, Duration wait, double rate = 60e6) {
     loop_.run_and_wait([&] {
-      auto caster = Caster::open(loop_, {{"239.77.83.7", 17442}, loopback_, 1, rate, 1500, min_members, wait}, kSpans,
+      auto caster = Caster::open(loop_, {{"239.77.83.7", 17442}, loopback_, 1, rate, false, 1500, min_members, wait}, kSpans,
                                  spans_, [this](Caster::MemberId member, const wire::MulticastNews& news) {
                                    loop_.post([this, member, news] {
                                      if (const auto at = members_.find(member); at != members_.end() && at->second.catcher)
@@ -141,6 +141,7 @@ TEST_F(CasterTest, ADepotThatCannotSendAsFastAsItMayStillListens) {
   });
   const auto finished = [](const auto& m) { return m.second.got.size() + m.second.stale.size() == kSpans; };
   ASSERT_TRUE(eventually([&] { return std::ranges::all_of(members_, finished); }));
+  for (auto& [id, member] : members_) EXPECT_GT(member.got.size(), kSpans / 2) << id;
   loop_.run_and_wait([this] { EXPECT_LT(sent_at_first_, caster_->figures().data / 2) << "they share a loop"; });
 }
 

@@ -59,6 +59,10 @@ void print_for_people(const TestArguments& arguments, const deploy::Rehearsal& d
                     paths_text(counts_of(done))));
   if (status.multicast_packets > 0) {
     print(fmt::format("multicast: {} packets, {:.2f} % lost on the way", status.multicast_packets, 100 * loss_of(status)));
+    if (status.from_multicast < all / 2)
+      print(
+          "multicast: most came otherwise. Did it stop in the middle? With IGMP snooping and no querier switches forget the "
+          "group; a receiver far slower than the others is left to the swarm.");
     return;
   }
   print(

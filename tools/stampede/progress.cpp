@@ -1,5 +1,6 @@
 #include "tools/stampede/progress.h"
 
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -28,7 +29,10 @@ std::string paths_text(const deploy::ByteCounts& bytes) {
 }
 
 namespace {
+// Cut to the terminal's width: of a line that wraps only the last row would be drawn over.
 void draw(std::string_view text) {
+  winsize size{};
+  if (::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 1) text = text.substr(0, size.ws_col - 1U);
   std::fputs(fmt::format("\r{}\033[K", text).c_str(), stderr);
   std::fflush(stderr);
 }

@@ -18,6 +18,7 @@ struct ServeArguments {
   std::string group = service::CastOptions{}.group.text();
   std::vector<std::string> interfaces;
   std::string rate = "940M";
+  bool fixed_rate = false;
   unsigned ttl = 1;
   unsigned mtu = 1500;
   unsigned min_receivers = 1;
@@ -36,6 +37,7 @@ Result<std::optional<service::CastOptions>> read_multicast(const ServeArguments&
     STAMPEDE_TRY(const unsigned index, net::interface_named(name));
     options.interfaces.push_back(index);
   }
+  options.fixed_rate = arguments.fixed_rate;
   options.ttl = arguments.ttl;
   options.mtu = arguments.mtu;
   options.min_members = arguments.min_receivers;
@@ -52,14 +54,14 @@ std::string text_of(const net::CastStatus& stream) {
     return at + fmt::format("{} of {} receivers, waiting for the others", stream.members, stream.wanted_members);
   return at + fmt::format("{} receiver{}, {:.0f} Mbit/s, {:.1f} % lost, {} % of the image is everywhere", stream.members,
                           stream.members == 1 ? "" : "s", stream.rate * 8e-6, 100 * stream.loss,
-                          100 - std::uint64_t{100} * stream.lacked / std::max(1U, stream.spans));
+                          std::uint64_t{100} * (stream.spans - stream.lacked) / std::max(1U, stream.spans));
 }
 
 // While streams run: the first that does, and how many more.
 std::string text_of(std::vector<net::CastStatus> streams) {
   std::erase_if(streams, [](const auto& stream) { return stream.phase == net::CastStatus::Phase::idle; });
   if (streams.empty()) return {};
-  return text_of(streams.front()) + (streams.size() == 1 ? "" : fmt::format("; {} more streams", streams.size() - 1));
+  return text_of(streams.front()) + (streams.size() == 1 ? "" : fmt::format("; and {} more", streams.size() - 1));
 }
 
 Result<> serve(const ServeArguments& arguments) {
@@ -108,6 +110,8 @@ void add_serve(CLI::App& app, Action& action) {
       ->allow_extra_args(false);
   command->add_option("--multicast-rate", a.rate, "Bits a second on the wire that a stream takes at most: 940M, 9.4G")
       ->capture_default_str();
+  command->add_flag("--multicast-fixed-rate", a.fixed_rate,
+                    "Keep that rate whatever targets report: for a network of its own");
   command
       ->add_option("--multicast-mtu", a.mtu,
                    "Bytes of a packet; above 1500 all switches and machines on the way must pass jumbo frames")

@@ -74,12 +74,12 @@ void Rate::find_leavers(double decisive, Instant now) {
 }
 
 double Rate::at(Instant now) {
-  if (config_.fixed) return *config_.fixed;
   if (stepped_ != Instant{} && now - stepped_ < kReaction) return rate_;
   stepped_ = now;
   const auto worst = decisive(now);
-  if (!worst) return rate_;
-  loss_ = worst->loss;
+  loss_ = worst ? worst->loss : 0;
+  if (config_.fixed) rate_ = *config_.fixed;
+  if (config_.fixed || !worst) return rate_;
   find_leavers(pressure(*worst), now);
   step(*worst, now);
   rate_ = std::clamp(rate_, std::min(config_.floor, config_.cap), config_.cap);

@@ -45,7 +45,6 @@ class Rate {
 
   // Bytes a second, from now on. Call it every kReaction or so.
   double at(Instant now);
-  double current() const { return config_.fixed.value_or(rate_); }
   // Of the member that decides, as a share of the packets.
   double loss() const { return loss_; }
   std::vector<std::uint32_t> take_leavers();

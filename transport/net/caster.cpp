@@ -33,10 +33,11 @@ std::size_t symbol_size_for(const CastRoute& route) {
   return std::clamp((mtu - std::min(mtu, around)) / 16 * 16, multicast::kMinSymbolSize, multicast::kMaxSymbolSize);
 }
 
-multicast::RateConfig rate_config(double cap) {
+multicast::RateConfig rate_config(const CastRoute& route) {
   multicast::RateConfig config;
-  config.cap = cap;
-  config.floor = std::min(config.floor, cap);
+  config.cap = route.rate;
+  config.floor = std::min(config.floor, route.rate);
+  if (route.fixed_rate) config.fixed = route.rate;
   config.backlog = kMaxWaiting / 2;  // before a target stops reading
   return config;
 }
@@ -62,7 +63,7 @@ Caster::Caster(Loop& loop, const CastRoute& route, const multicast::Shape& shape
       sender_(std::move(sender)),
       sealer_(key_),
       carousel_(shape),
-      rate_(rate_config(route.rate)),
+      rate_(rate_config(route)),
       pacer_(wire_size_),
       told_policy_(carousel_.policy()),
       bytes_per_second_(route.rate),
@@ -78,7 +79,7 @@ CastStatus Caster::status() const {
   using Phase = CastStatus::Phase;
   const auto figures = carousel_.figures();
   const Phase phase = figures.members == 0 || resting_ ? Phase::idle : start_ ? Phase::waiting : Phase::sending;
-  return {route_.group, route_.interface,  phase,         figures.members, route_.min_members, rate_.current(),
+  return {route_.group, route_.interface,  phase,         figures.members, route_.min_members, sent_rate_,
           rate_.loss(), shape_.span_count, figures.lacked};
 }
 
@@ -125,6 +126,7 @@ bool Caster::waits_for_members(Instant now) {
   const std::uint32_t members = carousel_.figures().members;
   if (members < route_.min_members && now < *start_) return true;
   start_.reset();
+  if (members == 0) return false;
   spdlog::info("multicast stream {:08x} to {} on {} starts for {} member{}", key_.stream, route_.group.text(),
                name_of_interface(route_.interface), members, members == 1 ? "" : "s");
   return false;
@@ -156,6 +158,7 @@ void Caster::pump() {
       return tell_all_over();
     }
     pacer_.sent(turn.symbols.size());
+    sent_packets_ += turn.symbols.size();
     sent_ = now;
     if (!send_pending()) return alarm_.set(now + kSocketFull);
     now = system_clock().now();
@@ -193,8 +196,11 @@ void Caster::provide(std::span<const std::uint32_t> fetch) {
 }
 
 void Caster::follow_rate(Instant now) {
-  if (now - followed_ < multicast::Rate::kReaction) return;
+  const Duration passed = now - followed_;
+  if (passed < multicast::Rate::kReaction) return;
   followed_ = now;
+  sent_rate_ = static_cast<double>((sent_packets_ - std::exchange(followed_packets_, sent_packets_)) * wire_size_) /
+               std::chrono::duration<double>(passed).count();
   bytes_per_second_ = rate_.at(now);
   carousel_.set_rate(bytes_per_second_ * static_cast<double>(shape_.symbol_size) / static_cast<double>(wire_size_));
   for (const MemberId member : rate_.take_leavers()) {

@@ -29,8 +29,9 @@ struct CastRoute {
   Endpoint group{"239.77.83.1", 7441};
   unsigned interface = 0;  // index; 0: the one that the routing table names
   unsigned ttl = 1;
-  double rate = 117.5e6;   // bytes a second on the wire, at most
-  std::size_t mtu = 1500;  // bytes of an IP packet that pass everywhere; the interface's own is not exceeded
+  double rate = 117.5e6;    // bytes a second on the wire, at most
+  bool fixed_rate = false;  // that and no less, whatever members report
+  std::size_t mtu = 1500;   // bytes of an IP packet that pass everywhere; that of a named interface is not exceeded
   // The stream starts when so many have joined, or `wait` after the first of them.
   std::uint32_t min_members = 1;
   Duration wait = std::chrono::seconds(30);
@@ -43,7 +44,7 @@ struct CastStatus {
   Phase phase = Phase::idle;
   std::uint32_t members = 0;
   std::uint32_t wanted_members = 0;  // before it starts
-  double rate = 0;                   // bytes a second on the wire
+  double rate = 0;                   // bytes a second on the wire that were sent of late
   double loss = 0;                   // share of the packets, at the member that the rate goes by
   std::uint32_t spans = 0;           // of the image
   std::uint32_t lacked = 0;          // that some member lacks
@@ -101,6 +102,9 @@ class Caster {
   multicast::Policy told_policy_;
   std::map<MemberId, bool> members_;  // and whether each was told that the stream is over for it
   Instant followed_;
+  std::uint64_t sent_packets_ = 0;
+  std::uint64_t followed_packets_ = 0;  // sent by then
+  double sent_rate_ = 0;                // bytes a second between the last two times
   double bytes_per_second_;
   Bytes pending_;                 // sealed packets that are still to be sent
   std::size_t filled_ = 0;        // of them

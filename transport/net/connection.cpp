@@ -27,9 +27,9 @@ constexpr std::size_t kReadTurn = std::size_t{2} << 20;
 // With this much queued nothing more is read: who asks faster than it takes the answers waits. More than its owner queues by
 // itself (kQueueLimit and a span), or two peers that serve each other would wait for each other.
 constexpr std::size_t kPauseLimit = kQueueLimit + (std::size_t{3} << 19);
-// A depot reads no more a second of one node: what targets have to say is a hundredth of it, and one that talks without end
+// A depot reads no more a second of one line: what targets have to say is a hundredth of it, and one that talks without end
 // must not take the loop from the others. A quarter of a second's worth may come at once.
-constexpr double kNodeBytesPerSecond = 4 << 20;
+constexpr double kNodeBytesPerSecond = 16 << 20;
 constexpr Duration kNodeBurst = std::chrono::milliseconds(250);
 // A name may have several addresses, and the first may be dead; the last one has what is left of kHandshakeLimit.
 constexpr Duration kConnectLimit = std::chrono::milliseconds(2500);

@@ -5,8 +5,8 @@
 // Memory: one incoming frame (of a type that belongs on this line, and at most that type's own limit; kMaxPlainHello until
 // the peer has shown a certificate) and what was queued to be sent, overhead included: the owner watches queued() and stops
 // at kQueueLimit, which its last message (a span, an Object) may exceed. Above that only small answers are added; reading
-// pauses before they come to twice kQueueLimit, and a connection above it is closed. A depot reads 4 MiB a second of one
-// node.
+// pauses before they come to twice kQueueLimit, and a connection above it is closed. A depot reads 16 MiB a second of one
+// line.
 #pragma once
 
 #include <functional>
