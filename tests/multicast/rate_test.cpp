@@ -37,6 +37,17 @@ TEST_F(RateTest, StartsFastAndReachesTheCap) {
   EXPECT_EQ(rate.at(now_), config_.cap);
 }
 
+// Not at once, for nobody knows yet whether machines take that: 16 Gbit/s are reached within a second.
+TEST_F(RateTest, AGreatCapIsReachedFromAGbitOn) {
+  config_.cap = 2e9;
+  Rate rate(config_);
+  EXPECT_LE(rate.at(now_), 125e6);
+  run(rate, std::vector<double>(8, 1e10), 1s);
+  EXPECT_EQ(rate.at(now_), config_.cap);
+  Rate above(config_);
+  EXPECT_LT(run(above, std::vector<double>(8, 300e6), 30s), 1.1 * 300e6);
+}
+
 TEST_F(RateTest, FindsWhatTheMembersSustain) {
   for (const double sustained : {20e6, 50e6, 100e6}) {
     Rate rate(config_);

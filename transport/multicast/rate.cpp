@@ -9,6 +9,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr double kGrowth = 0.02;       // of the cap, each kReaction that the decisive member is content
+constexpr double kProbe = 0.5;         // of the rate, the same at the beginning
 constexpr double kShrink = 0.8;        // of the rate, when it loses more than is bearable
 constexpr double kLeast = 0.4;         // of the rate that is left by one step
 constexpr Duration kFresh = 3s;        // what was reported before says nothing
@@ -22,7 +23,9 @@ constexpr std::size_t kFew = 1;
 }  // namespace
 
 Rate::Rate(const RateConfig& config)
-    : config_(config), rate_(std::clamp(config.cap * config.start, std::min(config.floor, config.cap), config.cap)) {}
+    : config_(config),
+      rate_(std::clamp(std::min(config.cap * config.start, config.start_limit), std::min(config.floor, config.cap),
+                       config.cap)) {}
 
 void Rate::joined(std::uint32_t member) { members_[member] = {}; }
 void Rate::left(std::uint32_t member) { members_.erase(member); }
@@ -89,14 +92,16 @@ double Rate::at(Instant now) {
 void Rate::step(const Standing& worst, Instant now) {
   inherent_ = std::min(inherent_, worst.loss);
   const double full = fullness(worst);
+  const bool loses = worst.loss > kMargin * inherent_ + config_.bearable;
+  if (full > 1 || loses) probing_ = false;
   if (full > 1) {
     rate_ *= std::max(kLeast, 1 / full);
-  } else if (worst.loss > kMargin * inherent_ + config_.bearable) {
+  } else if (loses) {
     // Members measure over some time: what they report next is still of the rate before.
     if (now - cut_ >= 3 * kReaction) cut(worst.loss, now);
   } else if (full < kHalfFull) {
     cuts_ = 0;
-    rate_ += kGrowth * config_.cap;
+    rate_ += probing_ ? kProbe * rate_ : kGrowth * config_.cap;
   }
 }
 

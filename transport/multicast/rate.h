@@ -1,11 +1,11 @@
 // How fast to send. Pure: fed with what members report and a time.
 //
 // The rate follows the members' loss and backlog at a quantile, so that neither the slowest machine nor a few of them hold
-// the others back: it starts at a share of the cap, grows by a fixed step while that quantile is content, and shrinks when
-// it is not: for loss by a factor, or to what arrived where that is less, and then waits until the new rate shows in
-// reports; for backlog, which shows at once, by as much as it is too long, at every step. Additive increase and
-// multiplicative decrease share a link with TCP about fairly. It stays between floor and cap. A fixed rate ignores what is
-// reported.
+// the others back: it starts at a share of the cap, but at `start_limit` at most, and grows by half at each step until that
+// quantile is content no more for the first time; from then on by a fixed step while it is, and shrinks when it is not: for
+// loss by a factor, or to what arrived where that is less, and then waits until the new rate shows in reports; for backlog,
+// which shows at once, by as much as it is too long, at every step. Additive increase and multiplicative decrease share a
+// link with TCP about fairly. It stays between floor and cap. A fixed rate ignores what is reported.
 //
 // A member that does worse than the others for kPatience at a rate that the quantile is content with is named once by
 // take_leavers(): it should leave the group and finish from the swarm.
@@ -25,6 +25,7 @@ struct RateConfig {
   double floor = 1e6;  // never slower
   std::optional<double> fixed;
   double start = 0.9;          // share of the cap
+  double start_limit = 115e6;  // a Gbit/s, which any machine takes: nothing is known yet
   double quantile = 0.25;      // of the members, the worst first: the best of these decides
   double bearable = 0.02;      // loss that costs no speed
   std::uint32_t backlog = 64;  // spans waiting for the disk that do
@@ -67,6 +68,7 @@ class Rate {
   RateConfig config_;
   double rate_;
   double loss_ = 0;
+  bool probing_ = true;  // nothing was too fast yet
   std::map<std::uint32_t, Standing> members_;
   Instant stepped_{};
   Instant cut_{};
