@@ -99,6 +99,21 @@ TEST_F(RateTest, LossThatComesOnTopOfTheLinksIsHeeded) {
   EXPECT_GT(sent, 20e6);
 }
 
+// Others on the line made it lose whatever we did; then they are gone, and we are what it loses by.
+TEST_F(RateTest, WhatWasTheLinksLossIsDoubtedLater) {
+  Rate rate(config_);
+  for (std::uint32_t i = 0; i < 8; ++i) rate.joined(i);
+  double sum = 0;
+  for (int step = 0; step < 600; ++step, now_ += 50ms) {
+    const double sent = rate.at(now_);
+    if (step >= 300) sum += sent;
+    const double lost = step < 40 ? 0.3 : std::max(0.0, 1 - 85e6 / sent);
+    for (std::uint32_t i = 0; i < 8; ++i) rate.report(i, lost, 0, now_);
+  }
+  EXPECT_LT(sum / 300, 1.05 * 85e6);
+  EXPECT_GT(sum / 300, 0.8 * 85e6);
+}
+
 TEST_F(RateTest, AFullDiskCountsAsLoss) {
   Rate rate(config_);
   for (std::uint32_t i = 0; i < 4; ++i) rate.joined(i);

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <boost/json.hpp>
+#include <cmath>
 #include <cstdio>
 
 #include "tools/stampede/command.h"
@@ -17,7 +18,7 @@ namespace {
 double seconds_of(Duration duration) { return std::chrono::duration<double>(duration).count(); }
 
 std::string clock_text(double seconds) {
-  const auto whole = static_cast<unsigned>(seconds + 0.5);
+  const auto whole = static_cast<unsigned>(std::lround(seconds));
   return whole < 3600 ? fmt::format("{}:{:02}", whole / 60, whole % 60)
                       : fmt::format("{}:{:02}:{:02}", whole / 3600, whole / 60 % 60, whole % 60);
 }

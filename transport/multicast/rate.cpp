@@ -16,8 +16,11 @@ constexpr Duration kFresh = 3s;        // what was reported before says nothing
 constexpr double kFarBelow = 0.10;     // more loss than is bearable to the decisive one: below the floor of the group
 constexpr double kLessened = 0.75;     // of the loss, which a cut should leave at most
 constexpr double kMostInherent = 0.4;  // what loses more is no link
-constexpr double kMargin = 1.2;        // over the link's own loss
-constexpr double kHalfFull = 0.5;      // with a longer backlog it grows no more
+constexpr Duration kTrust = 2s;        // in that, at first
+constexpr Duration kMostTrust = 30s;
+constexpr Duration kTrial = 500ms;
+constexpr double kMargin = 1.2;    // over the link's own loss
+constexpr double kHalfFull = 0.5;  // with a longer backlog it grows no more
 constexpr std::size_t kFew = 1;
 
 }  // namespace
@@ -90,6 +93,7 @@ double Rate::at(Instant now) {
 }
 
 void Rate::step(const Standing& worst, Instant now) {
+  if (doubts(worst.loss, now)) return;
   inherent_ = std::min(inherent_, worst.loss);
   const double full = fullness(worst);
   const bool loses = worst.loss > kMargin * inherent_ + config_.bearable;
@@ -105,11 +109,29 @@ void Rate::step(const Standing& worst, Instant now) {
   }
 }
 
+// True: half the rate is being tried.
+bool Rate::doubts(double loss, Instant now) {
+  if (inherent_ <= config_.bearable) return false;
+  if (!trial_ && now >= next_trial_) {
+    trial_ = {rate_, now + kTrial};
+    rate_ /= 2;
+  }
+  if (!trial_ || now < trial_->until) return trial_.has_value();
+  const bool holds = loss >= kLessened * inherent_;
+  if (holds) rate_ = trial_->rate;
+  trust_ = holds ? std::min(2 * trust_, kMostTrust) : kTrust;
+  next_trial_ = now + trust_;
+  trial_.reset();
+  return false;
+}
+
 void Rate::cut(double loss, Instant now) {
   cut_ = now;
   if (cuts_ > 0 && loss < kLessened * loss_before_) cuts_ = 0;
   if (cuts_ >= kFutile && loss <= kMostInherent) {
     inherent_ = loss;
+    trust_ = kTrust;
+    next_trial_ = now + trust_;
     rate_ = rate_before_;
     cuts_ = 0;
     return;

@@ -5,7 +5,9 @@
 // quantile is content no more for the first time; from then on by a fixed step while it is, and shrinks when it is not: for
 // loss by a factor, or to what arrived where that is less, and then waits until the new rate shows in reports; for backlog,
 // which shows at once, by as much as it is too long, at every step. Additive increase and multiplicative decrease share a
-// link with TCP about fairly. It stays between floor and cap. A fixed rate ignores what is reported.
+// link with TCP about fairly. Loss that cuts do not lessen is the link's and costs no speed; whether that still holds is
+// tried now and then by half the rate for half a second. The rate stays between floor and cap. A fixed rate ignores what is
+// reported.
 //
 // A member that does worse than the others for kPatience at a rate that the quantile is content with is named once by
 // take_leavers(): it should leave the group and finish from the swarm.
@@ -63,6 +65,7 @@ class Rate {
   std::optional<Standing> decisive(Instant now) const;
   void step(const Standing& worst, Instant now);
   void cut(double loss, Instant now);
+  bool doubts(double loss, Instant now);
   void find_leavers(double decisive, Instant now);
 
   RateConfig config_;
@@ -76,6 +79,14 @@ class Rate {
   double loss_before_ = 0;  // when the first of them was made
   double rate_before_ = 0;
   double inherent_ = 0;  // loss that is of the link
+  // Whether it still is: half the rate, for a moment, loses as much.
+  struct Trial {
+    double rate;
+    Instant until;
+  };
+  std::optional<Trial> trial_;
+  Instant next_trial_{};
+  Duration trust_{};  // until then; doubles each time that it holds
   std::vector<std::uint32_t> leavers_;
 };
 
