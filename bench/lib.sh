@@ -29,6 +29,11 @@ CONF
   wait_for 10 nginx listening depot "$2"
 }
 
+# start_udp_sender FILE N: udpcast's, in the depot's node, for N receivers.
+start_udp_sender() {
+  start_in depot udp-sender udp-sender --interface e0 --file "$1" --min-receivers "$2" --full-duplex --nokbd --no-progress
+}
+
 # print_table HEAD ROW: of $LAB/report.json; what jq makes an array of strings, r(digits) rounds.
 print_table() {
   jq -r 'def r($d): if . == null then "-" else . * pow(10; $d) | round / pow(10; $d) | tostring end;

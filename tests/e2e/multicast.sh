@@ -11,8 +11,7 @@ prepare() {
   sealed=$(import_image "$image" tiny:1 "$store" | jq -e .new_sealed)
   total=$("$STAMPEDE" image show tiny:1 --store "$store" --json | jq -e .data_size)
   make_network 4 100mbit
-  # A GSO packet would be lost as a whole.
-  in_node depot ethtool -K e0 tx-udp-segmentation off >/dev/null 2>&1 || true
+  send_unsegmented depot
   serve
 }
 serve() { start_depot "$store" --multicast-rate 92M; }
@@ -46,13 +45,6 @@ depot_sent_at_most() {
   [ "$percent" -le "$1" ] || no "the depot sent $percent % of the sealed image"
 }
 
-# lose NODE WHAT…: an nft rule for what arrives there.
-lose() {
-  local node=$1
-  shift
-  in_node "$node" nft -f - <<<"table netdev loss { chain arriving { type filter hook ingress device \"e0\" priority 0; policy accept; $*; }; }"
-  later in_node "$node" nft delete table netdev loss
-}
 have_nft() { have_command nft ethtool; }
 
 one_stream() {
@@ -123,15 +115,18 @@ late() {
   depot_sent_at_most 300
 }
 
-link_flaps() {
+link_flap() {
   need stampede namespaces loop
   start_all
   in_the_middle 2 30
   ip -n "$LAB_NETID-switch" link set v2 down
-  sleep 10
+  sleep "$1"
   ip -n "$LAB_NETID-switch" link set v2 up
   complete 1 2 3 4
 }
+
+short_flap() { link_flap 3; }
+long_flap() { link_flap 10; }  # longer than a line may be silent
 
 address_changes() {
   need stampede namespaces loop
@@ -151,11 +146,11 @@ flooded() {
   before=$(sent_by depot)
   for i in 1 2 3; do start_target "$i"; done
   wait_for 30 "the stream" grep -q 'multicast stream .* starts' "$LAB/depot.log"
-  port=$(grep -oE '239.77.83.1:[0-9]+ on' "$LAB/depot.log" | tail -n 1 | grep -oE '[0-9]+ on')
+  port=$(sed -n 's/.* multicast stream .* to 239.77.83.1:\([0-9]*\) on .* starts .*/\1/p' "$LAB/depot.log" | tail -n 1)
   attacked=$(sent_by 4)
   shape 4 e0 60mbit
   later shape 4 e0
-  for kind in forged replayed corrupted; do start_in 4 "flood-$kind" "$LAB_HERE/flood" "$kind" 239.77.83.1 "${port% on}" "$(address_of 4)" 60; done
+  for kind in forged replayed corrupted; do start_in 4 "flood-$kind" "$LAB_HERE/flood" "$kind" 239.77.83.1 "$port" "$(address_of 4)" 60; done
   complete 1 2 3
   attacked=$((($(sent_by 4) - attacked) * 100 / sealed))
   remark "the attacker sent $attacked % of the sealed image"
@@ -234,7 +229,8 @@ run_case "one machine hears nothing" 90 deaf
 run_case "one machine is stopped and goes on later" 90 stopped
 run_case "one machine is killed" 90 killed
 run_case "one machine joins in the middle" 90 late
-run_case "a link is down for ten seconds" 120 link_flaps
+run_case "a link is down for three seconds" 120 short_flap
+run_case "a link is down for ten seconds" 120 long_flap
 run_case "a machine's address changes" 120 address_changes
 run_case "the depot is killed and comes back" 120 depot_comes_back
 run_case "a flood of forged, replayed and corrupted packets" 120 flooded

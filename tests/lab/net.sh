@@ -81,6 +81,16 @@ shape() {
   else in_node "$1" tc qdisc del dev "$2" root; fi
 }
 
+# lose NODE RULE…: an nft rule for what arrives there, until undone.
+lose() {
+  local node=$1
+  shift
+  in_node "$node" nft -f - <<<"table netdev loss { chain arriving { type filter hook ingress device \"e0\" priority 0; policy accept; $*; }; }"
+  later in_node "$node" nft delete table netdev loss
+}
+# send_unsegmented NODE: packets as they are on a wire; as GSO packets 64 would be lost as one.
+send_unsegmented() { in_node "$1" ethtool -K e0 tx-udp-segmentation off >/dev/null 2>&1 || true; }
+
 address_of() {
   local last=1
   [ "$1" = depot ] || last=$((10 + $1))

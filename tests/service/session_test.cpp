@@ -209,7 +209,7 @@ TEST_F(RawTest, AMemberThatReportsWithoutEndHoldsNobodyBack) {
   RecordProperty("reports", std::to_string(reports));
   EXPECT_GT(reports, 100U);
   // What the depot reads of one line, and what sockets and queues between may hold.
-  EXPECT_LT(static_cast<double>(reports * 6 * report.lacks.size()), 1.2 * (16 << 20) * seconds + (32 << 20));
+  EXPECT_LT(static_cast<double>(reports * 6 * report.lacks.size()), 1.2 * net::kNodeBytesPerSecond * seconds + (32 << 20));
   for (int i = 0; i < 3; ++i) {
     const auto& outcome = outcomes[static_cast<std::size_t>(i)];
     ASSERT_FALSE(outcome.error) << outcome.error->message;

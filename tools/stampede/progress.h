@@ -22,6 +22,7 @@ class ProgressLine {
   ~ProgressLine() { finish(); }
   ProgressLine(const ProgressLine&) = delete;
   ProgressLine& operator=(const ProgressLine&) = delete;
+  bool is_seen() const { return enabled_; }
   // Erases the line; nothing is drawn any more.
   void finish();
   // "importing  1.2 GiB of 4.0 GiB  30%  812 MiB/s  0:03 left"; the rate is over the last seconds.

@@ -79,7 +79,7 @@ Result<> serve(const ServeArguments& arguments) {
                  options.multicast->group.text(), arguments.rate);
   ProgressLine line(true);
   while (!stop_requested()) {
-    line.show(text_of(depot->streams()));
+    if (line.is_seen()) line.show(text_of(depot->streams()));
     std::this_thread::sleep_for(std::chrono::milliseconds(100));
   }
   line.finish();

@@ -27,9 +27,6 @@ constexpr std::size_t kReadTurn = std::size_t{2} << 20;
 // With this much queued nothing more is read: who asks faster than it takes the answers waits. More than its owner queues by
 // itself (kQueueLimit and a span), or two peers that serve each other would wait for each other.
 constexpr std::size_t kPauseLimit = kQueueLimit + (std::size_t{3} << 19);
-// A depot reads no more a second of one line: what targets have to say is a hundredth of it, and one that talks without end
-// must not take the loop from the others. A quarter of a second's worth may come at once.
-constexpr double kNodeBytesPerSecond = 16 << 20;
 constexpr Duration kNodeBurst = std::chrono::milliseconds(250);
 // A name may have several addresses, and the first may be dead; the last one has what is left of kHandshakeLimit.
 constexpr Duration kConnectLimit = std::chrono::milliseconds(2500);
@@ -233,7 +230,7 @@ class TlsConnection final : public Connection, public std::enable_shared_from_th
 
   // `read_until_` is when the bytes that came would be over at the rate that is allowed.
   void throttle(std::size_t got) {
-    const Instant now = system_clock().now();
+    const Instant now = last_heard_;
     const double seconds = static_cast<double>(got) / kNodeBytesPerSecond;
     read_until_ = std::max(read_until_, now) + Duration(static_cast<Duration::rep>(seconds * 1e9));
     if (throttled_ || read_until_ - now <= kNodeBurst) return;

@@ -5,8 +5,7 @@
 // Memory: one incoming frame (of a type that belongs on this line, and at most that type's own limit; kMaxPlainHello until
 // the peer has shown a certificate) and what was queued to be sent, overhead included: the owner watches queued() and stops
 // at kQueueLimit, which its last message (a span, an Object) may exceed. Above that only small answers are added; reading
-// pauses before they come to twice kQueueLimit, and a connection above it is closed. A depot reads 16 MiB a second of one
-// line.
+// pauses before they come to twice kQueueLimit, and a connection above it is closed.
 #pragma once
 
 #include <functional>
@@ -28,6 +27,9 @@ namespace stampede::net {
 
 inline constexpr Duration kHandshakeLimit = std::chrono::seconds(10);
 inline constexpr std::size_t kQueueLimit = std::size_t{2} << 20;
+// A depot reads no more a second of one line: what targets have to say is a hundredth of it, and one that talks without end
+// must not take the loop from the others. A quarter of a second's worth may come at once.
+inline constexpr double kNodeBytesPerSecond = 16 << 20;
 // The longest frame from somebody without a certificate (Enrol: a secret and a request).
 inline constexpr std::size_t kMaxPlainHello = std::size_t{8} << 10;
 
