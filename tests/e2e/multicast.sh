@@ -170,6 +170,26 @@ depot_comes_back() {
   complete 1 2 3 4
 }
 
+set_mtu() {  # set_mtu BYTES: of the depot's and the first two machines' links
+  local node
+  for node in depot 1 2; do
+    ip -n "$LAB_NETID-$node" link set e0 mtu "$1"
+    ip -n "$LAB_NETID-switch" link set "v$node" mtu "$1"
+  done
+}
+jumbo_frames() {
+  need stampede namespaces loop
+  local i
+  later set_mtu 1500
+  set_mtu 9000
+  end_process "$DEPOT"
+  start_depot "$store" --multicast-rate 92M --multicast-mtu 9000 --min-receivers 2
+  for i in 1 2; do start_target "$i"; done
+  complete 1 2
+  for i in 1 2; do [ "$(by_multicast "$i")" -ge 95 ] || no "node-$i got $(by_multicast "$i") % by multicast: $(jq -c .bytes "$LAB/node-$i.receipt")"; done
+  end_process "$DEPOT"
+}
+
 over_ipv6() {
   need stampede namespaces loop ipv6
   local i
@@ -234,6 +254,7 @@ run_case "a link is down for ten seconds" 120 long_flap
 run_case "a machine's address changes" 120 address_changes
 run_case "the depot is killed and comes back" 120 depot_comes_back
 run_case "a flood of forged, replayed and corrupted packets" 120 flooded
+run_case "jumbo frames" 90 jumbo_frames
 run_case "over IPv6" 90 over_ipv6
 run_case "other ways are taken where told" 90 other_ways
 run_case "options that are wrong" 60 bad_options

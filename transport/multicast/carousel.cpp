@@ -64,8 +64,7 @@ struct Carousel::State {
   std::uint64_t unasked = 0;
   std::uint64_t repair = 0;
 
-  State(const Shape& s, const Limits& l)
-      : shape(s), limits(l), members(s.span_count), ledger(s.span_count), schedule(s.span_count) {}
+  State(const Shape& s, const Limits& l) : shape(s), limits(l), members(s.span_count), ledger(s.span_count), schedule(s) {}
 
   void review(Duration every, Instant now);
   void set_policy();

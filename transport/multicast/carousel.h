@@ -29,6 +29,7 @@ namespace stampede::multicast {
 
 using MemberId = std::uint32_t;
 
+// Of symbols of the usual size; of larger ones fewer, since a receiver has room for so many bytes (kReceiverMemory).
 inline constexpr std::uint32_t kWindowGenerations = 64;
 inline constexpr std::size_t kFrameMemory = std::size_t{48} << 20;
 

@@ -8,11 +8,15 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr double kAhead = 2 * kWindowGenerations;
 constexpr std::size_t kMostAhead = 512;  // spans
 constexpr Duration kLookEvery = 10ms;    // when there was nothing
 
 }  // namespace
+
+Schedule::Schedule(const Shape& shape)
+    : window_(std::clamp<std::size_t>(kWindowGenerations * kSymbolSize / shape.symbol_size, 1, kWindowGenerations)),
+      sent_at_(shape.span_count),
+      busy_(shape.span_count) {}
 
 std::uint32_t Schedule::stamp(Instant now) {
   return static_cast<std::uint32_t>(now.time_since_epoch() / 1ms) | 1;  // wraps in 49 days; that costs a wait at most
@@ -48,7 +52,8 @@ double Schedule::generations_ahead() const {
 std::vector<std::uint32_t> Schedule::look_ahead(const Membership& members, Duration settling, Instant now) {
   std::vector<std::uint32_t> out;
   if (now < look_again_) return out;
-  for (double ahead = generations_ahead(); ahead < kAhead && planned_.size() < kMostAhead; ahead += usual_generations_) {
+  const auto enough = 2.0 * static_cast<double>(window_);
+  for (double ahead = generations_ahead(); ahead < enough && planned_.size() < kMostAhead; ahead += usual_generations_) {
     auto span = find(members, settling, now);
     if (!span && cursor_ > 0) {
       cursor_ = 0;
@@ -87,10 +92,10 @@ std::optional<Window> Schedule::take(const Membership& members) {
   });
   std::size_t ready = 0;
   std::size_t generations = 0;
-  for (; ready < planned_.size() && planned_[ready].frame && generations < kWindowGenerations; ++ready)
+  for (; ready < planned_.size() && planned_[ready].frame && generations < window_; ++ready)
     generations += planned_[ready].frame->layout().generations();
   const bool waiting = ready < planned_.size() && !planned_[ready].frame;
-  if (ready == 0 || (waiting && generations < kWindowGenerations)) return std::nullopt;
+  if (ready == 0 || (waiting && generations < window_)) return std::nullopt;
   Window out;
   for (; ready > 0; --ready, planned_.pop_front()) out.add(planned_.front().span, std::move(planned_.front().frame));
   return out;

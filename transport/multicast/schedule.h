@@ -16,7 +16,7 @@ namespace stampede::multicast {
 
 class Schedule {
  public:
-  explicit Schedule(std::uint32_t spans) : sent_at_(spans), busy_(spans) {}
+  explicit Schedule(const Shape& shape);
 
   // A symbol of the span left.
   void sent(std::uint32_t span, Instant now) { sent_at_[span] = stamp(now); }
@@ -45,6 +45,7 @@ class Schedule {
   std::optional<std::uint32_t> find(const Membership& members, Duration settling, Instant now);
   double generations_ahead() const;
 
+  std::size_t window_;                  // generations
   std::vector<std::uint32_t> sent_at_;  // in milliseconds, 0: never
   Bitmap busy_;                         // planned or going out
   std::deque<Planned> planned_;
