@@ -46,6 +46,7 @@ BEGIN {
   library("yaml-cpp", "^yaml-cpp/", "^src/firstboot/")
   library("CLI11", "^CLI/", "^tools/stampede/")
   library("ISA-L", "^(isa-l|erasure_code)", "^transport/multicast/")
+  library("ipsec-mb", "^intel-ipsec-mb[.]h$", "^transport/net/")
   library("prometheus-cpp", "^prometheus/", "^src/service/")
   library("{fmt}", "^fmt/", ".")
   library("spdlog", "^spdlog/", ".")

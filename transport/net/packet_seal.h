@@ -17,8 +17,7 @@
 #include <optional>
 
 #include "src/base/bytes.h"
-
-struct evp_cipher_ctx_st;
+#include "transport/net/packet_cipher.h"
 
 namespace stampede::net {
 
@@ -28,16 +27,9 @@ inline constexpr std::size_t kSealOverhead = kSealHeader + kSealTag;
 
 struct PacketKey {
   std::uint32_t stream = 0;
-  std::array<std::byte, 16> key{};
+  AesKey key{};
   std::array<std::byte, 4> salt{};
 };
-
-namespace detail {
-struct FreeCipher {
-  void operator()(evp_cipher_ctx_st* context) const;
-};
-using Cipher = std::unique_ptr<evp_cipher_ctx_st, FreeCipher>;
-}  // namespace detail
 
 // Not thread-safe.
 class PacketSealer {
@@ -48,7 +40,7 @@ class PacketSealer {
 
  private:
   PacketKey key_;
-  detail::Cipher cipher_;
+  std::unique_ptr<PacketCipher> cipher_;
 };
 
 // Not thread-safe.
@@ -64,7 +56,7 @@ class PacketOpener {
 
  private:
   PacketKey key_;
-  detail::Cipher cipher_;
+  std::unique_ptr<PacketCipher> cipher_;
 };
 
 }  // namespace stampede::net
