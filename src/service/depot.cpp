@@ -14,11 +14,12 @@ constexpr Duration kCheckEvery = std::chrono::seconds(1);
 class LoopDepot final : public Depot {
  public:
   LoopDepot(cache::Store& store, const Site& site, const DepotOptions& options)
-      : site_(site), state_(loop_, store, site_, *worker_, options.multicast) {}
+      : site_(site), state_(loop_, store, site_, *worker_, *reader_, options.multicast) {}
 
   ~LoopDepot() override {
     loop_.run_and_wait([this] {
       worker_.reset();
+      reader_.reset();
       ticker_.reset();
       listener_.reset();
       for (const auto& [number, session] : sessions_) session->close({Code::interrupted, "the depot stops"});
@@ -76,6 +77,7 @@ class LoopDepot final : public Depot {
   net::Loop loop_;  // first, so that it goes last: sockets and timers end before it
   Site site_;
   std::unique_ptr<Worker> worker_ = std::make_unique<Worker>(loop_);
+  std::unique_ptr<Worker> reader_ = std::make_unique<Worker>(loop_);
   DepotState state_;
   std::map<std::uint64_t, std::shared_ptr<Session>> sessions_;  // by age
   std::uint64_t accepted_ = 0;

@@ -18,8 +18,9 @@ inline constexpr std::size_t kBadPeersOfANode = 64;
 
 class DepotState {
  public:
-  DepotState(net::Loop& loop, cache::Store& store_, const Site& site_, Worker& worker_, std::optional<CastOptions> cast)
-      : store(store_), site(site_), worker(worker_), loop_(loop), cast_(std::move(cast)) {}
+  DepotState(net::Loop& loop, cache::Store& store_, const Site& site_, Worker& worker_, Worker& reader,
+             std::optional<CastOptions> cast)
+      : store(store_), site(site_), worker(worker_), reader_(reader), loop_(loop), cast_(std::move(cast)) {}
 
   using RoomReady = std::function<void(Result<std::shared_ptr<SwarmRoom>>)>;
   // Hands over the image's room, at once or when its manifest has been read on the worker.
@@ -40,6 +41,7 @@ class DepotState {
  private:
   CastOptions next_group();
 
+  Worker& reader_;  // of packs: what waits for a disk that writes does not hold it up
   net::Loop& loop_;
   std::optional<CastOptions> cast_;
   std::uint16_t cast_ports_ = 0;  // that were given out

@@ -30,10 +30,18 @@ void Session::start() {
   };
   connection_->set_events(std::move(events));
   if (!connection_->peer()) return;
-  auto enrolled = depot_.store.catalog().is_enrolled(connection_->peer()->key);
-  if (!enrolled) return refuse(enrolled.error());
-  if (!*enrolled || connection_->peer()->role != trust::Role::node)
-    refuse({Code::peer_untrusted, "this depot does not know the node; enrol it with a new token"});
+  admit();
+}
+
+void Session::admit() {
+  off_loop([this, peer = *connection_->peer()] {
+    auto enrolled = depot_.store.catalog().is_enrolled(peer.key);
+    return [this, peer, enrolled = std::move(enrolled)] {
+      if (!enrolled) return refuse(enrolled.error());
+      if (!*enrolled || peer.role != trust::Role::node)
+        refuse({Code::peer_untrusted, "this depot does not know the node; enrol it with a new token"});
+    };
+  });
 }
 
 void Session::close(const Error& why) { connection_->close(why); }
@@ -139,13 +147,15 @@ void Session::enrol(const wire::Enrol& ask) {
 }
 
 void Session::resolve(const wire::Resolve& question) {
-  const chunker::ImageName name{question.name, question.tag};
-  auto found = depot_.store.catalog().find_tag(name);
-  if (found && *found)
-    return connection_->send(wire::TagRecordMessage{(*found)->record, (*found)->signer, (*found)->signature});
-  answer(found ? Error{Code::not_found,
-                       fmt::format("no image {} in this depot; `stampede image list` there shows what is", name.text())}
-               : found.error());
+  off_loop([this, name = chunker::ImageName{question.name, question.tag}] {
+    auto found = depot_.store.catalog().find_tag(name);
+    return [this, name, found = std::move(found)] {
+      if (!found) return answer(found.error());
+      if (*found) return connection_->send(wire::TagRecordMessage{(*found)->record, (*found)->signer, (*found)->signature});
+      answer({Code::not_found,
+              fmt::format("no image {} in this depot; `stampede image list` there shows what is", name.text())});
+    };
+  });
 }
 
 void Session::fetch(const wire::Fetch& question) {
@@ -219,18 +229,25 @@ void Session::requested(const wire::Request& request) {
   send_owed();
 }
 
-// A span that the store cannot read (it has said so) may still come from a peer.
+// One at a time: what is queued is on its way meanwhile.
 void Session::send_owed() {
-  while (room_ && !owed_.empty() && connection_->is_open() && connection_->queued() < net::kQueueLimit) {
-    const Owed owed = owed_.front();
-    owed_.pop_front();
-    if (auto sealed = room_->spans().span({owed.span})) {
-      connection_->send_span(std::move(sealed));
-    } else {
-      connection_->send(wire::NotHeld{owed.span});
-      if (owed.any) connection_->send(wire::NoneLeft{1});
-    }
-  }
+  if (reading_ || !room_ || owed_.empty() || !connection_->is_open() || connection_->queued() >= net::kQueueLimit) return;
+  reading_ = true;
+  const Owed owed = owed_.front();
+  owed_.pop_front();
+  room_->read(owed.span, [self = shared_from_this(), owed](std::shared_ptr<const chunker::SealedSpan> sealed) {
+    self->reading_ = false;
+    if (!self->connection_->is_open()) return;
+    self->send_span(owed, std::move(sealed));
+    self->send_owed();
+  });
+}
+
+// What the store cannot read may still come from a peer.
+void Session::send_span(const Owed& owed, std::shared_ptr<const chunker::SealedSpan> sealed) {
+  if (sealed) return connection_->send_span(std::move(sealed));
+  connection_->send(wire::NotHeld{owed.span});
+  if (owed.any) connection_->send(wire::NoneLeft{1});
 }
 
 void Session::have(const wire::Have& news) {

@@ -29,7 +29,12 @@ class Session : public std::enable_shared_from_this<Session> {
   bool is_open() const { return connection_->is_open(); }
 
  private:
+  struct Owed {
+    std::uint32_t span = 0;
+    bool any = false;  // asked for by WantAny
+  };
   void take(wire::Message message);
+  void admit();
   void take_from_node(wire::Message& message);
   void told(const wire::ErrorMessage& error);
   void ping(const wire::Ping& ping);
@@ -47,6 +52,7 @@ class Session : public std::enable_shared_from_this<Session> {
   void receipt(const wire::Receipt& receipt);
   Result<cache::ReceiptRow> check_receipt(const wire::Receipt& receipt) const;
   void send_owed();
+  void send_span(const Owed& owed, std::shared_ptr<const chunker::SealedSpan> sealed);
   void send_objects();
   void hold(bool held);
   // Runs `work` on the worker and what it returns here; nothing is read meanwhile.
@@ -63,11 +69,8 @@ class Session : public std::enable_shared_from_this<Session> {
   std::function<void()> gone_;
   std::shared_ptr<SwarmRoom> room_;
   swarm::MemberId member_ = 0;
-  struct Owed {
-    std::uint32_t span = 0;
-    bool any = false;  // asked for by WantAny
-  };
   std::deque<Owed> owed_;             // to send as the connection drains
+  bool reading_ = false;              // one of them
   std::deque<wire::Digest> objects_;  // the same
   bool held_ = false;                 // a question is being answered
   bool finished_ = false;

@@ -17,11 +17,16 @@ constexpr Duration kReportSpacing = std::chrono::milliseconds(2);
 constexpr Duration kTellPerMember = std::chrono::milliseconds(1);
 }  // namespace
 
-Result<std::shared_ptr<SwarmRoom>> SwarmRoom::open(cache::Store& store, const chunker::ImageId& image) {
+Result<std::shared_ptr<SwarmRoom>> SwarmRoom::open(cache::Store& store, const chunker::ImageId& image, Worker& reader) {
   STAMPEDE_TRY(auto manifest, chunker::load_manifest(store.chunks(), image));
   const std::uint32_t spans = manifest.root.span_count();
   auto shared = std::make_shared<const chunker::Manifest>(std::move(manifest));
-  return std::shared_ptr<SwarmRoom>(new SwarmRoom(cache::spans_from(std::move(shared), store.chunks()), spans));
+  return std::shared_ptr<SwarmRoom>(new SwarmRoom(cache::spans_from(std::move(shared), store.chunks()), spans, reader));
+}
+
+void SwarmRoom::read(std::uint32_t span, std::function<void(std::shared_ptr<const chunker::SealedSpan>)> give) {
+  reader_.run(
+      [spans = spans_, span, give = std::move(give)] { return [give, sealed = spans->span({span})] { give(sealed); }; });
 }
 
 Result<swarm::MemberId> SwarmRoom::join(const wire::Join& join, wire::Member listed, net::Connection::Ptr connection) {
@@ -76,7 +81,13 @@ net::Caster* SwarmRoom::caster_on(unsigned interface) {
   if (!fresh) return at->second.get();
   net::CastRoute route = *cast_;
   route.interface = interface;
-  auto opened = net::Caster::open(*loop_, route, span_count_, *spans_,
+  net::Caster::Read read = [this](std::uint32_t span, net::Caster::Give give) {
+    reader_.run([spans = spans_, span, give = std::move(give)] {
+      const auto sealed = spans->span({span});
+      return [give, frame = sealed ? net::frame_of(*sealed) : nullptr] { give(frame); };
+    });
+  };
+  auto opened = net::Caster::open(*loop_, route, span_count_, std::move(read),
                                   [this](swarm::MemberId member, const wire::MulticastNews& news) {
                                     if (const auto found = members_.find(member); found != members_.end())
                                       found->second.connection->send(news);

@@ -7,6 +7,7 @@
 
 #include "cache/store.h"
 #include "src/service/cast_options.h"
+#include "src/service/worker.h"
 #include "transport/net/caster.h"
 #include "transport/net/connection.h"
 #include "transport/swarm/origin.h"
@@ -15,7 +16,8 @@ namespace stampede::service {
 
 class SwarmRoom {
  public:
-  static Result<std::shared_ptr<SwarmRoom>> open(cache::Store& store, const chunker::ImageId& image);
+  // Spans are read on `reader`, which outlives the room.
+  static Result<std::shared_ptr<SwarmRoom>> open(cache::Store& store, const chunker::ImageId& image, Worker& reader);
 
   // Admits a member that holds `join.have`; an older one of the same key is closed (the machine has started anew). Error:
   // protocol, where the join does not fit the image.
@@ -28,7 +30,9 @@ class SwarmRoom {
   void report(swarm::MemberId member, const wire::MulticastReport& report);
   std::vector<net::CastStatus> streams() const;
   swarm::Origin& origin() { return origin_; }
-  chunker::SpanSource& spans() { return *spans_; }
+  // `give` is called on the loop later, or never where the depot ends; with nothing where the store cannot read the span (it
+  // has said so).
+  void read(std::uint32_t span, std::function<void(std::shared_ptr<const chunker::SealedSpan>)> give);
   std::uint32_t span_count() const { return span_count_; }
   bool empty() const { return members_.empty(); }
   // Tells every member who else is there and was heard of lately, if that has changed since the last time. The more members
@@ -44,15 +48,16 @@ class SwarmRoom {
     bool listens = false;
     Instant next_report;  // earlier ones are dropped
   };
-  SwarmRoom(std::unique_ptr<chunker::SpanSource> spans, std::uint32_t span_count)
-      : spans_(std::move(spans)), span_count_(span_count), origin_(span_count) {}
+  SwarmRoom(std::shared_ptr<chunker::SpanSource> spans, std::uint32_t span_count, Worker& reader)
+      : spans_(std::move(spans)), span_count_(span_count), reader_(reader), origin_(span_count) {}
   wire::Members list_for(swarm::MemberId member, std::uint32_t active, Instant now) const;
   void evict(const wire::Key& node);
   void offer(Member& member);
   net::Caster* caster_on(unsigned interface);
 
-  std::unique_ptr<chunker::SpanSource> spans_;
+  std::shared_ptr<chunker::SpanSource> spans_;  // what is being read may outlive the room
   std::uint32_t span_count_;
+  Worker& reader_;
   swarm::Origin origin_;
   net::Loop* loop_ = nullptr;
   std::optional<CastOptions> cast_;

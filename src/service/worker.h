@@ -1,4 +1,5 @@
-// A thread for what would hold up the depot's loop: catalog writes, which wait for the disk, and reading manifests.
+// A thread for what would hold up the depot's loop. It has two: one for the catalog, whose writes wait for the disk, and for
+// manifests, and one for reading packs.
 #pragma once
 
 #include <functional>
@@ -24,7 +25,7 @@ class Worker {
   void work();
 
   net::Loop& loop_;
-  Queue<Work> queue_;  // at most one for each session, and the audits
+  Queue<Work> queue_;  // at most one for each session, and the audits, or what the streams look ahead
   std::thread thread_;
 };
 

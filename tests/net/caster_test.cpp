@@ -53,14 +53,23 @@ class CasterTest : public ::testing::Test {
   CasterTest() { open(1, {}); }
   void open(std::uint32_t min_members, Duration wait, double rate = 60e6) {
     loop_.run_and_wait([&] {
-      auto caster = Caster::open(loop_, {{"239.77.83.7", 17442}, loopback_, 1, rate, false, 1500, min_members, wait}, kSpans,
-                                 spans_, [this](Caster::MemberId member, const wire::MulticastNews& news) {
-                                   loop_.post([this, member, news] {
-                                     if (const auto at = members_.find(member); at != members_.end() && at->second.catcher)
-                                       at->second.catcher->news(news);
-                                   });
-                                 });
+      auto caster = Caster::open(
+          loop_, {{"239.77.83.7", 17442}, loopback_, 1, rate, false, 1500, min_members, wait}, kSpans,
+          [this](std::uint32_t span, const Caster::Give& give) { read(span, give); },
+          [this](Caster::MemberId member, const wire::MulticastNews& news) {
+            loop_.post([this, member, news] {
+              if (const auto at = members_.find(member); at != members_.end() && at->second.catcher)
+                at->second.catcher->news(news);
+            });
+          });
       if (caster) caster_ = *std::move(caster);
+    });
+  }
+  // As a depot does it: later.
+  void read(std::uint32_t span, const Caster::Give& give) {
+    loop_.post([this, span, give] {
+      const auto sealed = spans_.span({span});
+      give(sealed ? frame_of(*sealed) : nullptr);
     });
   }
   ~CasterTest() override {

@@ -99,9 +99,9 @@ class Pacer {
   // Bytes of a packet on the wire, headers of all layers counted.
   explicit Pacer(std::size_t packet_size) : packet_size_(packet_size) {}
 
-  // What a late caller may make up for, so that its timer's delay and a busy processor cost no speed. Together with a batch
-  // it is less than 256 KiB at 1 Gbit/s, what a switch may have to hold for a line slower than the sender's.
-  static constexpr Duration kSlack = std::chrono::milliseconds(1);
+  // What a late caller may make up for, so that its timer's delay and a busy processor cost no speed: together with a batch
+  // 256 KiB at 1 Gbit/s (8 ns a byte), what a switch may have to hold for a line slower than the sender's.
+  static constexpr Duration kSlack = std::chrono::nanoseconds(((std::size_t{256} << 10) - kBatchBytes) * 8);
 
   // Packets that may be sent now: a whole batch or none.
   std::size_t room(Instant now, double bytes_per_second);

@@ -44,21 +44,21 @@ multicast::RateConfig rate_config(const CastRoute& route) {
 
 }  // namespace
 
-Result<std::unique_ptr<Caster>> Caster::open(Loop& loop, const CastRoute& route, std::uint32_t span_count,
-                                             chunker::SpanSource& spans, Tell tell) {
+Result<std::unique_ptr<Caster>> Caster::open(Loop& loop, const CastRoute& route, std::uint32_t span_count, Read read,
+                                             Tell tell) {
   STAMPEDE_TRY(auto sender, GroupSender::open(route.group, route.interface, route.ttl));
   const multicast::Shape shape{span_count, symbol_size_for(route)};
-  return std::unique_ptr<Caster>(new Caster(loop, route, shape, spans, std::move(tell), std::move(sender)));
+  return std::unique_ptr<Caster>(new Caster(loop, route, shape, std::move(read), std::move(tell), std::move(sender)));
 }
 
-Caster::Caster(Loop& loop, const CastRoute& route, const multicast::Shape& shape, chunker::SpanSource& spans, Tell tell,
+Caster::Caster(Loop& loop, const CastRoute& route, const multicast::Shape& shape, Read read, Tell tell,
                std::unique_ptr<GroupSender> sender)
     : route_(route),
       shape_(shape),
       packet_size_(kSealOverhead + multicast::kPacketHeader + shape.symbol_size),
       wire_size_(packet_size_ + header_size(route.group) + kEthernet),
       key_(new_key()),
-      spans_(spans),
+      read_(std::move(read)),
       tell_(std::move(tell)),
       sender_(std::move(sender)),
       sealer_(key_),
@@ -150,9 +150,9 @@ void Caster::pump() {
     if (batch == kBatchesATurn) return alarm_.set(now);
     const multicast::Turn turn = carousel_.poll(now, room);
     seal(turn.symbols);
-    provide(turn.fetch);
+    fetch(turn.fetch);
     if (turn.symbols.empty()) {
-      if (!turn.fetch.empty()) continue;
+      starved_ = turn.next.has_value();
       if (turn.next) return rest_until(*turn.next, now);
       resting_ = true;
       return tell_all_over();
@@ -186,13 +186,19 @@ bool Caster::send_pending() {
   return true;
 }
 
-void Caster::provide(std::span<const std::uint32_t> fetch) {
-  for (const std::uint32_t index : fetch) {
-    if (const auto sealed = spans_.span({index}))
-      carousel_.provide(index, std::make_shared<const Bytes>(multicast::encode_frame(parts_of(*sealed), sealed->bytes)));
-    else
-      carousel_.unavailable(index);
-  }
+void Caster::fetch(std::span<const std::uint32_t> spans) {
+  for (const std::uint32_t span : spans)
+    read_(span, [self = std::weak_ptr(self_), span](std::shared_ptr<const Bytes> frame) {
+      if (const auto caster = self.lock()) (*caster)->provide(span, std::move(frame));
+    });
+}
+
+void Caster::provide(std::uint32_t span, std::shared_ptr<const Bytes> frame) {
+  if (frame)
+    carousel_.provide(span, std::move(frame));
+  else
+    carousel_.unavailable(span);
+  if (std::exchange(starved_, false)) alarm_.set(system_clock().now());
 }
 
 void Caster::follow_rate(Instant now) {
@@ -244,6 +250,10 @@ void Caster::tell(MemberId member, std::vector<std::uint32_t> given_up, bool ove
   news.given_up = std::move(given_up);
   news.over = over;
   tell_(member, news);
+}
+
+std::shared_ptr<const Bytes> frame_of(const chunker::SealedSpan& span) {
+  return std::make_shared<const Bytes>(multicast::encode_frame(parts_of(span), span.bytes));
 }
 
 }  // namespace stampede::net

@@ -56,10 +56,14 @@ class Caster {
  public:
   using MemberId = multicast::MemberId;
   using Tell = std::function<void(MemberId, const wire::MulticastNews&)>;
+  // Asks for the frame of a span (frame_of), each once, in the order in which they are needed; up to multicast::kFrameMemory
+  // of them are waited for. `give` is called on the loop, or never; with nothing where the span cannot be had.
+  using Give = std::function<void(std::shared_ptr<const Bytes> frame)>;
+  using Read = std::function<void(std::uint32_t span, Give give)>;
 
-  // `spans` outlives it. Errors: usage, where the group cannot be had there.
-  static Result<std::unique_ptr<Caster>> open(Loop& loop, const CastRoute& route, std::uint32_t span_count,
-                                              chunker::SpanSource& spans, Tell tell);
+  // Errors: usage, where the group cannot be had there.
+  static Result<std::unique_ptr<Caster>> open(Loop& loop, const CastRoute& route, std::uint32_t span_count, Read read,
+                                              Tell tell);
 
   wire::MulticastOffer offer() const;
   // `have`: what it holds already. Joining again starts anew.
@@ -72,7 +76,7 @@ class Caster {
   CastStatus status() const;
 
  private:
-  Caster(Loop& loop, const CastRoute& route, const multicast::Shape& shape, chunker::SpanSource& spans, Tell tell,
+  Caster(Loop& loop, const CastRoute& route, const multicast::Shape& shape, Read read, Tell tell,
          std::unique_ptr<GroupSender> sender);
   bool is_served(MemberId member) const;
   void wake();
@@ -81,7 +85,8 @@ class Caster {
   bool waits_for_members(Instant now);
   void rest_until(Instant when, Instant now);
   void seal(std::span<const multicast::Symbol> symbols);
-  void provide(std::span<const std::uint32_t> fetch);
+  void fetch(std::span<const std::uint32_t> spans);
+  void provide(std::uint32_t span, std::shared_ptr<const Bytes> frame);
   void follow_rate(Instant now);
   void tell_all_over();
   void dismiss(MemberId member);
@@ -92,7 +97,7 @@ class Caster {
   std::size_t packet_size_;  // a datagram
   std::size_t wire_size_;    // with the headers of all layers
   PacketKey key_;
-  chunker::SpanSource& spans_;
+  Read read_;
   Tell tell_;
   std::unique_ptr<GroupSender> sender_;
   PacketSealer sealer_;
@@ -109,9 +114,14 @@ class Caster {
   Bytes pending_;                 // sealed packets that are still to be sent
   std::size_t filled_ = 0;        // of them
   bool resting_ = true;           // until something happens
+  bool starved_ = false;          // until a frame comes
   std::optional<Instant> start_;  // at the latest; nothing: nobody is waited for
   Instant sent_;                  // the last packet
   Alarm alarm_;
+  std::shared_ptr<Caster*> self_ = std::make_shared<Caster*>(this);  // for frames that come after its end
 };
+
+// What Caster::Read gives.
+std::shared_ptr<const Bytes> frame_of(const chunker::SealedSpan& span);
 
 }  // namespace stampede::net
