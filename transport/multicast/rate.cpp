@@ -147,17 +147,17 @@ std::vector<std::uint32_t> Rate::take_leavers() { return std::exchange(leavers_,
 
 std::size_t Pacer::batch() const { return std::clamp<std::size_t>(kBatchBytes / packet_size_, 1, kBatchPackets); }
 
-// A pause is not made up for: at most one batch stands ready.
 std::size_t Pacer::room(Instant now, double bytes_per_second) {
   bytes_per_second_ = bytes_per_second;
   if (now < due_) return 0;
-  due_ = std::max(due_, now - kSlack);
+  due_ = due_ == Instant{} ? now : std::max(due_, now - time_of(kSlackBytes));
   return batch();
 }
 
-void Pacer::sent(std::size_t packets) {
-  const double seconds = static_cast<double>(packets * packet_size_) / bytes_per_second_;
-  due_ += Duration(static_cast<Duration::rep>(seconds * 1e9));
+void Pacer::sent(std::size_t packets) { due_ += time_of(packets * packet_size_); }
+
+Duration Pacer::time_of(std::size_t bytes) const {
+  return Duration(static_cast<Duration::rep>(static_cast<double>(bytes) / bytes_per_second_ * 1e9));
 }
 
 }  // namespace stampede::multicast

@@ -99,9 +99,9 @@ class Pacer {
   // Bytes of a packet on the wire, headers of all layers counted.
   explicit Pacer(std::size_t packet_size) : packet_size_(packet_size) {}
 
-  // What a late caller may make up for, so that its timer's delay and a busy processor cost no speed: together with a batch
-  // 256 KiB at 1 Gbit/s (8 ns a byte), what a switch may have to hold for a line slower than the sender's.
-  static constexpr Duration kSlack = std::chrono::nanoseconds(((std::size_t{256} << 10) - kBatchBytes) * 8);
+  // What a late caller may make up for at once, so that its timer's delay and a busy processor cost no speed: together with a
+  // batch 256 KiB, what a switch may have to hold for a line slower than the sender's.
+  static constexpr std::size_t kSlackBytes = (std::size_t{256} << 10) - kBatchBytes;
 
   // Packets that may be sent now: a whole batch or none.
   std::size_t room(Instant now, double bytes_per_second);
@@ -111,6 +111,7 @@ class Pacer {
 
  private:
   std::size_t batch() const;
+  Duration time_of(std::size_t bytes) const;
 
   std::size_t packet_size_;
   double bytes_per_second_ = 0;
