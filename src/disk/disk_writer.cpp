@@ -35,7 +35,7 @@ Result<std::unique_ptr<Target>> Target::open(GuardedDisk disk, Size image_size, 
 DiskWriter::DiskWriter(GuardedDisk disk, Size image_size, const TargetOptions& options)
     : options_(options),
       image_size_(image_size),
-      disk_(std::move(disk)),
+      disk_(std::move(disk), options.faults),
       region_(disk_.size(), image_size),
       blocks_(disk_, region_, written_, [this] { return flush({}); }),
       slabs_(options.slabs) {}
@@ -46,9 +46,10 @@ DiskWriter::~DiskWriter() {
 }
 
 Result<> DiskWriter::start() {
-  RingOptions options{disk_.fd(), disk_.path(), std::max(options_.depth, 1U), {}};
-  for (std::uint32_t i = 0; i < slabs_.count(); ++i) options.buffers.push_back(slabs_.memory(i));
-  STAMPEDE_TRY(ring_, Ring::open(std::move(options), latch_));
+  std::vector<MutableBytes> buffers;
+  for (std::uint32_t i = 0; i < slabs_.count(); ++i) buffers.push_back(slabs_.memory(i));
+  STAMPEDE_TRY(ring_, Ring::open({disk_.fd(), disk_.path(), std::max(options_.depth, 1U), options_.engine},
+                                 std::move(buffers), latch_, options_.faults));
   zeroer_ = std::make_unique<Zeroer>(disk_, latch_);
   return {};
 }
@@ -110,18 +111,26 @@ void DiskWriter::place(Slab slab, std::vector<Placement> placements, std::functi
 }
 
 void DiskWriter::zero(Offset at, Size length, std::function<void(Result<>)> done) {
+  without_bytes(Zeroer::Work::zero, {at, length}, std::move(done));
+}
+
+void DiskWriter::discard(Offset at, Size length, std::function<void(Result<>)> done) {
+  without_bytes(Zeroer::Work::discard, {at, length}, std::move(done));
+}
+
+void DiskWriter::without_bytes(Zeroer::Work work, Range range, std::function<void(Result<>)> done) {
   const auto job = start_job(std::move(done));
   if (!job->result) return part_done(job, {});
-  if (at.bytes > disk_.size().bytes || length > disk_.size() - Size{at.bytes})
-    return part_done(job, fail(Code::internal, "zeros at byte {} are beyond the end of {}", at.bytes, disk_.path()));
-  job->size = length;
-  for (const auto& part : region_.split({at, length})) {
+  if (range.at.bytes > disk_.size().bytes || range.length > disk_.size() - Size{range.at.bytes})
+    return part_done(job, fail(Code::internal, "zeros at byte {} are beyond the end of {}", range.at.bytes, disk_.path()));
+  job->size = range.length;
+  for (const auto& part : region_.split(range)) {
     if (part.inside) {
-      region_.zero(part.range);
+      if (work == Zeroer::Work::zero) region_.zero(part.range);
       continue;
     }
     ++job->parts;
-    zeroer_->submit(part.range, [this, job](Result<> result) { part_done(job, std::move(result)); });
+    zeroer_->submit(work, part.range, [this, job](Result<> result) { part_done(job, std::move(result)); });
   }
   part_done(job, {});
 }

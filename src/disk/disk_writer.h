@@ -24,6 +24,7 @@ class DiskWriter final : public Target {
   Result<> start();
 
   const Disk& identity() const override { return disk_.guarded().identity; }
+  std::string_view engine() const override { return ring_->engine(); }
   Result<File> reader() const override { return disk_.reader(); }
   Result<Bytes> begin(const InProgress& record) override;
   Slab try_slab() override { return slabs_.try_take(); }
@@ -31,6 +32,8 @@ class DiskWriter final : public Target {
   void on_slab_free(std::function<void()> slab_freed) override { slabs_.on_free(std::move(slab_freed)); }
   void place(Slab slab, std::vector<Placement> placements, std::function<void(Result<>)> done) override;
   void zero(Offset at, Size length, std::function<void(Result<>)> done) override;
+  void discard(Offset at, Size length, std::function<void(Result<>)> done) override;
+  bool discards() const override { return zeroer_->discards(); }
   using Target::flush;
   Result<> flush(const std::function<bool()>& go_on) override;
   Result<std::vector<bool>> compare(std::span<const Expected> expected,
@@ -46,6 +49,7 @@ class DiskWriter final : public Target {
   enum class Stage { opened, held_back, committed };
 
   std::shared_ptr<Job> start_job(std::function<void(Result<>)> done);
+  void without_bytes(Zeroer::Work work, Range range, std::function<void(Result<>)> done);
   void part_done(const std::shared_ptr<Job>& job, Result<> result);
   void finish(Job& job);
   Result<> wait_for_jobs(const std::function<bool()>& go_on);

@@ -22,7 +22,7 @@ Error io_error(Code code, std::string_view path, std::uint64_t at, int error_num
           fmt::format("cannot {} {} at byte {}: {}", reading ? "read" : "write", path, at, errno_text(error_number))};
 }
 
-RawDisk::RawDisk(GuardedDisk disk) : disk_(std::move(disk)), bounce_(kBounce) {}
+RawDisk::RawDisk(GuardedDisk disk, Faults faults) : disk_(std::move(disk)), faults_(std::move(faults)), bounce_(kBounce) {}
 
 Result<> RawDisk::check_inside(Offset at, std::size_t size) const {
   if (at.bytes <= this->size().bytes && size <= this->size().bytes - at.bytes) return {};
@@ -30,12 +30,25 @@ Result<> RawDisk::check_inside(Offset at, std::size_t size) const {
               this->size().bytes);
 }
 
+// One read or write, as the kernel or a fault will have it: bytes moved, or -1 and errno.
+ssize_t RawDisk::move(Operation::Kind kind, std::uint64_t at, MutableBytes bytes) {
+  const Fault fault = fault_of(faults_, {kind, at, bytes.size()});
+  if (fault.error != 0) {
+    errno = fault.error;
+    return -1;
+  }
+  const std::size_t size = std::min<std::uint64_t>(bytes.size(), fault.most);
+  const auto offset = static_cast<off_t>(at);
+  return kind == Operation::Kind::read ? ::pread(fd(), bytes.data(), size, offset)
+                                       : ::pwrite(fd(), bytes.data(), size, offset);
+}
+
 // Fills `out` from an aligned place; past the end of a file come zeros.
 Result<> RawDisk::read_blocks(std::uint64_t at, MutableBytes out) {
   const std::size_t needed = static_cast<std::size_t>(std::min<std::uint64_t>(out.size(), size().bytes - at));
   std::size_t done = 0;
   while (done < needed) {
-    const ssize_t n = ::pread(fd(), out.data() + done, out.size() - done, static_cast<off_t>(at + done));
+    const ssize_t n = move(Operation::Kind::read, at + done, out.subspan(done));
     if (n < 0 && errno == EINTR) continue;
     if (n <= 0) return std::unexpected(io_error(Code::read_failed, path(), at + done, n < 0 ? errno : EIO));
     done += static_cast<std::size_t>(n);
@@ -84,7 +97,7 @@ Result<> RawDisk::write_piece(std::uint64_t at, ByteView bytes) {
     STAMPEDE_CHECK(read_blocks(from + whole - block, out.subspan(whole - block)));
   std::memcpy(out.data() + skip, bytes.data(), bytes.size());
   for (std::size_t done = 0; done < whole;) {
-    const ssize_t n = ::pwrite(fd(), out.data() + done, whole - done, static_cast<off_t>(from + done));
+    const ssize_t n = move(Operation::Kind::write, from + done, out.subspan(done));
     if (n < 0 && errno == EINTR) continue;
     if (n <= 0) return std::unexpected(io_error(Code::write_failed, path(), from + done, n < 0 ? errno : ENOSPC));
     done += static_cast<std::size_t>(n);
@@ -99,9 +112,14 @@ Result<> RawDisk::trim() {
 
 Result<> RawDisk::flush() {
   STAMPEDE_CHECK(trim());
-  if (auto flushed = disk_.file.sync(); !flushed)
-    return fail(Code::flush_failed, "{}; what was written may be lost: deploy again", flushed.error().message);
-  return {};
+  int error = 0;
+  do {
+    error = fault_of(faults_, {Operation::Kind::flush, 0, size().bytes}).error;
+    if (error == 0 && ::fdatasync(fd()) != 0) error = errno;
+  } while (error == EINTR);
+  if (error == 0) return {};
+  return fail(Code::flush_failed, "cannot flush {}: {}; what was written may be lost: deploy again", path(),
+              errno_text(error));
 }
 
 // By the descriptor, not by the name, which may by now be another disk's.

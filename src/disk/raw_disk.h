@@ -5,13 +5,14 @@
 #include <mutex>
 
 #include "src/disk/aligned.h"
+#include "src/disk/faults.h"
 #include "src/disk/guard.h"
 
 namespace stampede::disk {
 
 class RawDisk {
  public:
-  explicit RawDisk(GuardedDisk disk);
+  explicit RawDisk(GuardedDisk disk, Faults faults = {});
 
   const GuardedDisk& guarded() const { return disk_; }
   const std::string& path() const { return disk_.identity.path; }
@@ -30,13 +31,18 @@ class RawDisk {
   // Has the kernel look for partitions again, where the disk can have them. No error: the disk is whole without it.
   void announce_table();
   Result<File> reader() const;
+  // For those who change the disk by other calls of their own.
+  Fault fault(const Operation& operation) const { return fault_of(faults_, operation); }
 
  private:
   Result<> check_inside(Offset at, std::size_t size) const;
   Result<> read_blocks(std::uint64_t at, MutableBytes out);
   Result<> write_piece(std::uint64_t at, ByteView bytes);
 
+  ssize_t move(Operation::Kind kind, std::uint64_t at, MutableBytes bytes);
+
   GuardedDisk disk_;
+  const Faults faults_;
   std::mutex mutex_;
   AlignedMemory bounce_;
 };

@@ -1,13 +1,7 @@
 #include "src/disk/ring.h"
 
-#include <liburing.h>
-#include <sys/eventfd.h>
-#include <sys/uio.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cerrno>
-#include <cstdlib>
 #include <future>
 
 #include "src/disk/raw_disk.h"
@@ -19,13 +13,12 @@ struct Ring::Flight {
   std::size_t done = 0;
 };
 
-Ring::Ring(RingOptions options, ErrorLatch& latch) : options_(std::move(options)), latch_(latch) {}
+Ring::Ring(EngineOptions options, std::vector<MutableBytes> buffers, ErrorLatch& latch, Faults faults)
+    : options_(std::move(options)), buffers_(std::move(buffers)), latch_(latch), faults_(std::move(faults)) {}
 
-Result<std::unique_ptr<Ring>> Ring::open(RingOptions options, ErrorLatch& latch) {
-  const int event = ::eventfd(0, EFD_CLOEXEC);
-  if (event < 0) return fail(Code::write_failed, "cannot make an eventfd: {}", errno_text(errno));
-  std::unique_ptr<Ring> ring(new Ring(std::move(options), latch));
-  ring->event_ = File(event, "eventfd");
+Result<std::unique_ptr<Ring>> Ring::open(EngineOptions options, std::vector<MutableBytes> buffers, ErrorLatch& latch,
+                                         Faults faults) {
+  std::unique_ptr<Ring> ring(new Ring(std::move(options), std::move(buffers), latch, std::move(faults)));
   // The kernel wants a single-issuer ring to be made by the thread that uses it.
   std::promise<Result<>> promise;
   auto started = promise.get_future();
@@ -42,8 +35,8 @@ void Ring::stop() {
   {
     const std::scoped_lock lock(mutex_);
     stop_ = true;
+    if (engine_) engine_->wake();  // under the lock: who sees the stop lets the engine go
   }
-  wake();
   thread_.join();
 }
 
@@ -53,7 +46,7 @@ void Ring::submit(std::vector<Transfer> transfers) {
     std::ranges::move(transfers, std::back_inserter(queue_));
     if (!must_wake()) return;
   }
-  wake();
+  engine_->wake();
 }
 
 void Ring::post(std::function<void()> work) {
@@ -62,65 +55,35 @@ void Ring::post(std::function<void()> work) {
     posted_.push_back(std::move(work));
     if (!must_wake()) return;
   }
-  wake();
+  engine_->wake();
 }
 
 bool Ring::must_wake() { return std::this_thread::get_id() != self_ && !std::exchange(woken_, true); }
 
-void Ring::wake() {
-  const std::uint64_t one = 1;
-  while (::write(event_.fd(), &one, sizeof one) < 0 && errno == EINTR) {
-  }
-}
-
-Result<> Ring::set_up() {
-  auto ring = std::make_unique<io_uring>();
-  const unsigned entries = options_.depth + 1;  // one for the eventfd
-  int error = ::io_uring_queue_init(entries, ring.get(), IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN);
-  if (error == -EINVAL) error = ::io_uring_queue_init(entries, ring.get(), 0);  // kernels before 6.1
-  if (error < 0) {
-    return fail(Code::write_failed,
-                "io_uring cannot be used to write {}: {}; allow it (sysctl kernel.io_uring_disabled=0, the container's "
-                "seccomp profile) or raise the limit of locked memory",
-                options_.path, errno_text(-error));
-  }
-  ring_ = std::move(ring);
-  // The file is not registered: the kernel lets a ring's files go some time after the ring, and until then the disk would be
-  // in use for the next one who opens it with O_EXCL, be it this program's second run.
-  std::vector<iovec> buffers;
-  for (const MutableBytes bytes : options_.buffers) buffers.push_back({bytes.data(), bytes.size()});
-  // Registered buffers save pinning their pages at each transfer; under a tight limit of locked memory it goes without.
-  fixed_buffers_ = !buffers.empty() &&
-                   ::io_uring_register_buffers(ring_.get(), buffers.data(), static_cast<unsigned>(buffers.size())) == 0;
-  return {};
-}
-
 void Ring::run(std::function<void(Result<>)> started) {
   self_ = std::this_thread::get_id();
-  Result<> result = set_up();
-  const bool usable = result.has_value();
-  started(std::move(result));
-  if (usable) loop();
-  if (ring_) ::io_uring_queue_exit(ring_.get());
+  auto engine = open_engine(options_);
+  if (!engine) return started(std::unexpected(std::move(engine).error()));
+  engine_ = std::move(*engine);
+  name_ = engine_->name();
+  started({});
+  engine_->register_buffers(buffers_);  // while the disk is being begun
+  loop();
+  engine_.reset();
 }
 
 void Ring::loop() {
-  arm_wake_up();
   while (true) {
     take_queue();
-    fill_ring();
+    fill_engine();
     bool queued = false;
     {
       const std::scoped_lock lock(mutex_);
       queued = !queue_.empty() || !posted_.empty();
       if (stop_ && in_flight_ == 0 && !queued) return;
     }
-    const int result = ::io_uring_submit_and_wait(ring_.get(), queued ? 0 : 1);
-    if (result < 0 && result != -EINTR && result != -EAGAIN && result != -EBUSY) {
-      fmt::print(stderr, "io_uring on {} stopped working: {}\n", options_.path, errno_text(-result));
-      std::abort();  // what the kernel has of our memory can no longer be known
-    }
-    reap();
+    engine_->wait(!queued && landings_.empty(), landings_);
+    for (const Completion& landing : std::exchange(landings_, {})) landed(static_cast<Flight*>(landing.tag), landing.result);
   }
 }
 
@@ -141,68 +104,41 @@ void Ring::take_queue() {
     transfer.done(fail(Code::interrupted, "writing {} was interrupted", options_.path));
 }
 
-void Ring::fill_ring() {
+void Ring::fill_engine() {
   while (in_flight_ < options_.depth && (!again_.empty() || !waiting_.empty())) {
-    Flight* flight = nullptr;
-    if (!again_.empty()) {
-      flight = again_.front();
-      again_.pop_front();
-    } else {
-      flight = std::make_unique<Flight>(Flight{std::move(waiting_.front())}).release();
-      waiting_.pop_front();
-    }
-    if (flight->transfer.write) {
-      if (auto ok = latch_.check(); !ok) {
-        finish(flight, std::move(ok));
-        continue;
-      }
-    }
-    prepare(flight);
-  }
-}
-
-void Ring::prepare(Flight* flight) {
-  io_uring_sqe* const sqe = ::io_uring_get_sqe(ring_.get());
-  const Transfer& transfer = flight->transfer;
-  const MutableBytes rest = transfer.bytes.subspan(flight->done);
-  const std::uint64_t at = transfer.at + flight->done;
-  const auto size = static_cast<unsigned>(rest.size());
-  if (transfer.buffer >= 0 && fixed_buffers_) {
-    if (transfer.write)
-      ::io_uring_prep_write_fixed(sqe, options_.fd, rest.data(), size, at, transfer.buffer);
+    Flight* const flight = next_flight();
+    const auto usable = flight->transfer.write ? latch_.check() : Result<>{};
+    if (usable)
+      start(flight);
     else
-      ::io_uring_prep_read_fixed(sqe, options_.fd, rest.data(), size, at, transfer.buffer);
-  } else if (transfer.write) {
-    ::io_uring_prep_write(sqe, options_.fd, rest.data(), size, at);
-  } else {
-    ::io_uring_prep_read(sqe, options_.fd, rest.data(), size, at);
+      finish(flight, usable);
   }
-  ::io_uring_sqe_set_data(sqe, flight);
+}
+
+Ring::Flight* Ring::next_flight() {
+  if (!again_.empty()) {
+    Flight* const flight = again_.front();
+    again_.pop_front();
+    return flight;
+  }
+  auto flight = std::make_unique<Flight>(Flight{std::move(waiting_.front())});
+  waiting_.pop_front();
+  return flight.release();
+}
+
+void Ring::start(Flight* flight) {
+  const Transfer& transfer = flight->transfer;
+  Request request{transfer.write, transfer.at + flight->done, transfer.bytes.subspan(flight->done), transfer.buffer, flight};
   ++in_flight_;
-}
-
-void Ring::arm_wake_up() {
-  io_uring_sqe* const sqe = ::io_uring_get_sqe(ring_.get());
-  ::io_uring_prep_read(sqe, event_.fd(), &event_value_, sizeof event_value_, 0);
-  ::io_uring_sqe_set_data(sqe, nullptr);
-}
-
-void Ring::reap() {
-  io_uring_cqe* cqe = nullptr;
-  while (::io_uring_peek_cqe(ring_.get(), &cqe) == 0) {
-    auto* const flight = static_cast<Flight*>(::io_uring_cqe_get_data(cqe));
-    const int result = cqe->res;
-    ::io_uring_cqe_seen(ring_.get(), cqe);
-    if (flight == nullptr) {
-      arm_wake_up();
-      continue;
-    }
-    --in_flight_;
-    landed(flight, result);
-  }
+  const auto kind = transfer.write ? Operation::Kind::write : Operation::Kind::read;
+  const Fault fault = fault_of(faults_, {kind, request.at, request.bytes.size()});
+  if (fault.error != 0) return landings_.push_back({flight, -fault.error});
+  request.bytes = request.bytes.first(std::min<std::uint64_t>(request.bytes.size(), fault.most));
+  engine_->start(request);
 }
 
 void Ring::landed(Flight* flight, int result) {
+  --in_flight_;
   const Transfer& transfer = flight->transfer;
   if (result == -EINTR || result == -EAGAIN) {
     again_.push_back(flight);

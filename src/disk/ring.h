@@ -1,11 +1,10 @@
-// Reads and writes through io_uring, on a thread of its own. liburing's only home.
+// Reads and writes through an engine (io_uring, or system calls), on a thread of its own.
 //
 // Transfers are queued from any thread; the ring thread keeps at most `depth` of them with the kernel, goes on with short
-// ones, and calls each one's `done` once, on the ring thread. A failed write sets the latch, after which writes still in the
-// queue fail with its error and are not tried.
+// and interrupted ones, and calls each one's `done` once, on the ring thread. A failed write sets the latch, after which
+// writes still in the queue fail with its error and are not tried.
 #pragma once
 
-#include <condition_variable>
 #include <deque>
 #include <functional>
 #include <memory>
@@ -15,10 +14,9 @@
 #include <vector>
 
 #include "src/base/bytes.h"
-#include "src/base/file.h"
+#include "src/disk/engine.h"
 #include "src/disk/error_latch.h"
-
-struct io_uring;
+#include "src/disk/faults.h"
 
 namespace stampede::disk {
 
@@ -31,17 +29,11 @@ struct Transfer {
   std::function<void(Result<>)> done;
 };
 
-struct RingOptions {
-  int fd = -1;       // open as long as the ring lives
-  std::string path;  // for messages
-  std::uint32_t depth = 32;
-  std::vector<MutableBytes> buffers;  // to be registered
-};
-
 class Ring {
  public:
-  // Starts the thread. Error: write_failed where the kernel gives no io_uring.
-  static Result<std::unique_ptr<Ring>> open(RingOptions options, ErrorLatch& latch);
+  // Starts the thread, which makes the engine and registers the buffers. Error: that of open_engine().
+  static Result<std::unique_ptr<Ring>> open(EngineOptions options, std::vector<MutableBytes> buffers, ErrorLatch& latch,
+                                            Faults faults = {});
   ~Ring();
   Ring(const Ring&) = delete;
   Ring& operator=(const Ring&) = delete;
@@ -49,6 +41,7 @@ class Ring {
   // Ends the thread. Transfers still in the queue end with `interrupted`; those with the kernel are waited for.
   void stop();
 
+  std::string_view engine() const { return name_; }
   void submit(std::vector<Transfer> transfers);
   // Runs it on the ring thread, after what was posted before.
   void post(std::function<void()> work);
@@ -56,31 +49,29 @@ class Ring {
  private:
   struct Flight;  // a transfer that the kernel has
 
-  Ring(RingOptions options, ErrorLatch& latch);
+  Ring(EngineOptions options, std::vector<MutableBytes> buffers, ErrorLatch& latch, Faults faults);
   void run(std::function<void(Result<>)> started);
-  Result<> set_up();
   void loop();
   void take_queue();
-  void fill_ring();
-  void prepare(Flight* flight);
-  void arm_wake_up();
-  void reap();
+  void fill_engine();
+  Flight* next_flight();
+  void start(Flight* flight);
   void landed(Flight* flight, int result);
   void finish(Flight* flight, Result<> result);
   // With the lock held: has the ring thread to be woken for what was queued? It looks itself before it waits.
   bool must_wake();
-  void wake();
 
-  const RingOptions options_;
+  const EngineOptions options_;
+  const std::vector<MutableBytes> buffers_;
   ErrorLatch& latch_;
-  File event_;  // eventfd
-  std::uint64_t event_value_ = 0;
-  std::unique_ptr<io_uring> ring_;
-  bool fixed_buffers_ = false;
+  const Faults faults_;
+  std::unique_ptr<Engine> engine_;  // the ring thread's; set before open() returns
+  std::string_view name_;
   std::uint32_t in_flight_ = 0;
-  std::deque<Transfer> waiting_;  // ring thread only
-  std::deque<Flight*> again_;     // short ones, ring thread only
-  std::thread::id self_;          // the ring thread; set before open() returns
+  std::vector<Completion> landings_;  // ring thread only, as these are
+  std::deque<Transfer> waiting_;
+  std::deque<Flight*> again_;  // short or interrupted ones
+  std::thread::id self_;       // the ring thread; set before open() returns
 
   std::mutex mutex_;
   std::vector<Transfer> queue_;

@@ -1,5 +1,5 @@
-// The disk being written. io_uring, O_DIRECT, registered buffers; the writer accepts VerifiedChunk and nothing else.
-// liburing's home.
+// The disk being written. io_uring (engine.h), O_DIRECT, registered buffers; the writer accepts VerifiedChunk and nothing
+// else.
 //
 // The order (design of the commit region): begin() saves and blanks the commit region and flushes; place() and zero() write
 // everything outside it and keep what falls inside in memory; flush(); compare() reads back; first-boot edits go through
@@ -9,10 +9,10 @@
 // The commit region is: the first MiB of the disk (the whole disk if it is smaller), the last 64 KiB of the image and the
 // last 64 KiB of the disk, where a backup GPT lies.
 //
-// Threads: slab(), place() and zero() may be called from any thread; everything else from one controlling thread. Completion
-// callbacks run on the writer's own thread and must not block or drop the target. Memory: slabs × kSlab + the commit region
-// (≤ 1.125 MiB twice) + buffers of less than 1 MiB; compare() borrows free slabs, and 2 MiB of its own where none are free.
-// All slabs must be back before the target goes; what is still queued then ends with `interrupted`.
+// Threads: slab(), place(), zero() and discard() may be called from any thread; everything else from one controlling thread.
+// Completion callbacks run on the writer's own thread and must not block or drop the target. Memory: slabs × kSlab + the
+// commit region (≤ 1.125 MiB twice) + buffers of less than 1 MiB; compare() borrows free slabs, and 2 MiB of its own where
+// none are free. All slabs must be back before the target goes; what is still queued then ends with `interrupted`.
 //
 // How the commit region is blanked and written, step by step, and why in that order: commit_steps.h.
 #pragma once
@@ -29,6 +29,8 @@
 #include "src/base/error.h"
 #include "src/base/file.h"
 #include "src/disk/commit_region.h"
+#include "src/disk/engine.h"
+#include "src/disk/faults.h"
 #include "src/disk/guard.h"
 #include "src/disk/in_progress.h"
 #include "src/volume/block_access.h"
@@ -79,6 +81,8 @@ struct TargetOptions {
   std::uint32_t slabs = 32;
   std::uint32_t depth = 32;
   unsigned hash_threads = 0;  // for compare(); 0: as many as there are cores
+  EngineKind engine = EngineKind::automatic;
+  Faults faults{};
   // Called on the controlling thread after each step of begin() and commit() (commit_steps.h) is durable, with "begin" or
   // "commit" and the step's name: where tests stop the machine.
   std::function<void(std::string_view stage, std::string_view step)> after_step{};
@@ -88,11 +92,12 @@ struct TargetOptions {
 
 class Target {
  public:
-  // Takes the disk over; `image_size` tells where the image's own end lies. Probes io_uring; an error says what to do.
+  // Takes the disk over; `image_size` tells where the image's own end lies. Errors: too_small; those of open_engine().
   static Result<std::unique_ptr<Target>> open(GuardedDisk disk, Size image_size, const TargetOptions& options = {});
   virtual ~Target() = default;
 
   virtual const Disk& identity() const = 0;
+  virtual std::string_view engine() const = 0;  // "io_uring" or "pwritev2"
   // Another descriptor of the same disk: O_DIRECT where it is, for reading only, not exclusive; may outlive the target.
   virtual Result<File> reader() const = 0;
 
@@ -109,6 +114,11 @@ class Target {
   virtual void place(Slab slab, std::vector<Placement> placements, std::function<void(Result<>)> done) = 0;
   // Makes a range read as zeros by the cheapest way that truly does; in order with place() is not promised.
   virtual void zero(Offset at, Size length, std::function<void(Result<>)> done) = 0;
+
+  // Tells the device that nobody needs what the range holds: it may keep it, lose it, or read as zeros from then on. A
+  // device that cannot makes no error: it does not `discards()` then.
+  virtual void discard(Offset at, Size length, std::function<void(Result<>)> done) = 0;
+  virtual bool discards() const = 0;
 
   // Waits for everything placed. Then flushes the device. While it waits, `go_on` is called about ten times a second from
   // the calling thread; false ends the waiting with `interrupted`. Other errors: the first that occurred.
@@ -131,7 +141,7 @@ class Target {
   // again whatever it is.
   virtual bool holds_back(Offset at, Size length) const = 0;
 
-  // Bytes written and made zero so far.
+  // Bytes written, made zero and discarded so far.
   virtual Size written() const = 0;
 };
 
