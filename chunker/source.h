@@ -62,6 +62,17 @@ class SpanInbox {
   virtual void deliver(SealedSpan span, Origin origin) = 0;
 };
 
+// Whoever brings spans to an inbox hears back through it: how many more there is room for, and what became of them.
+// Thread-safe.
+class SpanFeed {
+ public:
+  virtual ~SpanFeed() = default;
+  // So many spans may be under way (asked for, neither had nor bad). The last value set is the one that holds.
+  virtual void set_credit(std::uint32_t spans) = 0;
+  virtual void had(SpanIndex span) = 0;                        // verified
+  virtual void bad(SpanIndex span, const Origin& origin) = 0;  // verification failed
+};
+
 // Gives sealed spans of one image to serve to others; nothing where it is not held (any more). Thread-safe.
 class SpanSource {
  public:

@@ -90,6 +90,7 @@ class Deployment {
     STAMPEDE_TRY(const auto manifest, access_->manifest(record_));
     root_ = manifest.root;
     plan_ = std::make_unique<Plan>(manifest);
+    free_ = unspecified_extents(manifest);
     receipt_.bytes.total = plan_->data().bytes;
     STAMPEDE_CHECK(take_disk());
     STAMPEDE_TRY(have_, resume());
@@ -164,7 +165,9 @@ class Deployment {
     begun_ = true;
     STAMPEDE_CHECK(target_->begin({record_.image, deployment_, system_clock().unix_time(), target_->identity().size}));
     node()->set_credit(target_->free_slabs());
-    for (const auto& extent : plan_->zero_extents())
+    zeros_ = plan_->zero_extents();
+    settle_free_space();
+    for (const auto& extent : zeros_)
       target_->zero(extent.offset, extent.length, [](const Result<>&) {});  // flush() tells of a failure
     std::optional<Error> disk_failure;
     const auto waited = node()->wait_complete([&](const net::SwarmStatus& status) {
@@ -174,6 +177,16 @@ class Deployment {
     });
     if (disk_failure) return pass(*disk_failure);
     return waited;
+  }
+
+  void settle_free_space() {
+    std::ranges::copy(beyond(root_.disk_size, target_->identity().size), std::back_inserter(free_));
+    if (options_.unspecified == Unspecified::zero) {
+      zeros_.insert(zeros_.end(), free_.begin(), free_.end());
+      std::ranges::sort(zeros_, {}, &chunker::Extent::offset);
+    }
+    if (options_.unspecified == Unspecified::discard)
+      for (const auto& extent : free_) target_->discard(extent.offset, extent.length, [](const Result<>&) {});
   }
 
   // What an interrupted run of the same image left in its place: read, hashed, and kept where it is right.
@@ -200,32 +213,30 @@ class Deployment {
     }));
     if (const auto failure = receiver_->failure()) return pass(*failure);
     receipt_.bytes.durable = receipt_.bytes.total - held_back().bytes;
+    receipt_.unspecified = name_of(options_.unspecified);
+    if (options_.unspecified == Unspecified::discard && !target_->discards()) {
+      receipt_.unspecified = name_of(Unspecified::leave);
+      options_.warn(fmt::format("{} cannot discard: its free space is left as it was", receipt_.disk.path));
+    }
     return {};
   }
 
   // Data that is in memory alone until commit().
   Size held_back() const {
     Size held;
-    for (const auto& range : plan_->expected_data())
-      if (target_->holds_back(range.at, range.length)) held += range.length;
+    for (std::size_t i = 0; i < plan_->place_count(); ++i)
+      if (const auto range = plan_->expected(i); target_->holds_back(range.at, range.length)) held += range.length;
     return held;
   }
 
   Result<> read_back() {
-    auto expected = plan_->expected_data();
-    const auto samples = plan_->zero_samples();
-    expected.insert(expected.end(), samples.begin(), samples.end());
-    std::ranges::sort(expected, {}, &disk::Expected::at);  // read along with the data beside them
-    STAMPEDE_TRY(const auto matching, target_->compare(expected, [this](Size done) {
+    STAMPEDE_CHECK(deploy::read_back(*target_, {*plan_, zeros_, options_.verify}, [this](Size done) {
       read_back_ = done.bytes;
       count(node()->status());
       return tell();
     }));
-    const auto wrong = std::ranges::find(matching, false);
-    if (wrong == matching.end()) return {};
-    const auto& range = expected[static_cast<std::size_t>(wrong - matching.begin())];
-    return fail(Code::readback_mismatch, "{} does not return what was written at byte {} ({} bytes); do not trust this disk",
-                receipt_.disk.path, range.at.bytes, range.length.bytes);
+    receipt_.read_back = name_of(options_.verify);
+    return {};
   }
 
   Result<> first_boot() {
@@ -327,6 +338,8 @@ class Deployment {
   chunker::TagRecord record_;
   chunker::Root root_;
   std::unique_ptr<Plan> plan_;
+  std::vector<chunker::Extent> zeros_;  // must read as zeros
+  std::vector<chunker::Extent> free_;   // anything goes
   std::unique_ptr<HeldSpans> held_;
   std::unique_ptr<disk::Target> target_;
   std::unique_ptr<Receiver> receiver_;

@@ -10,6 +10,8 @@
 #include <string>
 
 #include "src/deploy/access.h"
+#include "src/deploy/free_space.h"
+#include "src/deploy/read_back.h"
 #include "src/deploy/receipt.h"
 #include "src/disk/guard.h"
 #include "src/firstboot/instance.h"
@@ -33,6 +35,8 @@ struct Options : AccessOptions {
   disk::Selector disk;
   std::optional<std::string> overwrite;
   firstboot::Instance instance;
+  Unspecified unspecified = Unspecified::leave;
+  Verify verify = Verify::data;
   std::optional<Duration> serve_for;                                       // nothing: while others are active
   Size cache = 64_MiB;                                                     // sealed spans kept in memory to serve to others
   std::function<void(const Progress&)> progress = [](const Progress&) {};  // from the calling thread

@@ -1,12 +1,6 @@
 #include "src/deploy/plan.h"
 
-#include <algorithm>
-
 namespace stampede::deploy {
-
-namespace {
-constexpr Size kSample = 64_KiB;
-}
 
 Plan::Plan(const chunker::Manifest& manifest)
     : spans_(manifest.spans()), fingerprints_(spans_.size()), placed_(spans_.size()) {
@@ -46,22 +40,16 @@ void Plan::remember(chunker::SpanIndex span, std::vector<chunker::Fingerprint> f
 std::vector<disk::Expected> Plan::expected_data() const {
   std::vector<disk::Expected> expected;
   expected.reserve(places_.size());
-  for (const auto& [position, as] : places_) {
-    expected.push_back(as);
-    const auto& known = fingerprints_[position.span.value];
-    if (!known.empty()) expected.back().fingerprint = known[position.chunk];
-  }
+  for (std::size_t i = 0; i < places_.size(); ++i) expected.push_back(this->expected(i));
   return expected;
 }
 
-std::vector<disk::Expected> Plan::zero_samples() const {
-  std::vector<disk::Expected> samples;
-  for (const auto& extent : zeros_) {
-    const Size size = std::min(extent.length, kSample);
-    samples.push_back({extent.offset, size, std::nullopt});
-    if (extent.length > kSample) samples.push_back({extent.offset + extent.length - size, size, std::nullopt});
-  }
-  return samples;
+disk::Expected Plan::expected(std::size_t place) const {
+  const auto& [position, as] = places_[place];
+  disk::Expected expected = as;
+  const auto& known = fingerprints_[position.span.value];
+  if (!known.empty()) expected.fingerprint = known[position.chunk];
+  return expected;
 }
 
 std::vector<bool> Plan::held_spans(const std::vector<bool>& matching) const {

@@ -29,8 +29,9 @@ class Plan {
   void remember(chunker::SpanIndex span, std::vector<chunker::Fingerprint> fingerprints);
   // What every data range must read as, in disk order: by the fingerprint where one is remembered, else by the chunk's id.
   std::vector<disk::Expected> expected_data() const;
-  // The ends of every zero extent (at most kSample each): zeroing is by a method that the device honours, this is the check.
-  std::vector<disk::Expected> zero_samples() const;
+  // The same one by one.
+  std::size_t place_count() const { return places_.size(); }
+  disk::Expected expected(std::size_t place) const;
   // The spans all of whose places are `matching` (in the order of expected_data()).
   std::vector<bool> held_spans(const std::vector<bool>& matching) const;
 

@@ -122,6 +122,8 @@ Receipt read_receipt(const json::object& object) {
       of.get("seconds", stage.seconds);
     }
   }
+  members.get("unspecified", receipt.unspecified);
+  members.get("read_back", receipt.read_back);
   members.get("changed_files", receipt.changed_files);
   members.get("bad_peers", receipt.bad_peers);
   members.get("code", receipt.code);
@@ -147,6 +149,8 @@ Bytes encode(const Receipt& receipt) {
                             {"disk", to_json(receipt.disk)},
                             {"bytes", to_json(receipt.bytes)},
                             {"stages", std::move(stages)},
+                            {"unspecified", receipt.unspecified},
+                            {"read_back", receipt.read_back},
                             {"changed_files", list(receipt.changed_files)},
                             {"bad_peers", list(receipt.bad_peers)},
                             {"verdict", name_of(receipt.verdict)},

@@ -8,6 +8,8 @@
 //     "bytes": { "total", "depot", "peers", "multicast" (sealed, received), "local" (plain, kept from an interrupted run),
 //                "verified", "durable" (plain), "served" (sealed) },
 //     "stages": [ { "name": "connect", "start": 0.0, "seconds": 0.1 }, … ],   seconds since `started`
+//     "unspecified": "leave" | "discard" | "zero" | "",   what was done with free space, the disk's beyond the image too
+//     "read_back": "data" | "full" | "",   zero extents by samples, or wholly; neither: it did not come to that
 //     "changed_files": [ … ], "bad_peers": [ … ],     at most 100 each, then "and N more"
 //     "verdict": "success" | "failure" | "refused", "code": 0, "error": "" }
 // Text is printable UTF-8: what is not becomes '?'. What is long is cut off, so that a receipt always fits.
@@ -59,6 +61,8 @@ struct Receipt {
   DiskFacts disk;
   ByteCounts bytes;
   std::vector<StageSpan> stages;
+  std::string unspecified;  // what was done with free space: name_of(Unspecified); empty: nothing yet
+  std::string read_back;    // what was read back: name_of(Verify); empty: nothing
   std::vector<std::string> changed_files;
   std::vector<std::string> bad_peers;
   Verdict verdict = Verdict::failure;

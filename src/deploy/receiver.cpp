@@ -4,8 +4,8 @@
 
 namespace stampede::deploy {
 
-Receiver::Receiver(Plan& plan, disk::Target& target, HeldSpans& held, net::Node& node, unsigned workers)
-    : plan_(plan), target_(target), held_(held), node_(node), slabs_(target.free_slabs()) {
+Receiver::Receiver(Plan& plan, disk::Target& target, HeldSpans& held, chunker::SpanFeed& feed, unsigned workers)
+    : plan_(plan), target_(target), held_(held), feed_(feed), slabs_(target.free_slabs()) {
   target_.on_slab_free([this] { wake_.notify_all(); });
   for (unsigned i = 0; i < workers; ++i) workers_.emplace_back([this] { work(); });
 }
@@ -50,10 +50,10 @@ void Receiver::handle(chunker::Opener& opener, Arrival arrival) {
   if (!slab) return;
   const chunker::SpanIndex index = arrival.span.index;
   auto placements = open(opener, arrival.span, slab.bytes());
-  if (!placements) return node_.bad(index, arrival.origin);
+  if (!placements) return feed_.bad(index, arrival.origin);
   {
     const std::lock_guard lock(mutex_);
-    node_.set_credit(slabs_ - ++writing_);  // under the lock: a later value is never overtaken by this one
+    feed_.set_credit(slabs_ - ++writing_);  // under the lock: a later value is never overtaken by this one
   }
   // What came by multicast the others have too: its memory is better used for the next, and it can be read from the disk.
   if (arrival.origin.path != chunker::Origin::Path::multicast)
@@ -61,7 +61,7 @@ void Receiver::handle(chunker::Opener& opener, Arrival arrival) {
   verified_ += plan_.placed_size(index).bytes;
   // Placed before it counts as had: who sees the image complete and flushes then misses nothing.
   target_.place(std::move(slab), std::move(*placements), [this](const Result<>& result) { written(result); });
-  node_.had(index);
+  feed_.had(index);
 }
 
 Result<std::vector<disk::Placement>> Receiver::open(chunker::Opener& opener, const chunker::SealedSpan& sealed,
@@ -84,7 +84,7 @@ void Receiver::written(const Result<>& result) {
   const std::lock_guard lock(mutex_);
   if (!result && !failure_) failure_ = result.error();
   --writing_;
-  if (!stopping_) node_.set_credit(slabs_ - writing_);
+  if (!stopping_) feed_.set_credit(slabs_ - writing_);
 }
 
 }  // namespace stampede::deploy

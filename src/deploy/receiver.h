@@ -1,7 +1,7 @@
 // The inbox of a deployment: every span, whatever path brought it, is opened and verified on a worker into a registered slab
-// and handed to the disk from there. A span that does not verify goes back to the node, which drops who sent it.
+// and handed to the disk from there. A span that does not verify goes back to the feed (the node, which drops who sent it).
 //
-// Memory: spans waiting for a worker are bounded by the credit given to the node: at most the target's slabs.
+// Memory: spans waiting for a worker are bounded by the credit given to the feed: at most the target's slabs.
 #pragma once
 
 #include <atomic>
@@ -14,15 +14,14 @@
 #include "src/base/queue.h"
 #include "src/deploy/held_spans.h"
 #include "src/deploy/plan.h"
-#include "transport/net/node.h"
 
 namespace stampede::deploy {
 
 class Receiver final : public chunker::SpanInbox {
  public:
-  Receiver(Plan& plan, disk::Target& target, HeldSpans& held, net::Node& node, unsigned workers);
+  Receiver(Plan& plan, disk::Target& target, HeldSpans& held, chunker::SpanFeed& feed, unsigned workers);
   ~Receiver() override { stop(); }
-  // Ends the workers; what still arrives is dropped and the node is no longer called. Then the target can go, then the node.
+  // Ends the workers; what still arrives is dropped and the feed is no longer called. Then the target can go, then the feed.
   void stop();
 
   void deliver(chunker::SealedSpan span, chunker::Origin origin) override;
@@ -46,7 +45,7 @@ class Receiver final : public chunker::SpanInbox {
   Plan& plan_;
   disk::Target& target_;
   HeldSpans& held_;
-  net::Node& node_;
+  chunker::SpanFeed& feed_;
   std::atomic<std::uint64_t> verified_ = 0;
 
   Queue<Arrival> queue_;

@@ -17,6 +17,8 @@ Receipt sample() {
   receipt.disk = {"serial:X", "/dev/sda", "Model \"7\"", "X", "0x5", "guid", 1ULL << 40, 4096};
   receipt.bytes = {1, 2, 3, 4, 5, 6, 7, 8};
   receipt.stages = {{"connect", 0, 0.5}, {"plan", 0.5, 0.25}};
+  receipt.unspecified = "discard";
+  receipt.read_back = "full";
   receipt.changed_files = {"/etc/machine-id"};
   receipt.bad_peers = {"dead"};
   receipt.verdict = Verdict::refused;
@@ -32,6 +34,8 @@ TEST(Receipt, ComesBackAsItWas) {
   EXPECT_EQ(encode(*back), bytes);
   EXPECT_EQ(back->disk.size, 1ULL << 40);
   EXPECT_EQ(back->verdict, Verdict::refused);
+  EXPECT_EQ(back->unspecified, "discard");
+  EXPECT_EQ(back->read_back, "full");
   EXPECT_EQ(back->stages[1].name, "plan");
 }
 

@@ -17,6 +17,8 @@ struct DeployArguments {
   std::string serve_for;
   std::string progress = "auto";
   std::string transfer = "auto";
+  std::string unspecified = "leave";
+  std::string verify = "data";
   std::vector<std::string> roles, ssh_keys;
 };
 
@@ -85,6 +87,8 @@ Result<deploy::Options> read_options(const DeployArguments& arguments) {
     STAMPEDE_TRY(options.serve_for, parse_duration(arguments.serve_for));
   }
   if (!arguments.overwrite.empty()) options.overwrite = arguments.overwrite;
+  options.unspecified = *deploy::unspecified_named(arguments.unspecified);  // one of its names, says CLI::IsMember
+  options.verify = arguments.verify == "full" ? deploy::Verify::full : deploy::Verify::data;
   options.state = arguments.state;
   STAMPEDE_TRY(options.token, read_token(arguments.token_file));
   STAMPEDE_TRY(options.instance, read_instance(arguments));
@@ -139,6 +143,17 @@ void add_deploy(CLI::App& app, Action& action) {
   command->add_option("--state", a.state, "Keeps this node's key and enrolment")->capture_default_str()->type_name("DIR");
   command->add_option("--overwrite", a.overwrite, "The GUID, serial, WWN or path of the disk, if what is on it may be lost")
       ->type_name("ID");
+  command
+      ->add_option("--unspecified", a.unspecified,
+                   "What becomes of free space, the image's and what the disk has beyond it: leave it, discard it where the "
+                   "device can, or zero it")
+      ->check(CLI::IsMember({"leave", "discard", "zero"}))
+      ->capture_default_str();
+  command
+      ->add_option("--verify", a.verify,
+                   "data: reads back all data, and samples of what must read as zeros; full: reads back all of both")
+      ->check(CLI::IsMember({"data", "full"}))
+      ->capture_default_str();
   command->add_option("--instance", a.instance, "YAML with hostname, roles, network, ssh_keys, user_data")
       ->type_name("FILE");
   command->add_option("--hostname", a.hostname, "The machine's name");

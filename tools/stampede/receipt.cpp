@@ -66,6 +66,8 @@ void print_receipt(const deploy::Receipt& receipt) {
                          human_size(bytes.verified), human_size(bytes.durable), human_size(bytes.local)));
   print_line(fmt::format("  received {}; served {}", paths_text(bytes), human_size(bytes.served)));
   for (const auto& stage : receipt.stages) print(fmt::format("  {:<10} {:8.3f} s", stage.name, stage.seconds));
+  if (!receipt.read_back.empty())
+    print(fmt::format("  read back: {}; free space: {}", receipt.read_back, receipt.unspecified));
   for (const auto& file : receipt.changed_files) print("  changed " + file);
   for (const auto& peer : receipt.bad_peers) print("  altered bytes from node " + peer);
 }

@@ -87,11 +87,10 @@ struct StageReport {
   std::uint64_t total = 0, verified = 0, durable = 0;
 };
 
-class Node {
+class Node : public chunker::SpanFeed {  // what it had, it serves from then on
  public:
   // Dials the depot, in the background. Errors: what the options have wrong (address_in_use, …).
   static Result<std::unique_ptr<Node>> start(NodeOptions options);
-  virtual ~Node() = default;
 
   // Each waits for the depot within the patience.
   virtual Result<> wait_for_depot() = 0;
@@ -100,10 +99,6 @@ class Node {
   virtual Result<std::uint64_t> store_receipt(ByteView receipt, const trust::Signature& signature) = 0;
 
   virtual Result<> join(SwarmJob job) = 0;
-  // The last value set is the one that holds.
-  virtual void set_credit(std::uint32_t spans) = 0;
-  virtual void had(chunker::SpanIndex span) = 0;                                 // verified and served from now on
-  virtual void bad(chunker::SpanIndex span, const chunker::Origin& origin) = 0;  // verification failed
   // Until all spans are had. `tick` is called about ten times a second from the calling thread; returning false ends the
   // waiting with `interrupted`.
   virtual Result<> wait_complete(const std::function<bool(const SwarmStatus&)>& tick) = 0;
