@@ -303,6 +303,7 @@ class Deployment {
     bytes.served = status.served;
     bytes.verified = bytes.local + (receiver_ ? receiver_->verified().bytes : 0);
     receipt_.bad_peers = status.bad_peers;
+    receipt_.left_multicast = status.left_multicast;
     peers_ = status.peers;
     depot_up_ = status.depot_up;
   }

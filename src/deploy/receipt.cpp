@@ -126,6 +126,7 @@ Receipt read_receipt(const json::object& object) {
   members.get("read_back", receipt.read_back);
   members.get("changed_files", receipt.changed_files);
   members.get("bad_peers", receipt.bad_peers);
+  members.get("left_multicast", receipt.left_multicast);
   members.get("code", receipt.code);
   members.get("error", receipt.error);
   std::string verdict;
@@ -153,6 +154,7 @@ Bytes encode(const Receipt& receipt) {
                             {"read_back", receipt.read_back},
                             {"changed_files", list(receipt.changed_files)},
                             {"bad_peers", list(receipt.bad_peers)},
+                            {"left_multicast", receipt.left_multicast},
                             {"verdict", name_of(receipt.verdict)},
                             {"code", receipt.code},
                             {"error", text(receipt.error, kMostError)}};

@@ -11,6 +11,7 @@
 //     "unspecified": "leave" | "discard" | "zero" | "",   what was done with free space, the disk's beyond the image too
 //     "read_back": "data" | "full" | "",   zero extents by samples, or wholly; neither: it did not come to that
 //     "changed_files": [ … ], "bad_peers": [ … ],     at most 100 each, then "and N more"
+//     "left_multicast": false,
 //     "verdict": "success" | "failure" | "refused", "code": 0, "error": "" }
 // Text is printable UTF-8: what is not becomes '?'. What is long is cut off, so that a receipt always fits.
 #pragma once
@@ -65,6 +66,7 @@ struct Receipt {
   std::string read_back;    // what was read back: name_of(Verify); empty: nothing
   std::vector<std::string> changed_files;
   std::vector<std::string> bad_peers;
+  bool left_multicast = false;  // it did not keep up with the stream and got the rest otherwise
   Verdict verdict = Verdict::failure;
   std::uint8_t code = 0;  // stampede::Code, 0 for success
   std::string error;

@@ -70,17 +70,26 @@ void SwarmRoom::cast(net::Loop& loop, CastOptions options) {
 }
 
 void SwarmRoom::offer(Member& member) {
-  member.caster = caster_on(net::interface_of(member.connection->local_address()));
-  if (member.caster != nullptr) member.connection->send(member.caster->offer());
+  const std::size_t mtu = member.connection->path_mtu();
+  net::Caster* const caster = caster_on(net::interface_of(member.connection->local_address()), mtu);
+  if (caster == nullptr) return;
+  if (caster->packet_size() > mtu)
+    return spdlog::warn(
+        "{} takes packets of {} bytes, the multicast stream has {}: it gets the image without; --multicast-mtu {} "
+        "serves it too",
+        member.connection->address(), mtu, caster->packet_size(), mtu);
+  member.caster = caster;
+  member.connection->send(caster->offer());
 }
 
-net::Caster* SwarmRoom::caster_on(unsigned interface) {
+net::Caster* SwarmRoom::caster_on(unsigned interface, std::size_t mtu) {
   const auto& allowed = cast_->interfaces;
   if (!allowed.empty() && std::ranges::find(allowed, interface) == allowed.end()) return nullptr;
   const auto [at, fresh] = casters_.try_emplace(interface);
   if (!fresh) return at->second.get();
   net::CastRoute route = *cast_;
   route.interface = interface;
+  route.mtu = cast_->most.value_or(interface == 0 ? std::min<std::size_t>(mtu, 1500) : mtu);
   net::Caster::Read read = [this](std::uint32_t span, net::Caster::Give give) {
     reader_.run([spans = spans_, span, give = std::move(give)] {
       const auto sealed = spans->span({span});

@@ -21,6 +21,7 @@ Receipt sample() {
   receipt.read_back = "full";
   receipt.changed_files = {"/etc/machine-id"};
   receipt.bad_peers = {"dead"};
+  receipt.left_multicast = true;
   receipt.verdict = Verdict::refused;
   receipt.code = 17;
   receipt.error = "the disk is too small";

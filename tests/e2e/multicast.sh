@@ -183,7 +183,7 @@ jumbo_frames() {
   later set_mtu 1500
   set_mtu 9000
   end_process "$DEPOT"
-  start_depot "$store" --multicast-rate 92M --multicast-mtu 9000 --min-receivers 2
+  start_depot "$store" --multicast-rate 92M --min-receivers 2
   for i in 1 2; do start_target "$i"; done
   complete 1 2
   for i in 1 2; do [ "$(by_multicast "$i")" -ge 95 ] || no "node-$i got $(by_multicast "$i") % by multicast: $(jq -c .bytes "$LAB/node-$i.receipt")"; done

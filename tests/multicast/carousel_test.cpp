@@ -105,13 +105,13 @@ TEST_F(CarouselTest, SendsOnlyWhatSomebodyLacks) {
     if (i != 3 && i != 5) one.set(i);
     if (i != 5 && i != 9) two.set(i);
   }
-  carousel_.joined(1, one, now_);
-  carousel_.joined(2, two, now_);
+  for (const MemberId id : {1, 3}) carousel_.joined(id, one, now_);
+  for (const MemberId id : {2, 4}) carousel_.joined(id, two, now_);
   EXPECT_THAT(spans(run()), ElementsAre(3, 5, 9));
-  report(1, {}, {{3, 1}, {5, 1}});
-  carousel_.has(2, 5, now_);
+  for (const MemberId id : {1, 3}) report(id, {}, {{3, 1}, {5, 1}});
+  for (const MemberId id : {2, 4}) carousel_.has(id, 5, now_);
   EXPECT_FALSE(carousel_.idle());
-  report(2, {}, {{9, 1}});
+  for (const MemberId id : {2, 4}) report(id, {}, {{9, 1}});
   EXPECT_TRUE(carousel_.idle());
   EXPECT_THAT(run(), IsEmpty());
 }
@@ -195,7 +195,24 @@ TEST_F(CarouselTest, TheSilentAreNotWaitedFor) {
   // It was only asleep.
   report(2, {});
   EXPECT_FALSE(carousel_.idle());
-  EXPECT_EQ(spans(run()).size(), kSpans);
+}
+
+TEST_F(CarouselTest, WhatOnlyAFewLackIsLeftToTheOthersToGive) {
+  for (MemberId id = 1; id <= 8; ++id) join(id);
+  run();
+  for (MemberId id = 1; id <= 6; ++id) report(id, {}, {{0, kSpans}});
+  for (const MemberId id : {7, 8}) report(id, {}, {{2, kSpans - 2}});
+  now_ += 10s;  // nobody repaired it
+  for (MemberId id = 1; id <= 8; ++id) carousel_.has(id, kSpans - 1, now_);
+  EXPECT_THAT(run(), IsEmpty());
+  EXPECT_TRUE(carousel_.idle());
+  EXPECT_THAT(report(7, {}).given_up, ElementsAre(0, 1));
+  EXPECT_THAT(report(7, {}).given_up, IsEmpty());
+  // More than a quarter is worth a pass.
+  Bitmap most(kSpans);
+  for (std::uint32_t i = 2; i < kSpans; ++i) most.set(i);
+  for (const MemberId id : {9, 10, 11, 12}) carousel_.joined(id, most, now_);
+  EXPECT_THAT(spans(run()), ElementsAre(0, 1));
 }
 
 TEST_F(CarouselTest, OneThatTrailsIsLeftToUnicast) {

@@ -116,7 +116,7 @@ class Maker {
     set(m.eager), m.quick = random_.below(kLongest + 1), m.slow = random_.below(kLongest + 1);
     m.given_up.resize(length(65536));
     for (auto& s : m.given_up) s = span();
-    m.over = random_.below(2) == 1;
+    m.end = static_cast<StreamEnd>(random_.below(3));
   }
 
   template <std::size_t... I>

@@ -45,6 +45,7 @@ void print_as_json(const TestArguments& arguments, const deploy::Rehearsal& done
        json::object{{"multicast", status.from_multicast}, {"depot", status.from_depot}, {"peers", status.from_peers}}},
       {"packets", status.multicast_packets},
       {"lost", status.multicast_lost},
+      {"left_multicast", status.left_multicast},
       // Of the machine's monotonic clock, in seconds: to be compared with other runs on it.
       {"clock", json::object{{"joined", monotonic(done.began)},
                              {"first_packet", began},

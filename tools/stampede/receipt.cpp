@@ -65,6 +65,7 @@ void print_receipt(const deploy::Receipt& receipt) {
   print_line(fmt::format("  data {}: {} verified, {} durable, {} kept from before", human_size(bytes.total),
                          human_size(bytes.verified), human_size(bytes.durable), human_size(bytes.local)));
   print_line(fmt::format("  received {}; served {}", paths_text(bytes), human_size(bytes.served)));
+  if (receipt.left_multicast) print("  did not keep up with the multicast stream and left it");
   for (const auto& stage : receipt.stages) print(fmt::format("  {:<10} {:8.3f} s", stage.name, stage.seconds));
   if (!receipt.read_back.empty())
     print(fmt::format("  read back: {}; free space: {}", receipt.read_back, receipt.unspecified));

@@ -1,4 +1,5 @@
 #include <spdlog/spdlog.h>
+#include <charconv>
 
 #include <thread>
 
@@ -20,10 +21,19 @@ struct ServeArguments {
   std::string rate = "940M";
   bool fixed_rate = false;
   unsigned ttl = 1;
-  unsigned mtu = 1500;
+  std::string mtu = "auto";
   unsigned min_receivers = 1;
   std::string wait = "30s";
 };
+
+Result<std::optional<std::size_t>> read_mtu(const std::string& text) {
+  if (text == "auto") return std::nullopt;
+  std::size_t mtu = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), mtu);
+  if (error != std::errc{} || end != text.data() + text.size() || mtu < 576 || mtu > 9216)
+    return fail(Code::usage, "--multicast-mtu: auto, or 576 to 9216 bytes, not '{}'", text);
+  return mtu;
+}
 
 Result<std::optional<service::CastOptions>> read_multicast(const ServeArguments& arguments) {
   if (arguments.multicast == "off") return std::nullopt;
@@ -39,7 +49,7 @@ Result<std::optional<service::CastOptions>> read_multicast(const ServeArguments&
   }
   options.fixed_rate = arguments.fixed_rate;
   options.ttl = arguments.ttl;
-  options.mtu = arguments.mtu;
+  STAMPEDE_TRY(options.most, read_mtu(arguments.mtu));
   options.min_members = arguments.min_receivers;
   STAMPEDE_TRY(options.wait, parse_duration(arguments.wait));
   STAMPEDE_TRY(options.rate, parse_bit_rate(arguments.rate));
@@ -114,8 +124,8 @@ void add_serve(CLI::App& app, Action& action) {
                     "Keep that rate whatever targets report: for a network of its own");
   command
       ->add_option("--multicast-mtu", a.mtu,
-                   "Bytes of a packet; above 1500 all switches and machines on the way must pass jumbo frames")
-      ->check(CLI::Range(576, 9216))
+                   "Bytes of a packet; auto: what TCP says of the way to a stream's first target. Who cannot take them gets "
+                   "the image without multicast")
       ->capture_default_str();
   command->add_option("--multicast-ttl", a.ttl, "Routers that a packet may pass, and one")
       ->check(CLI::Range(1, 255))

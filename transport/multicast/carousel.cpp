@@ -105,7 +105,10 @@ void Carousel::State::fetch(std::uint32_t span) {
 
 void Carousel::State::look_ahead(Instant now) {
   for (const std::uint32_t span : schedule.look_ahead(members, policy.settling(), now)) {
-    if (const auto frame = shelf.find(span)) {
+    if (members.few_lack(span, limits)) {
+      members.leave_to_peers(span);
+      schedule.unavailable(span);
+    } else if (const auto frame = shelf.find(span)) {
       schedule.provide(span, frame);
     } else {
       fetch(span);
@@ -249,6 +252,7 @@ Answer Carousel::report(MemberId member, const Report& report, Instant now) {
       s.ask(*who, lack, report.sequence);
     }
   }
+  std::ranges::move(std::exchange(who->left_to_peers, {}), std::back_inserter(out.given_up));
   const auto& withdrawn = s.members.withdrawn();
   for (; who->told < withdrawn.size(); ++who->told) out.given_up.push_back(withdrawn[who->told]);
   return out;

@@ -8,9 +8,10 @@
 //
 // Nobody is waited for. A member that is silent for Policy::silence() counts as lacking nothing until it is heard again. One
 // that loses much more than most do ("trailing", see Limits), makes the sender repair as if it did, or has seen nothing of
-// the last 65,536 symbols, is answered with what it will not get, and gets that by unicast. What one lacks that joined in
-// the middle of a window is not repaired but sent again in the next pass. Repair of a span that is long gone asks for its
-// frame again. When it is idle() though members have not finished, they will get nothing more from here: tell them.
+// the last 65,536 symbols, is answered with what it will not get, and gets that by unicast. So are those few (see Limits)
+// that lack a span when its turn has come (again): the others can give it to them. What one lacks that joined in the middle
+// of a window is not repaired but sent again in the next pass. Repair of a span that is long gone asks for its frame again.
+// When it is idle() though members have not finished, they will get nothing more from here: tell them.
 //
 // Memory: a bit for each member and span, 17 bytes a span, and at most kFrameMemory of frames. Not thread-safe. Spans at or
 // above span_count, unknown members and bitmaps of another size are ignored.

@@ -19,6 +19,7 @@ void Membership::remove(std::uint32_t span) {
 }
 
 void Membership::count(const Member& member, bool adding) {
+  counting_ += adding ? 1 : -1;
   const Bitmap& settled = member.settled;
   for (std::uint32_t i = 0; i < settled.words(); ++i) {
     std::uint64_t word = ~settled.word(i);
@@ -67,6 +68,19 @@ void Membership::settle(Member& member, std::uint32_t span) {
 void Membership::withdraw(std::uint32_t span) {
   for (auto& [id, member] : members_) settle(member, span);
   withdrawn_.push_back(span);
+}
+
+bool Membership::few_lack(std::uint32_t span, const Limits& limits) const {
+  const auto few = static_cast<std::uint32_t>(limits.few * static_cast<double>(counting_));
+  return lacking_[span] < counting_ && lacking_[span] <= std::max(1U, few);
+}
+
+void Membership::leave_to_peers(std::uint32_t span) {
+  for (auto& [id, member] : members_) {
+    if (!member.counts() || !member.settled.set(span)) continue;
+    remove(span);
+    member.left_to_peers.push_back(span);
+  }
 }
 
 void Membership::set(Member& member, bool silent, bool trailing) {

@@ -19,9 +19,10 @@ struct Membership {
     std::uint64_t since = 0;  // the stream's sequence number when it joined
     Instant heard;
     double loss = 0;
-    std::uint64_t caused = 0;  // repair symbols that were sent because of it
-    std::size_t told = 0;      // of the withdrawn spans
-    bool deaf = false;         // the stream does not reach it
+    std::uint64_t caused = 0;                  // repair symbols that were sent because of it
+    std::size_t told = 0;                      // of the withdrawn spans
+    std::vector<std::uint32_t> left_to_peers;  // and not told yet
+    bool deaf = false;                         // the stream does not reach it
     bool silent = false;
     bool trailing = false;
     bool counts() const { return !silent && !trailing; }
@@ -50,6 +51,10 @@ struct Membership {
   // Nobody lacks it from now on: it cannot be had.
   void withdraw(std::uint32_t span);
   const std::vector<std::uint32_t>& withdrawn() const { return withdrawn_; }
+  // Only a few of those that count lack it: the others can give it to them.
+  bool few_lack(std::uint32_t span, const Limits& limits) const;
+  // Those that lack it and count get it by unicast, and are told so when they report.
+  void leave_to_peers(std::uint32_t span);
   // Of the members that count.
   std::vector<double> losses() const;
 
@@ -62,6 +67,7 @@ struct Membership {
   std::map<MemberId, Member> members_;
   std::vector<std::uint32_t> lacking_;  // members that do, by span
   Bitmap lacked_;
+  std::size_t counting_ = 0;  // members that count
   double bearable_ = 0;
   std::vector<std::uint32_t> withdrawn_;
 };

@@ -99,8 +99,8 @@ class Pacer {
   // Bytes of a packet on the wire, headers of all layers counted.
   explicit Pacer(std::size_t packet_size) : packet_size_(packet_size) {}
 
-  // What a late caller may make up for at once, so that its timer's delay and a busy processor cost no speed: together with a
-  // batch 256 KiB, what a switch may have to hold for a line slower than the sender's.
+  // What a late caller may make up for at once, so that its timer's delay and a busy processor cost no speed: together with
+  // a batch 256 KiB, what a switch may have to hold for a line slower than the sender's.
   static constexpr std::size_t kSlackBytes = (std::size_t{256} << 10) - kBatchBytes;
 
   // Packets that may be sent now: a whole batch or none.

@@ -47,6 +47,9 @@ multicast::RateConfig rate_config(const CastRoute& route) {
 Result<std::unique_ptr<Caster>> Caster::open(Loop& loop, const CastRoute& route, std::uint32_t span_count, Read read,
                                              Tell tell) {
   STAMPEDE_TRY(auto sender, GroupSender::open(route.group, route.interface, route.ttl));
+  if (const std::size_t most = mtu_of(route.interface); route.interface != 0 && route.mtu > most)
+    spdlog::warn("packets of {} bytes are asked for, but {} takes {}: ip link set {} mtu {}", route.mtu,
+                 name_of_interface(route.interface), most, name_of_interface(route.interface), route.mtu);
   const multicast::Shape shape{span_count, symbol_size_for(route)};
   return std::unique_ptr<Caster>(new Caster(loop, route, shape, std::move(read), std::move(tell), std::move(sender)));
 }
@@ -89,7 +92,7 @@ void Caster::joined(MemberId member, Bitmap have) {
   carousel_.joined(member, std::move(have), now);
   rate_.joined(member);
   members_[member] = false;
-  tell(member, {}, false);
+  tell(member, {});
   resting_ = false;
   alarm_.set(now);
 }
@@ -112,7 +115,7 @@ void Caster::report(MemberId member, const wire::MulticastReport& report) {
   const Instant now = system_clock().now();
   rate_.report(member, report.loss / 65536.0, report.backlog, now);
   auto answer = carousel_.report(member, report, now);
-  if (!answer.given_up.empty()) tell(member, std::move(answer.given_up), false);
+  if (!answer.given_up.empty()) tell(member, std::move(answer.given_up));
   wake();
 }
 
@@ -211,12 +214,12 @@ void Caster::follow_rate(Instant now) {
   carousel_.set_rate(bytes_per_second_ * static_cast<double>(shape_.symbol_size) / static_cast<double>(wire_size_));
   for (const MemberId member : rate_.take_leavers()) {
     spdlog::warn("a member of multicast stream {:08x} is far behind the others and finishes from the swarm", key_.stream);
-    dismiss(member);
+    dismiss(member, wire::StreamEnd::too_slow);
   }
   if (carousel_.policy() == told_policy_) return;
   told_policy_ = carousel_.policy();
   for (const auto& [member, over] : members_) {
-    if (!over) tell(member, {}, false);
+    if (!over) tell(member, {});
   }
 }
 
@@ -226,17 +229,17 @@ void Caster::tell_all_over() {
   const auto figures = carousel_.figures();
   if (figures.members == 0) return;
   for (const auto& [member, over] : members_) {
-    if (!over) dismiss(member);
+    if (!over) dismiss(member, wire::StreamEnd::over);
   }
   spdlog::info("multicast stream {:08x} is over for {} members: {} packets of data, {} of parity, {} of repair; {} passes",
                key_.stream, figures.members, figures.data, figures.parity, figures.repair, figures.passes);
 }
 
-void Caster::dismiss(MemberId member) {
+void Caster::dismiss(MemberId member, wire::StreamEnd end) {
   members_[member] = true;
   carousel_.left(member);
   rate_.left(member);
-  tell(member, {}, true);
+  tell(member, {}, end);
 }
 
 bool Caster::is_served(MemberId member) const {
@@ -244,11 +247,11 @@ bool Caster::is_served(MemberId member) const {
   return found != members_.end() && !found->second;
 }
 
-void Caster::tell(MemberId member, std::vector<std::uint32_t> given_up, bool over) {
+void Caster::tell(MemberId member, std::vector<std::uint32_t> given_up, wire::StreamEnd end) {
   wire::MulticastNews news;
   set_policy(news, carousel_.policy());
   news.given_up = std::move(given_up);
-  news.over = over;
+  news.end = end;
   tell_(member, news);
 }
 

@@ -31,7 +31,7 @@ struct CastRoute {
   unsigned ttl = 1;
   double rate = 117.5e6;    // bytes a second on the wire, at most
   bool fixed_rate = false;  // that and no less, whatever members report
-  std::size_t mtu = 1500;   // bytes of an IP packet that pass everywhere; that of a named interface is not exceeded
+  std::size_t mtu = 1500;   // bytes of an IP packet that pass to every member; that of a named interface is not exceeded
   // The stream starts when so many have joined, or `wait` after the first of them.
   std::uint32_t min_members = 1;
   Duration wait = std::chrono::seconds(30);
@@ -66,6 +66,8 @@ class Caster {
                                               Tell tell);
 
   wire::MulticastOffer offer() const;
+  // Bytes of its IP packets.
+  std::size_t packet_size() const { return packet_size_ + header_size(route_.group); }
   // `have`: what it holds already. Joining again starts anew.
   void joined(MemberId member, Bitmap have);
   void left(MemberId member);
@@ -89,8 +91,8 @@ class Caster {
   void provide(std::uint32_t span, std::shared_ptr<const Bytes> frame);
   void follow_rate(Instant now);
   void tell_all_over();
-  void dismiss(MemberId member);
-  void tell(MemberId member, std::vector<std::uint32_t> given_up, bool over);
+  void dismiss(MemberId member, wire::StreamEnd end);
+  void tell(MemberId member, std::vector<std::uint32_t> given_up, wire::StreamEnd end = wire::StreamEnd::none);
 
   CastRoute route_;
   multicast::Shape shape_;

@@ -62,10 +62,9 @@ void Catcher::news(const wire::MulticastNews& news) {
   receiver_.given_up(news.given_up);
   alarm_.set(receiver_.next_poll());
   if (auto stale = receiver_.take_stale(); !stale.empty()) events_.stale(std::move(stale));
-  if (news.over) {
-    set_quiet(true);
-    over_ = true;
-  }
+  if (news.end == wire::StreamEnd::none) return;
+  set_quiet(true);
+  end_ = news.end;
 }
 
 // What waits in the socket's buffer counts as well: a machine that is short of processor time does not get to read it.
@@ -84,7 +83,7 @@ void Catcher::tick() {
 }
 
 void Catcher::set_quiet(bool quiet) {
-  if (over_ || std::exchange(quiet_, quiet) == quiet) return;
+  if (end_ != wire::StreamEnd::none || std::exchange(quiet_, quiet) == quiet) return;
   (quiet ? events_.quiet : events_.loud)();
 }
 

@@ -1,5 +1,6 @@
 #include "transport/net/connection.h"
 
+#include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 
@@ -81,6 +82,16 @@ class TlsConnection final : public Connection, public std::enable_shared_from_th
   const std::optional<trust::PeerIdentity>& peer() const override { return verdict_.peer; }
   const std::string& address() const override { return address_; }
   const std::string& local_address() const override { return local_address_; }
+  std::size_t path_mtu() const override {
+    constexpr std::size_t kUsual = 1500, kLeast = 576, kTcp = 20, kTimestamps = 12;
+    tcp_info info{};
+    socklen_t size = sizeof info;
+    if (::getsockopt(socket_.native_handle(), IPPROTO_TCP, TCP_INFO, &info, &size) != 0 || info.tcpi_snd_mss == 0)
+      return kUsual;
+    const std::size_t ip = address_.contains(':') ? 40 : 20;
+    const std::size_t options = (info.tcpi_options & TCPI_OPT_TIMESTAMPS) != 0 ? kTimestamps : 0;
+    return std::max(kLeast, info.tcpi_snd_mss + options + kTcp + ip);
+  }
   Instant last_heard() const override { return last_heard_; }
 
   void send(const wire::Message& message) override { enqueue({wire::encode(message), nullptr}); }
@@ -359,7 +370,7 @@ class TlsConnection final : public Connection, public std::enable_shared_from_th
   std::shared_ptr<TlsContext> tls_;
   Line line_;
   Events events_;
-  Tcp::socket socket_;
+  mutable Tcp::socket socket_;  // native_handle() is not const
   Tcp::resolver resolver_;
   asio::steady_timer deadline_;
   asio::steady_timer attempt_;

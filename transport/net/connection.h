@@ -64,6 +64,9 @@ class Connection {
   virtual const std::string& address() const = 0;        // numeric, of the other side
   virtual const std::string& local_address() const = 0;  // of ours; empty before it is connected
   virtual Instant last_heard() const = 0;
+  // Bytes of an IP packet that pass to the other end, as far as TCP knows: the least of the MTUs of both ends' interfaces
+  // and of what the path has complained of. 576 at least; 1500 where it cannot be told.
+  virtual std::size_t path_mtu() const = 0;
 };
 
 // Accepts connections and hands each over when it is ready. Loop thread, but for open().

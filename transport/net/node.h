@@ -76,6 +76,7 @@ struct SwarmStatus {
   std::uint64_t multicast_packets = 0;
   std::uint64_t multicast_lost = 0;        // by the gaps between those that came
   std::optional<Instant> multicast_began;  // first packet
+  bool left_multicast = false;             // it did not keep up with the others
   std::uint64_t served = 0;
   std::uint64_t duplicates = 0;        // spans that came twice
   std::vector<std::string> bad_peers;  // by key; served altered bytes and were dropped

@@ -69,6 +69,7 @@ class SwarmNode final : public Node {
   void listen_to_multicast();
   void caught(wire::SpanData data);
   void doubt_multicast();
+  void dismissed();
   void drop_peer(chunker::SpanIndex span, const std::string& node);
   void announce();
   void pump();

@@ -140,6 +140,7 @@ void SwarmNode::from_depot(wire::Message message) {
     listen_to_multicast();
   } else if (auto* news = std::get_if<wire::MulticastNews>(&message)) {
     if (catcher_) catcher_->news(*news);
+    if (news->end == wire::StreamEnd::too_slow) dismissed();
   }
 }
 
@@ -208,6 +209,12 @@ void SwarmNode::doubt_multicast() {
   catcher_.reset();
   picker_->release_all(system_clock().now());
   notice(fmt::format("multicast is not used any more: {} spans of it had altered bytes", bad_casts_));
+}
+
+void SwarmNode::dismissed() {
+  notice("this machine does not keep up with the multicast stream: it gets the rest from peers and the depot");
+  const std::lock_guard lock(mutex_);
+  status_.left_multicast = true;
 }
 
 void SwarmNode::notice(std::string text) {

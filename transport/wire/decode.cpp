@@ -24,6 +24,12 @@ class Reader {
     check(in_.ok() && byte <= 1, name, "is neither 0 nor 1");
     value = byte == 1;
   }
+  template <class Choice>
+  void choice(std::string_view name, Choice& value, Choice last) {
+    const std::uint8_t byte = in_.u8();
+    check(in_.ok() && byte <= static_cast<std::uint8_t>(last), name, "is none of those that there are");
+    value = static_cast<Choice>(byte);
+  }
   template <std::size_t N>
   void array(std::string_view name, std::array<std::byte, N>& value) {
     value = in_.array<N>();

@@ -20,6 +20,10 @@ class Writer {
     out_.number(value);
   }
   void boolean(std::string_view, bool value) { out_.u8(value ? 1 : 0); }
+  template <class Choice>
+  void choice(std::string_view, Choice value, Choice) {
+    out_.u8(static_cast<std::uint8_t>(value));
+  }
   template <std::size_t N>
   void array(std::string_view, const std::array<std::byte, N>& value) {
     out_.raw(value);

@@ -161,7 +161,7 @@ void fields(auto& a, Like<MulticastNews> auto& m) {
   a.number("slow", m.slow);
   a.require(m.quick <= kHour && m.slow <= kHour, "reports further apart than an hour");
   a.list("given_up", m.given_up, 65536);
-  a.boolean("over", m.over);
+  a.choice("end", m.end, StreamEnd::too_slow);
 }
 
 // The archive that measures: the least and the greatest length that a message's encoding can have.
@@ -176,6 +176,10 @@ class Bounds {
     add(sizeof(T), sizeof(T));
   }
   void boolean(std::string_view, bool) { add(1, 1); }
+  template <class Choice>
+  void choice(std::string_view, Choice, Choice) {
+    add(1, 1);
+  }
   template <std::size_t N>
   void array(std::string_view, const std::array<std::byte, N>&) {
     add(N, N);

@@ -216,13 +216,14 @@ struct MulticastReport {
   bool operator==(const MulticastReport&) const = default;
 };
 // 25. To a target that listens: how to report from now on, spans that it lacks and will not get this way, and whether the
-// stream brings it nothing more at all.
+// stream brings it nothing more at all: since it is over, or since the target does not keep up with the others.
+enum class StreamEnd : std::uint8_t { none, over, too_slow };
 struct MulticastNews {
   std::uint16_t eager = 0;              // share of the members that report quickly, of 65,535
   std::uint64_t quick = 0;              // microseconds, at most an hour
   std::uint64_t slow = 0;               // the same
   std::vector<std::uint32_t> given_up;  // at most 65536
-  bool over = false;
+  StreamEnd end = StreamEnd::none;
   bool operator==(const MulticastNews&) const = default;
 };
 
