@@ -44,7 +44,7 @@ BEGIN {
   library("libfdisk", "^libfdisk/", "^src/volume/")
   library("libext2fs", "^(ext2fs/|et/com_err)", "^src/volume/")
   library("yaml-cpp", "^yaml-cpp/", "^src/firstboot/")
-  library("CLI11", "^CLI/", "^tools/stampede/")
+  library("CLI11", "^CLI/", "^(tools/stampede|tests/powerloss)/")
   library("ISA-L", "^(isa-l|erasure_code)", "^transport/multicast/")
   library("ipsec-mb", "^intel-ipsec-mb[.]h$", "^transport/net/")
   library("prometheus-cpp", "^prometheus/", "^src/service/")

@@ -8,15 +8,10 @@ store=$LAB/store
 kills=${KILLS:-50}
 seed=${SEED:-$(($(date +%s) % 32768))}
 
-# The old image and the new one are both bootable and differ in everything that matters.
 prepare() {
-  local at
   old=$("$LAB_HERE/make-image" --variant bootable)/disk.img
   new=$LAB/new.img
-  cp --sparse=always "$old" "$new"
-  sgdisk -G "$new" >/dev/null
-  read -ra at < <(partition_of "$new" "$ROOT_TYPE")
-  head -c 80M /dev/urandom | dd of="$new" bs=1M seek=$((at[1] / 1048576 + 1)) conv=notrunc iflag=fullblock status=none
+  other_image "$old" "$new"
   import_image "$new" new:1 "$store" >/dev/null
   make_network 1 1gbit
   start_depot "$store"

@@ -87,3 +87,12 @@ changed_paths() {
     { if (a[$1] != $0) print "changed " $1; delete a[$1] }
     END { for (p in a) print "removed " p }' "$1" "$2" | sort -k2
 }
+
+# other_image OLD NEW: a bootable image that differs from the old one in everything that matters: disk id, data.
+other_image() {
+  local at
+  cp --sparse=always "$1" "$2"
+  sgdisk -G "$2" >/dev/null
+  read -ra at < <(partition_of "$2" "$ROOT_TYPE")
+  head -c 80M /dev/urandom | dd of="$2" bs=1M seek=$((at[1] / 1048576 + 1)) conv=notrunc iflag=fullblock status=none
+}

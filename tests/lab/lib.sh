@@ -5,6 +5,7 @@
 #   lab_begin                       a temporary folder $LAB, and full cleanup on exit, INT and TERM
 #   make_network 4 1gbit            net.sh: namespaces on one bridge
 #   dev=$(attach_disk "$LAB/a.img") disks.sh: loop devices, root partitions, trees
+#   attach_logged FILE LOG          logged.sh: disks whose writes are logged in order
 #   machine NAME                    qemu.sh: QEMU, its console, and firmware
 #   run_case NAME SECONDS FUNCTION  cases.sh: "ok NAME", "not ok NAME: why", "skip NAME: why"
 #
@@ -114,6 +115,7 @@ have_command() {
 LAB_HERE=$LAB_ROOT/tests/lab
 . "$LAB_HERE/net.sh"
 . "$LAB_HERE/disks.sh"
+. "$LAB_HERE/logged.sh"
 . "$LAB_HERE/qemu.sh"
 . "$LAB_HERE/stampede.sh"
 . "$LAB_HERE/cases.sh"

@@ -1,0 +1,41 @@
+// What a crash state is, and whether it may be. Tables are looked for by the programs that people use: sgdisk, sfdisk
+// (libfdisk), partx and blkid (libblkid, which wants what the kernel wants); a boot sector by its signature, without which
+// firmware looks for nothing.
+#pragma once
+
+#include <array>
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "src/base/file.h"
+
+namespace stampede::powerloss {
+
+// untouched    the old disk, byte for byte
+// old          the old disk but for its first sector and backup header: whoever finds its table finds it whole
+// unbootable   nobody finds a table, no GPT header stands where one is looked for, there is no boot sector, and a second run
+// knows the disk as an interrupted deployment new          complete but for the boot sector and a header: somebody finds the
+// new table, which names what is there complete     byte for byte what the deployment leaves
+enum class Kind : std::uint8_t { untouched, old, unbootable, new_, complete };
+inline constexpr std::array<std::string_view, 5> kKindNames{"untouched", "old", "unbootable", "new", "complete"};
+
+class Oracle {
+ public:
+  // Both of the same size, in whole sectors of 512 bytes.
+  static Result<Oracle> make(const std::filesystem::path& old, const std::filesystem::path& complete);
+
+  // Error: internal, with what is wrong with that state.
+  Result<Kind> judge(const File& disk, const std::filesystem::path& path) const;
+
+ private:
+  Oracle(File old, File complete, Size size) : old_(std::move(old)), complete_(std::move(complete)), size_(size) {}
+  File old_, complete_;
+  Size size_;
+};
+
+// The programs that find a partition table on the disk; one that is not installed is in the list too.
+std::vector<std::string> who_finds_a_table(const std::filesystem::path& disk);
+
+}  // namespace stampede::powerloss
