@@ -47,8 +47,10 @@ Result<> run(std::span<char*> arguments) {
   STAMPEDE_TRY(auto reader, target->reader());
   deploy::HeldSpans held(plan, {}, std::move(reader));
   deploy::LocalFeed feed(plan.spans(), store->chunks());
-  deploy::Receiver receiver(plan, *target, held, feed, std::max(1U, std::thread::hardware_concurrency()));
+  deploy::Receiver receiver(plan, *target, held, feed, Bitmap(manifest.root.span_count()),
+                            std::max(1U, std::thread::hardware_concurrency()));
   STAMPEDE_CHECK(target->begin({found.record.image, {}, system_clock().unix_time(), size}));
+  STAMPEDE_CHECK(receiver.keep_journal());
   const double taken = seconds_since(start);
 
   feed.set_credit(target->free_slabs());

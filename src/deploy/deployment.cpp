@@ -154,8 +154,8 @@ class Deployment {
   Result<> transfer() {
     STAMPEDE_TRY(auto reader, target_->reader());
     held_ = std::make_unique<HeldSpans>(*plan_, options_.cache, std::move(reader));
-    receiver_ =
-        std::make_unique<Receiver>(*plan_, *target_, *held_, *node(), std::max(1U, std::thread::hardware_concurrency()));
+    receiver_ = std::make_unique<Receiver>(*plan_, *target_, *held_, *node(), have_,
+                                           std::max(1U, std::thread::hardware_concurrency()));
     STAMPEDE_CHECK(node()->join({.image = record_.image,
                                  .span_count = root_.span_count(),
                                  .have = have_,
@@ -164,6 +164,7 @@ class Deployment {
                                  .held = held_.get()}));
     begun_ = true;
     STAMPEDE_CHECK(target_->begin({record_.image, deployment_, system_clock().unix_time(), target_->identity().size}));
+    STAMPEDE_CHECK(receiver_->keep_journal());
     node()->set_credit(target_->free_slabs());
     zeros_ = plan_->zero_extents();
     settle_free_space();
@@ -189,14 +190,29 @@ class Deployment {
       for (const auto& extent : free_) target_->discard(extent.offset, extent.length, [](const Result<>&) {});
   }
 
-  // What an interrupted run of the same image left in its place: read, hashed, and kept where it is right.
+  // What an interrupted run of the same image left in its place: read, hashed, and kept where it is right. Where it kept a
+  // journal, what that does not name is not read.
   Result<Bitmap> resume() {
     Bitmap have(root_.span_count());
     if (!resumes_) return have;
+    STAMPEDE_TRY(const auto journal, target_->journal(record_.image, root_.span_count()));
     const auto expected = plan_->expected_data();
-    STAMPEDE_TRY(auto matching, target_->compare(expected, [this](Size) { return tell(); }));
-    for (std::size_t i = 0; i < expected.size(); ++i)
-      if (target_->holds_back(expected[i].at, expected[i].length)) matching[i] = false;
+    const auto placed = journal ? plan_->places_of(*journal) : std::vector<bool>(expected.size(), true);
+    std::vector<disk::Expected> asked;
+    std::vector<std::size_t> places;
+    for (std::size_t i = 0; i < expected.size(); ++i) {
+      if (!placed[i] || target_->holds_back(expected[i].at, expected[i].length)) continue;
+      asked.push_back(expected[i]);
+      places.push_back(i);
+    }
+    STAMPEDE_TRY(const auto right, target_->compare(asked, [this](Size) { return tell(); }));
+    std::vector<bool> matching(expected.size());
+    for (std::size_t i = 0; i < places.size(); ++i) matching[places[i]] = right[i];
+    if (const auto wrong = std::ranges::count(right, false); journal && wrong > 0)
+      options_.warn(
+          fmt::format("{} of {} chunks that the interrupted deployment had made durable on {} are not there: something "
+                      "wrote to it since, or it loses what it was told to keep; they are fetched again",
+                      wrong, right.size(), receipt_.disk.path));
     const auto held = plan_->held_spans(matching);
     for (std::uint32_t i = 0; i < held.size(); ++i) {
       if (!held[i]) continue;

@@ -52,6 +52,13 @@ disk::Expected Plan::expected(std::size_t place) const {
   return expected;
 }
 
+std::vector<bool> Plan::places_of(const Bitmap& spans) const {
+  std::vector<bool> places;
+  places.reserve(places_.size());
+  for (const Place& place : places_) places.push_back(spans.test(place.position.span.value));
+  return places;
+}
+
 std::vector<bool> Plan::held_spans(const std::vector<bool>& matching) const {
   std::vector<bool> held(spans_.size(), true);
   for (std::size_t i = 0; i < places_.size(); ++i)

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "chunker/manifest.h"
+#include "src/base/bitmap.h"
 #include "src/disk/target.h"
 
 namespace stampede::deploy {
@@ -32,6 +33,8 @@ class Plan {
   // The same one by one.
   std::size_t place_count() const { return places_.size(); }
   disk::Expected expected(std::size_t place) const;
+  // For each place: is it one of these spans'?
+  std::vector<bool> places_of(const Bitmap& spans) const;
   // The spans all of whose places are `matching` (in the order of expected_data()).
   std::vector<bool> held_spans(const std::vector<bool>& matching) const;
 

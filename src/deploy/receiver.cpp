@@ -4,8 +4,9 @@
 
 namespace stampede::deploy {
 
-Receiver::Receiver(Plan& plan, disk::Target& target, HeldSpans& held, chunker::SpanFeed& feed, unsigned workers)
-    : plan_(plan), target_(target), held_(held), feed_(feed), slabs_(target.free_slabs()) {
+Receiver::Receiver(Plan& plan, disk::Target& target, HeldSpans& held, chunker::SpanFeed& feed, Bitmap placed,
+                   unsigned workers)
+    : plan_(plan), target_(target), held_(held), feed_(feed), placed_(std::move(placed)), slabs_(target.free_slabs()) {
   target_.on_slab_free([this] { wake_.notify_all(); });
   for (unsigned i = 0; i < workers; ++i) workers_.emplace_back([this] { work(); });
 }
@@ -19,10 +20,20 @@ void Receiver::stop() {
   queue_.stop();
   for (auto& worker : workers_) worker.join();
   target_.on_slab_free({});
+  target_.stop_journal();
 }
 
 void Receiver::deliver(chunker::SealedSpan span, chunker::Origin origin) {
   queue_.push({std::move(span), std::move(origin)});
+}
+
+Result<> Receiver::keep_journal() {
+  return target_.keep_journal([this] { return placed(); });
+}
+
+Bitmap Receiver::placed() const {
+  const std::lock_guard lock(mutex_);
+  return placed_;
 }
 
 std::optional<Error> Receiver::failure() const {
@@ -60,7 +71,7 @@ void Receiver::handle(chunker::Opener& opener, Arrival arrival) {
     held_.put(std::make_shared<const chunker::SealedSpan>(std::move(arrival.span)));
   verified_ += plan_.placed_size(index).bytes;
   // Placed before it counts as had: who sees the image complete and flushes then misses nothing.
-  target_.place(std::move(slab), std::move(*placements), [this](const Result<>& result) { written(result); });
+  target_.place(std::move(slab), std::move(*placements), [this, index](const Result<>& result) { written(index, result); });
   feed_.had(index);
 }
 
@@ -80,8 +91,9 @@ Result<std::vector<disk::Placement>> Receiver::open(chunker::Opener& opener, con
   return placements;
 }
 
-void Receiver::written(const Result<>& result) {
+void Receiver::written(chunker::SpanIndex span, const Result<>& result) {
   const std::lock_guard lock(mutex_);
+  if (result) placed_.set(span.value);
   if (!result && !failure_) failure_ = result.error();
   --writing_;
   if (!stopping_) feed_.set_credit(slabs_ - writing_);

@@ -19,7 +19,8 @@ namespace stampede::deploy {
 
 class Receiver final : public chunker::SpanInbox {
  public:
-  Receiver(Plan& plan, disk::Target& target, HeldSpans& held, chunker::SpanFeed& feed, unsigned workers);
+  // `placed`: the spans that are in their places already.
+  Receiver(Plan& plan, disk::Target& target, HeldSpans& held, chunker::SpanFeed& feed, Bitmap placed, unsigned workers);
   ~Receiver() override { stop(); }
   // Ends the workers; what still arrives is dropped and the feed is no longer called. Then the target can go, then the feed.
   void stop();
@@ -28,6 +29,8 @@ class Receiver final : public chunker::SpanInbox {
 
   // Plain bytes verified so far.
   Size verified() const { return {verified_.load(std::memory_order_relaxed)}; }
+  // After the target's begin(): has it name in its journal what has been placed. Until stop().
+  Result<> keep_journal();
   // The first error of the disk, if there was one.
   std::optional<Error> failure() const;
 
@@ -40,7 +43,8 @@ class Receiver final : public chunker::SpanInbox {
   disk::Slab wait_for_slab();
   void handle(chunker::Opener& opener, Arrival arrival);
   Result<std::vector<disk::Placement>> open(chunker::Opener& opener, const chunker::SealedSpan& sealed, MutableBytes slab);
-  void written(const Result<>& result);
+  Bitmap placed() const;
+  void written(chunker::SpanIndex span, const Result<>& result);
 
   Plan& plan_;
   disk::Target& target_;
@@ -52,6 +56,7 @@ class Receiver final : public chunker::SpanInbox {
   mutable std::mutex mutex_;
   std::condition_variable wake_;  // a slab is free
   std::optional<Error> failure_;
+  Bitmap placed_;  // spans whose writes have ended, and those that were there
   std::uint32_t slabs_;
   std::uint32_t writing_ = 0;
   bool stopping_ = false;

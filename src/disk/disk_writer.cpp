@@ -41,6 +41,7 @@ DiskWriter::DiskWriter(GuardedDisk disk, Size image_size, const TargetOptions& o
       slabs_(options.slabs) {}
 
 DiskWriter::~DiskWriter() {
+  journal_.reset();
   zeroer_.reset();  // first: its results go through the ring
   if (ring_) ring_->stop();
 }
@@ -148,7 +149,36 @@ Result<> DiskWriter::wait_for_jobs(const std::function<bool()>& go_on) {
 Result<> DiskWriter::flush(const std::function<bool()>& go_on) {
   STAMPEDE_CHECK(wait_for_jobs(go_on));
   STAMPEDE_CHECK(latch_.check());
-  return written_ == flushed_ ? Result<>{} : sync();
+  if (written_ != flushed_) STAMPEDE_CHECK(sync());
+  return end_journal();
+}
+
+// All that was placed is durable now, and a second run has to know it even if it is the read-back that is interrupted.
+Result<> DiskWriter::end_journal() {
+  const auto journal = std::move(journal_);
+  if (!journal) return {};
+  journal->stop();
+  STAMPEDE_CHECK(latch_.check());
+  STAMPEDE_CHECK(journal->write_last());
+  return sync();
+}
+
+Result<std::optional<Bitmap>> DiskWriter::journal(const chunker::ImageId& image, std::uint32_t spans) {
+  if (stage_ != Stage::opened) return fail(Code::internal, "the journal of {} is asked for after begin()", disk_.path());
+  STAMPEDE_TRY(auto record, JournalKeeper::read(disk_, image, spans));
+  if (!record) return std::nullopt;
+  return std::move(record->durable);
+}
+
+Result<> DiskWriter::keep_journal(std::function<Bitmap()> placed) {
+  STAMPEDE_CHECK(check_usable());
+  Bitmap durable = placed();
+  const bool resumed = durable.count() > 0;
+  if (!JournalKeeper::fits(disk_.size(), durable.size())) return {};
+  journal_ = std::make_unique<JournalKeeper>(disk_, latch_, record_.image, std::move(placed), options_.journal_every);
+  STAMPEDE_CHECK(journal_->start(std::move(durable)));
+  // What an earlier run had done is lost to a third one as seldom as can be.
+  return resumed ? sync() : Result<>{};
 }
 
 Result<> DiskWriter::sync() {

@@ -8,6 +8,7 @@
 
 #include "src/disk/commit_steps.h"
 #include "src/disk/error_latch.h"
+#include "src/disk/journal_keeper.h"
 #include "src/disk/raw_disk.h"
 #include "src/disk/ring.h"
 #include "src/disk/slab_pool.h"
@@ -27,6 +28,9 @@ class DiskWriter final : public Target {
   std::string_view engine() const override { return ring_->engine(); }
   Result<File> reader() const override { return disk_.reader(); }
   Result<Bytes> begin(const InProgress& record) override;
+  Result<std::optional<Bitmap>> journal(const chunker::ImageId& image, std::uint32_t spans) override;
+  Result<> keep_journal(std::function<Bitmap()> placed) override;
+  void stop_journal() override { journal_.reset(); }
   Slab try_slab() override { return slabs_.try_take(); }
   std::uint32_t free_slabs() const override { return slabs_.free(); }
   void on_slab_free(std::function<void()> slab_freed) override { slabs_.on_free(std::move(slab_freed)); }
@@ -54,6 +58,7 @@ class DiskWriter final : public Target {
   void finish(Job& job);
   Result<> wait_for_jobs(const std::function<bool()>& go_on);
   Result<> sync();
+  Result<> end_journal();
   Result<> check_usable() const;
   Result<> run_steps(std::string_view stage, const std::vector<Step>& steps);
   Result<> run_step(std::string_view stage, const Step& step);
@@ -77,6 +82,7 @@ class DiskWriter final : public Target {
   // The destructor ends their threads while all else still stands.
   std::unique_ptr<Ring> ring_;
   std::unique_ptr<Zeroer> zeroer_;
+  std::unique_ptr<JournalKeeper> journal_;
 };
 
 }  // namespace stampede::disk

@@ -26,8 +26,10 @@
 
 #include "chunker/fingerprint.h"
 #include "chunker/types.h"
+#include "src/base/bitmap.h"
 #include "src/base/error.h"
 #include "src/base/file.h"
+#include "src/base/seams.h"
 #include "src/disk/commit_region.h"
 #include "src/disk/engine.h"
 #include "src/disk/faults.h"
@@ -80,6 +82,7 @@ struct Expected {
 struct TargetOptions {
   std::uint32_t slabs = 32;
   std::uint32_t depth = 32;
+  Duration journal_every = std::chrono::seconds(2);
   unsigned hash_threads = 0;  // for compare(); 0: as many as there are cores
   EngineKind engine = EngineKind::automatic;
   Faults faults{};
@@ -106,6 +109,16 @@ class Target {
   // internal errors.
   virtual Result<Bytes> begin(const InProgress& record) = 0;
 
+  // What the journal of an interrupted deployment of that image names as durable, if this disk has one (journal.h). Before
+  // begin(), which blanks it.
+  virtual Result<std::optional<Bitmap>> journal(const chunker::ImageId& image, std::uint32_t spans) = 0;
+  // After begin(): from now on and until flush() the spans that `placed` says are written to name them in the journal, every
+  // journal_every, each time after a flush of its own. `placed` is called from a thread of the target and, now, says what is
+  // durable already. Nothing is kept where there is no room for it.
+  virtual Result<> keep_journal(std::function<Bitmap()> placed) = 0;
+  // `placed` is not called any more; what has been written of the journal stays.
+  virtual void stop_journal() = 0;
+
   // A free slab, or an empty one if there is none now; slab_freed is called (on some thread) when one comes back.
   virtual Slab try_slab() = 0;
   virtual std::uint32_t free_slabs() const = 0;
@@ -120,8 +133,9 @@ class Target {
   virtual void discard(Offset at, Size length, std::function<void(Result<>)> done) = 0;
   virtual bool discards() const = 0;
 
-  // Waits for everything placed. Then flushes the device. While it waits, `go_on` is called about ten times a second from
-  // the calling thread; false ends the waiting with `interrupted`. Other errors: the first that occurred.
+  // Waits for everything placed. Then flushes the device and ends the journal. While it waits, `go_on` is called about ten
+  // times a second from the calling thread; false ends the waiting with `interrupted`. Other errors: the first that
+  // occurred.
   virtual Result<> flush(const std::function<bool()>& go_on) = 0;
   Result<> flush() { return flush({}); }
 

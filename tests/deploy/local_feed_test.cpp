@@ -36,14 +36,15 @@ class LocalFeedTest : public ::testing::Test {
     STAMPEDE_TRY(auto reader, target_->reader());
     HeldSpans held(*plan_, {}, std::move(reader));
     LocalFeed feed(plan_->spans(), store_);
-    Receiver receiver(*plan_, *target_, held, feed, 2);
+    Receiver receiver(*plan_, *target_, held, feed, Bitmap(static_cast<std::uint32_t>(plan_->spans().size())), 2);
     feed.set_credit(target_->free_slabs());
     feed.start(receiver);
     for (const auto& extent : plan_->zero_extents()) target_->zero(extent.offset, extent.length, [](const Result<>&) {});
     const auto waited = feed.wait_complete([&] { return !receiver.failure(); });
     feed.stop();
     receiver.stop();
-    return waited;
+    const auto written = target_->flush();  // the receiver hears of every write
+    return waited ? written : waited;
   }
 
   Scratch scratch_;

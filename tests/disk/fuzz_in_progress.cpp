@@ -5,6 +5,7 @@
 
 #include "chunker/digest.h"
 #include "src/disk/in_progress.h"
+#include "src/disk/journal.h"
 
 namespace stampede::disk {
 namespace {
@@ -15,6 +16,10 @@ void check(ByteView bytes) {
   if (const auto record = decode_mark(bytes))
     if (!std::ranges::equal(encode_mark(*record), bytes.first(kMarkSize))) std::abort();
   find_in_progress(bytes);
+  if (const auto record = decode_journal(bytes)) {
+    const Bytes again = encode_journal(*record);
+    if (!std::ranges::equal(again, bytes.first(again.size()))) std::abort();
+  }
 }
 
 void check_with_digest(ByteView input, std::string_view magic, std::size_t size, std::size_t digest_at) {
@@ -26,6 +31,19 @@ void check_with_digest(ByteView input, std::string_view magic, std::size_t size,
   check(block);
 }
 
+void check_journal_with_digest(ByteView input) {
+  Bytes slot(std::max<std::size_t>(input.size(), kJournalHead.bytes));
+  std::ranges::copy(input, slot.begin());
+  std::ranges::copy(as_bytes("STMPJRNL"), slot.begin());
+  const std::size_t bitmap = std::min<std::size_t>((load_le<std::uint32_t>(ByteView(slot).subspan(64)) + 7ULL) / 8,
+                                                   slot.size() - kJournalHead.bytes);
+  Bytes hashed = copy(ByteView(slot).first(96));
+  const ByteView bits = ByteView(slot).subspan(kJournalHead.bytes, bitmap);
+  hashed.insert(hashed.end(), bits.begin(), bits.end());
+  std::ranges::copy(chunker::sha256(hashed), slot.begin() + 96);
+  check(slot);
+}
+
 }  // namespace
 }  // namespace stampede::disk
 
@@ -35,5 +53,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   disk::check(bytes);
   disk::check_with_digest(bytes, "STMPPROG", disk::kInProgressSize, 4064);
   disk::check_with_digest(bytes, "STMPMARK", disk::kMarkSize, 80);
+  disk::check_journal_with_digest(bytes);
   return 0;
 }

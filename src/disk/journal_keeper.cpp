@@ -1,0 +1,67 @@
+#include "src/disk/journal_keeper.h"
+
+#include "src/disk/target.h"
+
+namespace stampede::disk {
+
+JournalKeeper::JournalKeeper(RawDisk& disk, ErrorLatch& latch, const chunker::ImageId& image, Placed placed, Duration every)
+    : disk_(disk), latch_(latch), placed_(std::move(placed)), every_(every), record_{0, image, disk.size(), {}} {}
+
+bool JournalKeeper::fits(Size disk, std::uint32_t spans) { return disk >= kCommitHead && spans <= kJournalSpans; }
+
+Result<std::optional<JournalRecord>> JournalKeeper::read(RawDisk& disk, const chunker::ImageId& image, std::uint32_t spans) {
+  std::optional<JournalRecord> newest;
+  if (!fits(disk.size(), spans)) return newest;
+  Bytes slot(kJournalHead.bytes + (std::size_t{spans} + 7) / 8);
+  for (const Offset at : kJournalSlots) {
+    STAMPEDE_CHECK(disk.read(at, slot));
+    auto record = decode_journal(slot);
+    if (!record || record->image != image || record->disk_size != disk.size() || record->durable.size() != spans) continue;
+    if (!newest || newest->sequence < record->sequence) newest = std::move(record);
+  }
+  return newest;
+}
+
+Result<> JournalKeeper::start(Bitmap durable) {
+  STAMPEDE_CHECK(write(std::move(durable)));
+  thread_ = std::thread([this] { run(); });
+  return {};
+}
+
+void JournalKeeper::stop() {
+  {
+    const std::scoped_lock lock(mutex_);
+    stop_ = true;
+  }
+  stopping_.notify_all();
+  if (thread_.joinable()) thread_.join();
+}
+
+Result<> JournalKeeper::write_last() { return write(placed_()); }
+
+void JournalKeeper::run() {
+  while (wait())
+    if (const auto done = checkpoint(); !done) return latch_.set(done.error());
+}
+
+// Is there another record to write?
+bool JournalKeeper::wait() {
+  std::unique_lock lock(mutex_);
+  return !stopping_.wait_for(lock, every_, [this] { return stop_; });
+}
+
+// What is asked for before the flush is durable after it.
+Result<> JournalKeeper::checkpoint() {
+  Bitmap placed = placed_();
+  if (placed.count() == record_.durable.count()) return {};
+  STAMPEDE_CHECK(disk_.flush());
+  return write(std::move(placed));
+}
+
+Result<> JournalKeeper::write(Bitmap durable) {
+  ++record_.sequence;
+  record_.durable = std::move(durable);
+  return disk_.write(kJournalSlots[record_.sequence % 2], encode_journal(record_));
+}
+
+}  // namespace stampede::disk

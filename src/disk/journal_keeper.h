@@ -1,0 +1,56 @@
+// Writes the journal while a disk is being written, on a thread of its own, so that no write waits for a flush: asks which
+// spans are in their places, flushes the device, and then names them in the slot whose turn it is. That record is durable
+// with the next flush; until then the other slot stands.
+#pragma once
+
+#include <condition_variable>
+#include <functional>
+#include <mutex>
+#include <thread>
+
+#include "src/base/seams.h"
+#include "src/disk/error_latch.h"
+#include "src/disk/journal.h"
+#include "src/disk/raw_disk.h"
+
+namespace stampede::disk {
+
+class JournalKeeper {
+ public:
+  // Spans all of whose writes have ended; from the keeper's thread.
+  using Placed = std::function<Bitmap()>;
+
+  // `disk` and `latch` outlive it; `every` is the time between two records.
+  JournalKeeper(RawDisk& disk, ErrorLatch& latch, const chunker::ImageId& image, Placed placed, Duration every);
+  ~JournalKeeper() { stop(); }
+
+  // The first record: what is durable already. It is not flushed. Then the thread starts. Errors: write_failed.
+  Result<> start(Bitmap durable);
+  // Ends the thread; a flush that is under way is waited for.
+  void stop();
+  // After stop() and a flush: what is placed is durable. Errors: write_failed.
+  Result<> write_last();
+
+  // The newest sound record for that image on that disk: nothing where there is none.
+  static Result<std::optional<JournalRecord>> read(RawDisk& disk, const chunker::ImageId& image, std::uint32_t spans);
+  // Has the disk a place for it?
+  static bool fits(Size disk, std::uint32_t spans);
+
+ private:
+  void run();
+  bool wait();
+  Result<> checkpoint();
+  Result<> write(Bitmap durable);
+
+  RawDisk& disk_;
+  ErrorLatch& latch_;
+  const Placed placed_;
+  const Duration every_;
+  JournalRecord record_;  // as written last
+  std::mutex mutex_;
+  std::condition_variable stopping_;
+  bool stop_ = false;
+  std::thread thread_;
+};
+
+}  // namespace stampede::disk
