@@ -121,11 +121,92 @@ killed_in_commit() {
   await "$STARTED" target || no "$(tail -n 1 "$LAB/target.log")"
   same_bytes "$LAB/disk.img" "$new"
 }
+
+# Killed when the journal (src/disk/journal.h) names something: a second run keeps that and fetches the rest, and does not
+# believe it either.
+resumes_from_its_journal() {
+  need stampede loop namespaces
+  local named kept
+  journalled_kill
+  named=$(journal_names)
+  start_deploy 1 target new:1 "$LAB/token" "dev:$disk"
+  await "$STARTED" target || no "$(tail -n 1 "$LAB/target.log")"
+  same_bytes "$LAB/disk.img" "$new"
+  kept=$(jq .bytes.local "$LAB/target.receipt")
+  [ "$kept" -gt 0 ] || no "nothing of the first run was kept, though its journal names $named spans"
+  [ "$(jq '.bytes | .depot + .peers + .multicast' "$LAB/target.receipt")" -lt "$(jq .bytes.total "$LAB/target.receipt")" ] ||
+    no "as much was fetched as by a first run"
+  remark "the journal named $named spans; $((kept >> 20)) MiB kept"
+}
+
+# What the journal names is altered. Its newer record is lost, and the second run is killed too.
+doubts_its_journal() {
+  need stampede loop namespaces
+  local slot
+  journalled_kill
+  alter_placed
+  start_deploy 1 target new:1 "$LAB/token" "dev:$disk"
+  await "$STARTED" target || no "$(tail -n 1 "$LAB/target.log")"
+  same_bytes "$LAB/disk.img" "$new"
+  grep -q 'had made durable' "$LAB/target.log" || no "nothing is said of altered blocks"
+
+  journalled_kill
+  slot=$(newest_slot)
+  dd if=/dev/zero of="$disk" bs=4096 seek="$((slot / 4096))" count=1 oflag=direct conv=notrunc status=none
+  start_deploy 1 target new:1 "$LAB/token" "dev:$disk"
+  wait_for 20 "the second run's journal" journal_names_some
+  killed "$STARTED"
+  start_deploy 1 target new:1 "$LAB/token" "dev:$disk"
+  await "$STARTED" target || no "$(tail -n 1 "$LAB/target.log")"
+  same_bytes "$LAB/disk.img" "$new"
+  [ "$(jq .bytes.local "$LAB/target.receipt")" -gt 0 ] || no "nothing was kept"
+}
+
+# A deployment over a slow link, killed when its journal names something.
+journalled_kill() {
+  shape depot e0 200mbit
+  deploy_over
+  wait_for 20 "the journal" journal_names_some
+  killed "$STARTED"
+  shape depot e0 1gbit
+}
+# The bits that are set in the newer record.
+journal_names() {
+  local slot spans
+  slot=$(newest_slot)
+  spans=$(od -An -tu4 -j $((slot + 64)) -N 4 "$LAB/disk.img")
+  od -An -tx1 -v -j $((slot + 128)) -N $(((spans + 7) / 8)) "$LAB/disk.img" | tr -d ' \n' |
+    awk '{ n = 0; for (i = 1; i <= length($0); i++) n += substr("0112122312232334", index("0123456789abcdef", substr($0, i, 1)), 1); print n }'
+}
+journal_names_some() { [ "$(head -c 8 "$LAB/disk.img")" = STMPMARK ] && [ "$(journal_names)" -gt 5 ]; }
+# The byte at which the journal's newer record lies.
+newest_slot() {
+  local slot sequence newest=0 best=
+  for slot in 65536 557056; do
+    [ "$(dd if="$LAB/disk.img" bs=8 skip=$((slot / 8)) count=1 status=none | tr -d '\0')" = STMPJRNL ] || continue
+    sequence=$(od -An -tu8 -j $((slot + 16)) -N 8 "$LAB/disk.img")
+    if [ "$sequence" -gt "$newest" ]; then newest=$sequence best=$slot; fi
+  done
+  echo "${best:?no journal}"
+}
+# Alters a block in each MiB that holds new data: some of these the journal names.
+alter_placed() {
+  local at altered=0 root
+  read -ra root < <(partition_of "$new" "$ROOT_TYPE")
+  for at in $(seq $((root[1] / 1048576 + 1)) $((root[1] / 1048576 + 79))); do
+    cmp -s -i $((at << 20)) -n 1048576 "$LAB/disk.img" "$new" || continue
+    dd if=/dev/urandom of="$disk" bs=4096 seek=$((at * 256)) count=1 oflag=direct conv=notrunc status=none
+    altered=$((altered + 1))
+  done
+  [ $altered -gt 0 ] || no "nothing was placed"
+}
 in_the_middle() { [ "$(head -c 8 "$LAB/disk.img")" = STMPMARK ]; }
 
 if ! have_stampede >/dev/null; then say "nothing is built"; else prepare; fi
 run_case "firmware boots the old and the new image" 200 firmware_tells_apart
 run_case "$kills kills leave no half image" 600 random_kills
 run_case "a deployment killed in its commit completes" 60 killed_in_commit
+run_case "a killed deployment goes on from its journal" 60 resumes_from_its_journal
+run_case "a journal is believed only as far as the disk bears it out" 120 doubts_its_journal
 run_case "a deployment completes after three kills" 120 resumes_after_kills
 end_cases

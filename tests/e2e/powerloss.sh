@@ -3,14 +3,14 @@
 # between two flushes random subsets of its writes, in random order and torn (tests/powerloss). Each state is the old disk, or
 # not bootable, or complete; and from a sample of them a second run completes.
 #
-#   STATES=100 tests/e2e/powerloss.sh     random states of each epoch (8); SEED: which; RESUMES: second runs of each case (3);
+#   STATES=100 tests/e2e/powerloss.sh     random states of each epoch (12); SEED: which; RESUMES: second runs of each case (2);
 #                                         BOOTS: how many states firmware is asked for in each case (0)
 # timeout: 900
 . "$(dirname "$0")/../lab/lib.sh"
 lab_begin
 store=$LAB/store
-states=${STATES:-8}
-resumes=${RESUMES:-3}
+states=${STATES:-12}
+resumes=${RESUMES:-2}
 boots=${BOOTS:-0}
 seed=${SEED:-$(($(date +%s) % 32768))}
 crash_states=$LAB_ROOT/build/tests/powerloss/crash_states
