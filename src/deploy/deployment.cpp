@@ -53,6 +53,7 @@ class Deployment {
     STAMPEDE_CHECK(stage("transfer", [this] { return transfer(); }));
     STAMPEDE_CHECK(stage("flush", [this] { return flush(); }));
     STAMPEDE_CHECK(stage("read-back", [this] { return read_back(); }));
+    STAMPEDE_CHECK(stage("fit", [this] { return fit_to_disk(); }));
     STAMPEDE_CHECK(stage("first-boot", [this] { return first_boot(); }));
     STAMPEDE_CHECK(stage("commit", [this] { return commit(); }));
     return {};
@@ -87,6 +88,7 @@ class Deployment {
   Result<> plan() {
     STAMPEDE_CHECK(resolve_image());
     STAMPEDE_CHECK(check_instance());
+    STAMPEDE_CHECK(check_fit(options_.fit, record_.facts));
     STAMPEDE_TRY(const auto manifest, access_->manifest(record_));
     root_ = manifest.root;
     plan_ = std::make_unique<Plan>(manifest);
@@ -252,6 +254,12 @@ class Deployment {
       return tell();
     }));
     receipt_.read_back = name_of(options_.verify);
+    return {};
+  }
+
+  Result<> fit_to_disk() {
+    STAMPEDE_TRY(receipt_.fit, fit(options_.fit, {target_->blocks(), record_.facts, root_.disk_size, options_.warn,
+                                                  [this] { return tell(); }}));
     return {};
   }
 

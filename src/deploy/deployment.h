@@ -1,4 +1,4 @@
-// One deployment, from a name to a receipt: connect, plan, transfer, flush, read-back, first-boot, commit; each a timed
+// One deployment, from a name to a receipt: connect, plan, transfer, flush, read-back, fit, first-boot, commit; each a timed
 // stage, and the timeline of the receipt is the same list.
 //
 // Nothing is written to any disk before the plan stands: the image is known, its tag record signed by somebody whom this
@@ -10,6 +10,7 @@
 #include <string>
 
 #include "src/deploy/access.h"
+#include "src/deploy/fit.h"
 #include "src/deploy/free_space.h"
 #include "src/deploy/read_back.h"
 #include "src/deploy/receipt.h"
@@ -18,8 +19,8 @@
 
 namespace stampede::deploy {
 
-inline constexpr std::array<std::string_view, 7> kStages{"connect",   "plan",       "transfer", "flush",
-                                                         "read-back", "first-boot", "commit"};
+inline constexpr std::array<std::string_view, 8> kStages{"connect",   "plan", "transfer",   "flush",
+                                                         "read-back", "fit",  "first-boot", "commit"};
 
 struct Progress {
   std::string_view stage;
@@ -34,6 +35,7 @@ struct Options : AccessOptions {
   chunker::ImageName image;
   disk::Selector disk;
   std::optional<std::string> overwrite;
+  FitOptions fit;
   firstboot::Instance instance;
   Unspecified unspecified = Unspecified::leave;
   Verify verify = Verify::data;

@@ -51,6 +51,14 @@ json::object to_json(const ByteCounts& bytes) {
           {"local", bytes.local}, {"verified", bytes.verified}, {"durable", bytes.durable}, {"served", bytes.served}};
 }
 
+json::object to_json(const FitFacts& fit) {
+  return {{"backup_moved", fit.backup_moved},
+          {"grown_partition", fit.grown_partition},
+          {"grown_from", fit.grown_from},
+          {"grown_to", fit.grown_to},
+          {"grown_file_system", text(fit.grown_file_system)}};
+}
+
 // Reads members leniently (a missing one is its default) but never the wrong type.
 class Members {
  public:
@@ -103,6 +111,15 @@ void read_bytes(const json::object& object, ByteCounts& bytes) {
   members.get("served", bytes.served);
 }
 
+void read_fit(const json::object& object, FitFacts& fit) {
+  const Members members(object);
+  members.get("backup_moved", fit.backup_moved);
+  members.get("grown_partition", fit.grown_partition);
+  members.get("grown_from", fit.grown_from);
+  members.get("grown_to", fit.grown_to);
+  members.get("grown_file_system", fit.grown_file_system);
+}
+
 Receipt read_receipt(const json::object& object) {
   const Members members(object);
   Receipt receipt;
@@ -113,6 +130,7 @@ Receipt read_receipt(const json::object& object) {
   members.get("started", receipt.started);
   if (const auto* disk = members.object("disk")) read_disk(*disk, receipt.disk);
   if (const auto* bytes = members.object("bytes")) read_bytes(*bytes, receipt.bytes);
+  if (const auto* fit = members.object("fit")) read_fit(*fit, receipt.fit);
   if (const auto* stages = members.array("stages")) {
     for (const auto& value : *stages) {
       StageSpan& stage = receipt.stages.emplace_back();
@@ -149,6 +167,7 @@ Bytes encode(const Receipt& receipt) {
                             {"started", receipt.started},
                             {"disk", to_json(receipt.disk)},
                             {"bytes", to_json(receipt.bytes)},
+                            {"fit", to_json(receipt.fit)},
                             {"stages", std::move(stages)},
                             {"unspecified", receipt.unspecified},
                             {"read_back", receipt.read_back},

@@ -7,6 +7,9 @@
 //     "disk": { "selector", "path", "model", "serial", "wwn", "guid", "size", "sector_size" },   guid: as deployed
 //     "bytes": { "total", "depot", "peers", "multicast" (sealed, received), "local" (plain, kept from an interrupted run),
 //                "verified", "durable" (plain), "served" (sealed) },
+//     "fit": { "backup_moved" (of the GPT, to the disk's end), "grown_partition" (0: none), "grown_from", "grown_to"
+//     (bytes),
+//              "grown_file_system" (that grew with its partition; else "") },
 //     "stages": [ { "name": "connect", "start": 0.0, "seconds": 0.1 }, … ],   seconds since `started`
 //     "unspecified": "leave" | "discard" | "zero" | "",   what was done with free space, the disk's beyond the image too
 //     "read_back": "data" | "full" | "",   zero extents by samples, or wholly; neither: it did not come to that
@@ -53,6 +56,14 @@ struct DiskFacts {
   std::uint32_t sector_size = 0;
 };
 
+// What was changed after the image, so that it fits the disk (fit.h).
+struct FitFacts {
+  bool backup_moved = false;
+  std::uint32_t grown_partition = 0;
+  std::uint64_t grown_from = 0, grown_to = 0;
+  std::string grown_file_system;
+};
+
 struct Receipt {
   std::string deployment;
   std::string node;
@@ -61,6 +72,7 @@ struct Receipt {
   std::string started;
   DiskFacts disk;
   ByteCounts bytes;
+  FitFacts fit;
   std::vector<StageSpan> stages;
   std::string unspecified;  // what was done with free space: name_of(Unspecified); empty: nothing yet
   std::string read_back;    // what was read back: name_of(Verify); empty: nothing

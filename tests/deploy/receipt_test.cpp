@@ -16,6 +16,7 @@ Receipt sample() {
   receipt.started = "2026-11-02T14:03:09Z";
   receipt.disk = {"serial:X", "/dev/sda", "Model \"7\"", "X", "0x5", "guid", 1ULL << 40, 4096};
   receipt.bytes = {1, 2, 3, 4, 5, 6, 7, 8};
+  receipt.fit = {.backup_moved = true, .grown_partition = 2, .grown_from = 9, .grown_to = 10, .grown_file_system = "ext4"};
   receipt.stages = {{"connect", 0, 0.5}, {"plan", 0.5, 0.25}};
   receipt.unspecified = "discard";
   receipt.read_back = "full";
@@ -34,6 +35,7 @@ TEST(Receipt, ComesBackAsItWas) {
   ASSERT_TRUE(back) << back.error().message;
   EXPECT_EQ(encode(*back), bytes);
   EXPECT_EQ(back->disk.size, 1ULL << 40);
+  EXPECT_EQ(back->fit.grown_to, 10U);
   EXPECT_EQ(back->verdict, Verdict::refused);
   EXPECT_EQ(back->unspecified, "discard");
   EXPECT_EQ(back->read_back, "full");

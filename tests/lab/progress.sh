@@ -30,7 +30,7 @@ latest_events() {
       | ($p.bytes // {}) as $b | (($b.depot // 0) + ($b.peers // 0) + ($b.multicast // 0) + ($b.local // 0)) as $came
       | [$name,
          (if $e.event == "finished" then $e.verdict else $e.stage // "starting" end),
-         (if $e.verdict == "success" or ($e.stage // "" | IN("flush", "read-back", "first-boot", "commit")) then 100
+         (if $e.verdict == "success" or ($e.stage // "" | IN("flush", "read-back", "fit", "first-boot", "commit")) then 100
           elif ($b.total // 0) > 0 then [($b.verified // 0) * 100 / $b.total | floor, 100] | min else 0 end),
          (($p.rate // 0) / 1048576 | floor),
          (if $came > 0 then ($b.multicast // 0) * 100 / $came | floor else 0 end),
@@ -66,7 +66,7 @@ show_timeline() {
       | .name as $n | .stages[] | [$n, .name, .start, .seconds, $until] | map(tostring) | join("\t")' |
     awk -F '\t' -v width=60 '
       function flush_line() { if (who != "") printf "  %-10s |%-*s| %.2f s\n", who, width, line, last }
-      BEGIN { split("connect:c plan:p transfer:t flush:f read-back:r first-boot:b commit:w", a, " ")
+      BEGIN { split("connect:c plan:p transfer:t flush:f read-back:r fit:d first-boot:b commit:w", a, " ")
               for (i in a) { split(a[i], kv, ":"); letter[kv[1]] = kv[2] } }
       $1 != who { flush_line(); who = $1; line = "" }
       { last = $3 + $4; total[$2] += $4; sum += $4; if (!($2 in seen)) { seen[$2] = ++kinds; order[kinds] = $2 }

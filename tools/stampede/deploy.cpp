@@ -19,6 +19,7 @@ struct DeployArguments {
   std::string transfer = "auto";
   std::string unspecified = "leave";
   std::string verify = "data";
+  bool grow = false;
   std::vector<std::string> roles, ssh_keys;
 };
 
@@ -89,6 +90,7 @@ Result<deploy::Options> read_options(const DeployArguments& arguments) {
   if (!arguments.overwrite.empty()) options.overwrite = arguments.overwrite;
   options.unspecified = *deploy::unspecified_named(arguments.unspecified);  // one of its names, says CLI::IsMember
   options.verify = arguments.verify == "full" ? deploy::Verify::full : deploy::Verify::data;
+  options.fit.grow = arguments.grow;
   options.state = arguments.state;
   STAMPEDE_TRY(options.token, read_token(arguments.token_file));
   STAMPEDE_TRY(options.instance, read_instance(arguments));
@@ -103,6 +105,10 @@ void tell(const deploy::Outcome& outcome) {
   for (const auto& stage : receipt.stages) seconds = std::max(seconds, stage.start + stage.seconds);
   note(fmt::format("{} is on {}: {} durable and read back in {:.1f} s; {}", receipt.name, receipt.disk.path,
                    human_size(receipt.bytes.durable), seconds, paths_text(receipt.bytes)));
+  if (receipt.fit.grown_partition != 0)
+    note(fmt::format("partition {} has grown from {} to {}{}", receipt.fit.grown_partition,
+                     human_size(receipt.fit.grown_from), human_size(receipt.fit.grown_to),
+                     receipt.fit.grown_file_system.empty() ? "" : ", its " + receipt.fit.grown_file_system + " too"));
   for (const auto& peer : receipt.bad_peers)
     note(fmt::format("stampede: node {} served altered bytes and was dropped", peer));
 }
@@ -154,6 +160,9 @@ void add_deploy(CLI::App& app, Action& action) {
                    "data: reads back all data, and samples of what must read as zeros; full: reads back all of both")
       ->check(CLI::IsMember({"data", "full"}))
       ->capture_default_str();
+  command->add_flag(
+      "--grow", a.grow,
+      "Grow the image's last partition to the disk's end, and ext2/3/4 in it; other file systems keep their size");
   command->add_option("--instance", a.instance, "YAML with hostname, roles, network, ssh_keys, user_data")
       ->type_name("FILE");
   command->add_option("--hostname", a.hostname, "The machine's name");

@@ -69,6 +69,11 @@ void print_receipt(const deploy::Receipt& receipt) {
   for (const auto& stage : receipt.stages) print(fmt::format("  {:<10} {:8.3f} s", stage.name, stage.seconds));
   if (!receipt.read_back.empty())
     print(fmt::format("  read back: {}; free space: {}", receipt.read_back, receipt.unspecified));
+  if (receipt.fit.backup_moved) print("  moved the backup partition table to the disk's end");
+  if (receipt.fit.grown_partition != 0)
+    print_line(fmt::format("  grew partition {} from {} to {}, file system: {}", receipt.fit.grown_partition,
+                           human_size(receipt.fit.grown_from), human_size(receipt.fit.grown_to),
+                           receipt.fit.grown_file_system.empty() ? "as it was" : receipt.fit.grown_file_system));
   for (const auto& file : receipt.changed_files) print("  changed " + file);
   for (const auto& peer : receipt.bad_peers) print("  altered bytes from node " + peer);
 }

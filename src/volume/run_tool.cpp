@@ -1,0 +1,97 @@
+#include "src/volume/run_tool.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <thread>
+
+#include "src/base/bytes.h"
+#include "src/base/text.h"
+
+namespace stampede::volume {
+
+namespace {
+
+constexpr std::array<std::string_view, 4> kFolders{"/usr/sbin", "/sbin", "/usr/bin", "/bin"};
+constexpr Size kMostOutput = 64_KiB;
+constexpr std::chrono::milliseconds kTick{100}, kFirstTick{2};
+constexpr int kToolFileNumber = 9;
+
+Result<pid_t> start(const std::string& path, std::vector<std::string>& arguments, const File& file, const File& output) {
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+  posix_spawn_file_actions_adddup2(&actions, output.fd(), 1);
+  posix_spawn_file_actions_adddup2(&actions, output.fd(), 2);
+  posix_spawn_file_actions_adddup2(&actions, file.fd(), kToolFileNumber);
+  // Sockets that are open without O_CLOEXEC would live as long as the tool, even if this process is killed.
+  posix_spawn_file_actions_addclosefrom_np(&actions, kToolFileNumber + 1);
+  std::vector<char*> words;
+  for (std::string& word : arguments) words.push_back(word.data());
+  words.push_back(nullptr);
+  std::string locale = "LC_ALL=C", folders = "PATH=/usr/sbin:/sbin:/usr/bin:/bin";
+  std::array<char*, 3> environment{locale.data(), folders.data(), nullptr};
+  pid_t child = -1;
+  const int error = ::posix_spawn(&child, path.c_str(), &actions, nullptr, words.data(), environment.data());
+  posix_spawn_file_actions_destroy(&actions);
+  if (error != 0) return fail(Code::internal, "cannot start {}: {}", path, errno_text(error));
+  return child;
+}
+
+// The status of waitpid(2); nothing where the child was ended because the work shall not go on.
+std::optional<int> await(pid_t child, const std::function<bool()>& go_on) {
+  int status = 0;
+  bool ended = false;
+  for (auto tick = kFirstTick;; tick = std::min(tick * 2, kTick)) {
+    const pid_t got = ::waitpid(child, &status, ended ? 0 : WNOHANG);
+    if (got < 0 && errno == EINTR) continue;
+    if (got != 0) break;
+    if (go_on && !go_on()) {
+      ::kill(child, SIGKILL);
+      ended = true;
+      continue;
+    }
+    std::this_thread::sleep_for(tick);
+  }
+  return ended ? std::nullopt : std::optional(status);
+}
+
+}  // namespace
+
+Result<std::string> find_tool(std::string_view name, std::string_view package) {
+  for (const std::string_view folder : kFolders)
+    if (std::string path = fmt::format("{}/{}", folder, name); ::access(path.c_str(), X_OK) == 0) return path;
+  return fail(Code::cannot_customise, "there is no {} on this machine: install {}", name, package);
+}
+
+std::string ToolRun::last_line() const {
+  const std::size_t end = output.find_last_not_of('\n');
+  if (end == output.npos) return fmt::format("status {}", status);
+  const std::size_t before = output.rfind('\n', end);
+  return printable(
+      output.substr(before == output.npos ? 0 : before + 1, end - (before == output.npos ? 0 : before + 1) + 1));
+}
+
+Result<ToolRun> run_tool(const std::string& path, std::vector<std::string> arguments, const File& file,
+                         const std::function<bool()>& go_on) {
+  const int memory = ::memfd_create("stampede-tool", MFD_CLOEXEC);
+  if (memory < 0) return fail(Code::internal, "cannot make a file in memory: {}", errno_text(errno));
+  const File output(memory, "a tool's output");
+  arguments.insert(arguments.begin(), path);
+  STAMPEDE_TRY(const pid_t child, start(path, arguments, file, output));
+  const auto status = await(child, go_on);
+  if (!status) return fail(Code::interrupted, "{} was interrupted", path);
+  Bytes said(kMostOutput.bytes);
+  STAMPEDE_TRY(const std::size_t length, output.read_some_at({}, said));
+  return ToolRun{WIFSIGNALED(*status) ? 128 + WTERMSIG(*status) : WEXITSTATUS(*status),
+                 std::string(as_text(ByteView(said).first(length)))};
+}
+
+}  // namespace stampede::volume

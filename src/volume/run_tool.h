@@ -1,0 +1,31 @@
+// Runs a program of the system, without a shell, and waits for its end.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "src/base/error.h"
+#include "src/base/file.h"
+
+namespace stampede::volume {
+
+// Where the program is: /usr/sbin, /sbin, /usr/bin or /bin. Error: cannot_customise, naming the Debian package to install.
+Result<std::string> find_tool(std::string_view name, std::string_view package);
+
+struct ToolRun {
+  int status = 0;      // exit status; 128 + N where signal N ended it
+  std::string output;  // both streams, at most the first 64 KiB
+  std::string last_line() const;
+};
+
+// The path by which a tool reaches the file that is handed to it.
+inline constexpr std::string_view kToolFile = "/proc/self/fd/9";
+
+// `path` from find_tool(). The program's standard input is empty, its locale is C. `go_on` is called about ten times a
+// second from the calling thread; false ends the program and the call with `interrupted`.
+Result<ToolRun> run_tool(const std::string& path, std::vector<std::string> arguments, const File& file,
+                         const std::function<bool()>& go_on);
+
+}  // namespace stampede::volume
