@@ -102,6 +102,7 @@ Bytes encode(const TagRecord& record) {
       {"cloud_init", facts.cloud_init ? json::value(*facts.cloud_init) : json::value(nullptr)},
       {"os_release", std::move(os_release)},
       {"roles", list(record.roles)},
+      {"fixed_ids", facts.fixed_ids ? json::value(list(*facts.fixed_ids)) : json::value(nullptr)},
       {"lint", json::array{}},
   };
   return copy(as_bytes(json::serialize(out)));

@@ -53,6 +53,11 @@ class Members {
     const json::value* const value = find(name);
     return value != nullptr && value->is_null();
   }
+  // Is it there, and not null?
+  bool has(std::string_view name) const {
+    const json::value* const value = object_ != nullptr ? object_->if_contains(name) : nullptr;
+    return value != nullptr && !value->is_null();
+  }
   std::vector<std::string> texts(std::string_view name) {
     std::vector<std::string> out;
     for (const json::value& value : array(name)) {
@@ -154,6 +159,7 @@ Result<volume::ImageFacts> facts(Members& in) {
   facts.firmware = in.texts("firmware");
   if (!in.is_null("cloud_init")) facts.cloud_init = in.flag("cloud_init");
   facts.os_release = os_release(in);
+  if (in.has("fixed_ids")) facts.fixed_ids = in.texts("fixed_ids");  // older records have none
   return facts;
 }
 

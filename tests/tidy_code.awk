@@ -44,6 +44,7 @@ BEGIN {
   library("libfdisk", "^libfdisk/", "^src/volume/")
   library("libext2fs", "^(ext2fs/|et/com_err)", "^src/volume/")
   library("libfuse", "^fuse(_lowlevel)?[.]h$|^fuse3?/", "^src/volume/")
+  library("libarchive", "^archive[.]h$", "^src/volume/")
   library("yaml-cpp", "^yaml-cpp/", "^src/firstboot/")
   library("CLI11", "^CLI/", "^(tools/stampede|tests/powerloss)/")
   library("ISA-L", "^(isa-l|erasure_code)", "^transport/multicast/")

@@ -258,8 +258,11 @@ class Deployment {
   }
 
   Result<> fit_to_disk() {
-    STAMPEDE_TRY(receipt_.fit, fit(options_.fit, {target_->blocks(), record_.facts, root_.disk_size, options_.warn,
-                                                  [this] { return tell(); }}));
+    STAMPEDE_TRY(const Fitted fitted, fit(options_.fit, {target_->blocks(), record_.facts, root_.disk_size, options_.warn,
+                                                         [this] { return tell(); }}));
+    receipt_.fit = fitted.facts;
+    receipt_.disk.guid = fitted.disk_guid;
+    receipt_.changed_files = fitted.changed_files;
     return {};
   }
 
@@ -270,7 +273,7 @@ class Deployment {
     if (!changed && changed.error().code == Code::cannot_customise)  // too late to refuse
       return fail(Code::write_failed, "{}; deploy again without an instance", changed.error().message);
     if (!changed) return pass(std::move(changed).error());
-    receipt_.changed_files = std::move(*changed);
+    receipt_.changed_files.insert(receipt_.changed_files.end(), changed->begin(), changed->end());
     return {};
   }
 

@@ -56,7 +56,8 @@ json::object to_json(const FitFacts& fit) {
           {"grown_partition", fit.grown_partition},
           {"grown_from", fit.grown_from},
           {"grown_to", fit.grown_to},
-          {"grown_file_system", text(fit.grown_file_system)}};
+          {"grown_file_system", text(fit.grown_file_system)},
+          {"fresh_uuids", fit.fresh_uuids}};
 }
 
 // Reads members leniently (a missing one is its default) but never the wrong type.
@@ -118,6 +119,7 @@ void read_fit(const json::object& object, FitFacts& fit) {
   members.get("grown_from", fit.grown_from);
   members.get("grown_to", fit.grown_to);
   members.get("grown_file_system", fit.grown_file_system);
+  members.get("fresh_uuids", fit.fresh_uuids);
 }
 
 Receipt read_receipt(const json::object& object) {

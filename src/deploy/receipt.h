@@ -9,7 +9,7 @@
 //                "verified", "durable" (plain), "served" (sealed) },
 //     "fit": { "backup_moved" (of the GPT, to the disk's end), "grown_partition" (0: none), "grown_from", "grown_to"
 //     (bytes),
-//              "grown_file_system" (that grew with its partition; else "") },
+//              "grown_file_system" (that grew with its partition; else ""), "fresh_uuids" },
 //     "stages": [ { "name": "connect", "start": 0.0, "seconds": 0.1 }, … ],   seconds since `started`
 //     "unspecified": "leave" | "discard" | "zero" | "",   what was done with free space, the disk's beyond the image too
 //     "read_back": "data" | "full" | "",   zero extents by samples, or wholly; neither: it did not come to that
@@ -62,6 +62,7 @@ struct FitFacts {
   std::uint32_t grown_partition = 0;
   std::uint64_t grown_from = 0, grown_to = 0;
   std::string grown_file_system;
+  bool fresh_uuids = false;
 };
 
 struct Receipt {

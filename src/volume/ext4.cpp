@@ -131,6 +131,14 @@ Result<> Ext4::write(std::string_view path, ByteView content, unsigned mode) {
   return {};
 }
 
+Result<> Ext4::overwrite(std::string_view path, ByteView content) {
+  state_->files->begin();
+  STAMPEDE_TRY(const ext2_ino_t file, state_->files->find(path));
+  auto done = state_->files->overwrite(file, content);
+  if (!done) return pass(std::move(done).error(), fmt::format("writing {}", path));
+  return done;
+}
+
 Result<> Ext4::remove(std::string_view path) {
   state_->files->begin();
   auto done = remove_at(*state_->files, path);

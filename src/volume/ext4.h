@@ -39,6 +39,8 @@ class Ext4 {
   // to nowhere is itself replaced). Errors: cannot_customise where something else is in the way; no_space, write_failed,
   // after which close() refuses.
   Result<> write(std::string_view path, ByteView content, unsigned mode);
+  // Replaces what a regular file holds by as many bytes, in the same blocks; owner, mode and links stay. Errors as write().
+  Result<> overwrite(std::string_view path, ByteView content);
   // Removes a file or symbolic link; no error if it is missing.
   Result<> remove(std::string_view path);
   // Writes the superblock and bitmaps, flushes the device. Errors: write_failed, no_space, flush_failed.

@@ -38,6 +38,7 @@ class FileSystem {
   Result<ext2_ino_t> make_folder(ext2_ino_t parent, const std::string& name);
   Result<ext2_ino_t> make_file(ext2_ino_t parent, const std::string& name);
   Result<> replace_content(ext2_ino_t file, ByteView content, unsigned mode);
+  Result<> overwrite(ext2_ino_t file, ByteView content);
   Result<> unlink(ext2_ino_t parent, const std::string& name, ext2_ino_t entry);
   Result<> close();
 
@@ -49,6 +50,8 @@ class FileSystem {
   Result<> checked(Result<> done);
   Result<> may_change(ext2_ino_t folder);
   Result<> write_inode(ext2_ino_t number, ext2_inode_large& inode);
+  // What a file may hold is replaced only where it is a plain one.
+  Result<> may_replace(const ext2_inode_large& inode) const;
   Result<> link(ext2_ino_t parent, const std::string& name, ext2_ino_t number);
   Result<ext2_ino_t> new_file(ext2_ino_t parent, const std::string& name);
   Result<> empty(ext2_ino_t file);

@@ -107,12 +107,26 @@ Result<ext2_ino_t> FileSystem::new_file(ext2_ino_t parent, const std::string& na
   return number;
 }
 
-Result<> FileSystem::replace_content(ext2_ino_t file, ByteView content, unsigned mode) {
+Result<> FileSystem::may_replace(const ext2_inode_large& node) const {
   if (!writable_) return fail(Code::internal, "the file system is open read-only");
-  STAMPEDE_TRY(const ext2_inode_large node, inode(file));
   if (!LINUX_S_ISREG(node.i_mode)) return fail(Code::cannot_customise, "there is something that is not a regular file");
   if ((node.i_flags & (EXT4_ENCRYPT_FL | EXT4_VERITY_FL)) != 0)
     return fail(Code::cannot_customise, "the file there is encrypted or sealed by fs-verity");
+  return {};
+}
+
+Result<> FileSystem::overwrite(ext2_ino_t file, ByteView content) {
+  STAMPEDE_TRY(ext2_inode_large node, inode(file));
+  STAMPEDE_CHECK(may_replace(node));
+  if (EXT2_I_SIZE(&node) != content.size()) return fail(Code::internal, "the file would change its size");
+  Result<> done = append(file, content);  // from its start, where a file is opened
+  if (done) done = touch(file);
+  return checked(std::move(done));
+}
+
+Result<> FileSystem::replace_content(ext2_ino_t file, ByteView content, unsigned mode) {
+  STAMPEDE_TRY(const ext2_inode_large node, inode(file));
+  STAMPEDE_CHECK(may_replace(node));
   Result<> done = empty(file);
   if (done) done = append(file, content);
   if (done) done = finish(file, mode);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 
+#include "src/volume/id_mentions.h"
 #include "src/volume/probe.h"
 #include "src/volume/root.h"
 
@@ -83,6 +84,7 @@ Result<ImageFacts> inspect(const std::filesystem::path& path) {
   }
   facts.firmware = firmware_of(disk, facts.partitions);
   if (facts.root) look_into_root(*blocks, facts);
+  facts.fixed_ids = reasons_to_keep_ids(*blocks, facts);
   return facts;
 }
 

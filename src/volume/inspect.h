@@ -51,6 +51,8 @@ struct ImageFacts {
   std::vector<std::string> firmware;        // of "bios", "uefi"
   std::optional<bool> cloud_init;           // installed in the root file system, and reads a NoCloud seed in it
   std::map<std::string, std::string> os_release;
+  // Why its ids cannot be changed (id_mentions.h); empty: they can. Nothing: it was not looked for.
+  std::optional<std::vector<std::string>> fixed_ids;
 };
 
 // Inspects a disk image or a block device (opened read-only). A GPT is looked for at 512 and at 4096 bytes a sector.

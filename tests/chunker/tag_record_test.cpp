@@ -39,6 +39,7 @@ TagRecord full() {
   record.facts.architecture = "x86_64";
   record.facts.firmware = {"bios", "uefi"};
   record.facts.cloud_init = false;
+  record.facts.fixed_ids = {{"a file"}};
   record.facts.os_release = {{"ID", "debian"}, {"VERSION_ID", "12"}};
   return record;
 }
@@ -69,6 +70,16 @@ TEST(TagRecord, WhatIsNotKnownIsNull) {
   EXPECT_FALSE(decoded->facts.root);
   EXPECT_FALSE(decoded->facts.architecture);
   EXPECT_FALSE(decoded->facts.cloud_init);
+  EXPECT_FALSE(decoded->facts.fixed_ids);
+}
+
+TEST(TagRecord, OlderOnesSayNothingOfFixedIds) {
+  std::string text(as_text(encode(full())));
+  const std::string_view member = R"("fixed_ids":["a file"],)";
+  text.erase(text.find(member), member.size());
+  const auto decoded = decode_tag_record(as_bytes(text));
+  ASSERT_DONE(decoded);
+  EXPECT_FALSE(decoded->facts.fixed_ids);
 }
 
 TEST(TagRecord, Golden) {
@@ -81,7 +92,7 @@ TEST(TagRecord, Golden) {
             R"(:"root \"/\"","flags":9223372036854775809,"filesystem":"ext4","label":"l","uuid":"u"}],"root":{"part)"
             R"(ition":1,"filesystem":"ext4","offset":1048576,"length":4292870144,"label":"l","uuid":"u","clean":tru)"
             R"(e},"architecture":"x86_64","firmware":["bios","uefi"],"cloud_init":false,"os_release":{"ID":"debian")"
-            R"(,"VERSION_ID":"12"},"roles":["web","db"],"lint":[]})");
+            R"(,"VERSION_ID":"12"},"roles":["web","db"],"fixed_ids":["a file"],"lint":[]})");
 }
 
 TEST(TagRecord, TextThatIsNotUtf8IsReplaced) {

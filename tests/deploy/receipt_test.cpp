@@ -16,7 +16,12 @@ Receipt sample() {
   receipt.started = "2026-11-02T14:03:09Z";
   receipt.disk = {"serial:X", "/dev/sda", "Model \"7\"", "X", "0x5", "guid", 1ULL << 40, 4096};
   receipt.bytes = {1, 2, 3, 4, 5, 6, 7, 8};
-  receipt.fit = {.backup_moved = true, .grown_partition = 2, .grown_from = 9, .grown_to = 10, .grown_file_system = "ext4"};
+  receipt.fit = {.backup_moved = true,
+                 .grown_partition = 2,
+                 .grown_from = 9,
+                 .grown_to = 10,
+                 .grown_file_system = "ext4",
+                 .fresh_uuids = true};
   receipt.stages = {{"connect", 0, 0.5}, {"plan", 0.5, 0.25}};
   receipt.unspecified = "discard";
   receipt.read_back = "full";

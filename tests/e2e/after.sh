@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# After the image: the backup GPT comes to the disk's true end, the last partition and its file system grow.
+# After the image: the backup GPT comes to the disk's true end, the last partition and its file system grow, ids are renewed.
 # timeout: 600
 . "$(dirname "$0")/../lab/lib.sh"
 . "$LAB_HERE/proof.sh"
@@ -209,6 +209,79 @@ other_file_systems() {
   sound_gpt "$disk"
 }
 
+# uuid_image NAME: an image uuid:NAME of a machine that finds everything by UUID, in $made: ESP, root, swap. The initramfs of "resume"
+# names the swap partition, as Debian's does.
+uuid_image() {
+  local root=$LAB/uuid-root esp=$LAB/uuid-esp
+  ROOT_UUID=aaaaaaaa-1111-4222-8333-bbbbbbbbbbbb SWAP_UUID=cccccccc-1111-4222-8333-dddddddddddd
+  ROOT_PART=eeeeeeee-1111-4222-8333-ffffffffffff
+  made=$LAB/uuid-$1.img
+  rm -rf "$root" "$esp"
+  mkdir -p "$root"/{etc/default,boot/grub,usr/lib,var/lib} "$esp/EFI/debian" "$LAB/initramfs/conf/conf.d"
+  echo 'ID=debian' >"$root/usr/lib/os-release"
+  printf 'UUID=%s / ext4 defaults 0 1\nUUID=%s none swap sw 0 0\n' "$ROOT_UUID" "$SWAP_UUID" >"$root/etc/fstab"
+  chmod 640 "$root/etc/fstab"
+  printf 'search --fs-uuid --set=root %s\nlinux /boot/vmlinuz root=PARTUUID=%s ro\n' "${ROOT_UUID^^}" "$ROOT_PART" >"$root/boot/grub/grub.cfg"
+  printf 'search.fs_uuid %s root\n' "$ROOT_UUID" >"$esp/EFI/debian/grub.cfg"
+  echo 'MODULES=most' >"$LAB/initramfs/conf/initramfs.conf"
+  rm -f "$LAB/initramfs/conf/conf.d/zz-resume-auto"
+  [ "$1" != resume ] || echo "RESUME=UUID=$SWAP_UUID" >"$LAB/initramfs/conf/conf.d/zz-resume-auto"
+  (cd "$LAB/initramfs" && find . | cpio -o -H newc --quiet | zstd -q) >"$root/boot/initrd.img"
+  truncate -s 128M "$made"
+  sgdisk -n 1:1M:+40M -t 1:ef00 -n 2:0:+48M -t "2:$ROOT_TYPE" -u "2:$ROOT_PART" -n 3:0:+16M -t 3:8200 "$made"
+  fill_esp "$made" "$esp"
+  E2FSPROGS_FAKE_TIME=1700000000 mke2fs -q -F -t ext4 -U "$ROOT_UUID" -E offset=$((41 << 20)) -d "$root" "$made" "$((48 << 10))k"
+  truncate -s 16M "$LAB/swap" && mkswap -q -U "$SWAP_UUID" "$LAB/swap"
+  dd if="$LAB/swap" of="$made" bs=1M seek=89 conv=notrunc status=none
+  import_image "$made" "uuid:$1" "$store" >/dev/null
+}
+
+uuid_of() { blkid -p -s UUID -o value --offset "$2" "$1"; }
+
+fresh_uuids() {
+  need stampede loop
+  local i root swap part seen=
+  . "$LAB_HERE/recipe/layout.sh"
+  uuid_image plain
+  size=$(stat -c %s "$made")
+  for i in 1 2; do
+    larger_disk $((i * 50 << 20))
+    deploy uuid:plain "dev:$disk" --fresh-uuids --grow
+    in_receipt '.fit.fresh_uuids and .fit.grown_partition == 3 and (.changed_files | sort == ["/boot/grub/grub.cfg", "/etc/fstab", "partition 1: /EFI/DEBIAN/GRUB.CFG"])'
+    sound_gpt "$disk"
+    root=$(uuid_of "$disk" $((41 << 20))) swap=$(uuid_of "$disk" $((89 << 20)))
+    part=$(sgdisk -i 2 "$disk" | sed -n 's/^Partition unique GUID: //p')
+    [ "$(sgdisk -p "$disk" | sed -n 's/^Disk identifier (GUID): //p')" = "$(jq -r '.disk.guid | ascii_upcase' "$LAB/receipt")" ] ||
+      no "the receipt names another disk GUID"
+    ! grep -Eqi "$ROOT_UUID|$SWAP_UUID|$ROOT_PART" "$file" || no "an old id is left on the disk"
+    read_in_root "$file" /etc/fstab >"$LAB/fstab"
+    printf 'UUID=%s / ext4 defaults 0 1\nUUID=%s none swap sw 0 0\n' "$root" "$swap" | cmp - "$LAB/fstab" || no "fstab: $(cat "$LAB/fstab")"
+    read_in_root "$file" /boot/grub/grub.cfg | grep -qi "root=PARTUUID=$part" || no "grub.cfg names another partition"
+    read_in_root "$file" /boot/grub/grub.cfg | grep -q "set=root $root" || no "grub.cfg names another file system"
+    mtype -i "$file@@1M" ::EFI/debian/grub.cfg | grep -q "search.fs_uuid $root root" || no "the ESP names another file system"
+    sound_root "$file" || no "e2fsck is not content"
+    debugfs -R 'stat /etc/fstab' "$file?offset=$((41 << 20))" 2>/dev/null | grep -q 'Mode: *0640' || no "fstab's mode has changed"
+    for i in $root $swap $part; do
+      [[ $seen != *"$i"* ]] || no "two disks share $i"
+      seen+=" $i"
+    done
+  done
+}
+
+# Nothing is written where the ids cannot follow, or nobody looked whether they can.
+fresh_uuids_refused() {
+  need stampede loop
+  . "$LAB_HERE/recipe/layout.sh"
+  uuid_image resume
+  size=$(stat -c %s "$made")
+  larger_disk 0
+  expect_status 21 deploy uuid:resume "dev:$disk" --fresh-uuids
+  expect_said 'initrd.img of partition 2, which cannot be edited'
+  [ -z "$(tr -d '\0' <"$file" | head -c 1)" ] || no "the disk was written"
+  expect_status 21 deploy some:1 "file:$LAB/nothing" --fresh-uuids
+  expect_said 'no partition table'
+}
+
 if ! have_stampede >/dev/null; then say "nothing is built"; else prepare; fi
 run_case "the backup GPT comes to the disk's end" 60 backup_moves
 run_case "a disk of the image's size is the image" 30 equal_disk_is_the_image
@@ -217,4 +290,6 @@ run_case "MBR and no table are left alone" 60 others_are_left
 run_case "--grow and first boot" 60 grows
 run_case "--grow, interrupted" 60 interrupted_grow
 run_case "--grow of other file systems" 30 other_file_systems
+run_case "--fresh-uuids" 60 fresh_uuids
+run_case "--fresh-uuids, refused" 30 fresh_uuids_refused
 end_cases

@@ -19,7 +19,7 @@ struct DeployArguments {
   std::string transfer = "auto";
   std::string unspecified = "leave";
   std::string verify = "data";
-  bool grow = false;
+  bool grow = false, fresh_uuids = false;
   std::vector<std::string> roles, ssh_keys;
 };
 
@@ -90,7 +90,7 @@ Result<deploy::Options> read_options(const DeployArguments& arguments) {
   if (!arguments.overwrite.empty()) options.overwrite = arguments.overwrite;
   options.unspecified = *deploy::unspecified_named(arguments.unspecified);  // one of its names, says CLI::IsMember
   options.verify = arguments.verify == "full" ? deploy::Verify::full : deploy::Verify::data;
-  options.fit.grow = arguments.grow;
+  options.fit = {.grow = arguments.grow, .fresh_uuids = arguments.fresh_uuids};
   options.state = arguments.state;
   STAMPEDE_TRY(options.token, read_token(arguments.token_file));
   STAMPEDE_TRY(options.instance, read_instance(arguments));
@@ -163,6 +163,10 @@ void add_deploy(CLI::App& app, Action& action) {
   command->add_flag(
       "--grow", a.grow,
       "Grow the image's last partition to the disk's end, and ext2/3/4 in it; other file systems keep their size");
+  command->add_flag(
+      "--fresh-uuids", a.fresh_uuids,
+      "New disk and partition GUIDs and UUIDs of ext2/3/4 and swap; fstab, boot loader and kernel command line "
+      "follow. Refused where one is mentioned in what cannot be edited, such as an initramfs");
   command->add_option("--instance", a.instance, "YAML with hostname, roles, network, ssh_keys, user_data")
       ->type_name("FILE");
   command->add_option("--hostname", a.hostname, "The machine's name");

@@ -70,6 +70,7 @@ void print_receipt(const deploy::Receipt& receipt) {
   if (!receipt.read_back.empty())
     print(fmt::format("  read back: {}; free space: {}", receipt.read_back, receipt.unspecified));
   if (receipt.fit.backup_moved) print("  moved the backup partition table to the disk's end");
+  if (receipt.fit.fresh_uuids) print_line(fmt::format("  new ids; the disk's is {}", receipt.disk.guid));
   if (receipt.fit.grown_partition != 0)
     print_line(fmt::format("  grew partition {} from {} to {}, file system: {}", receipt.fit.grown_partition,
                            human_size(receipt.fit.grown_from), human_size(receipt.fit.grown_to),

@@ -1,0 +1,55 @@
+// Reads the files of a FAT12, FAT16 or FAT32 file system, and overwrites one with as many bytes: what the boot loader has on
+// an EFI system partition. Names are the short ones. The bytes may be hostile.
+// (Microsoft, "FAT: General Overview of On-Disk Format", 1.03.)
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "src/base/error.h"
+#include "src/volume/block_access.h"
+
+namespace stampede::volume {
+
+class Fat {
+ public:
+  // `blocks` outlives it. Memory: the table, at most 16 MiB. Error: read_failed where it is none, or damaged.
+  static Result<Fat> open(BlockAccess& blocks, Offset at, Size length);
+
+  struct Entry {
+    std::string path;  // "/EFI/DEBIAN/GRUB.CFG"
+    std::uint32_t cluster = 0;
+    Size size;
+    bool is_folder = false;
+  };
+  // Every file, at most 10000, in folders at most 8 deep.
+  Result<std::vector<Entry>> files() const;
+  // Errors: read_failed, also where it is larger than `limit`.
+  Result<Bytes> read(const Entry& file, Size limit) const;
+  // `content` is as long as the file. Not flushed.
+  Result<> overwrite(const Entry& file, ByteView content);
+
+ private:
+  Fat(BlockAccess& blocks, Offset at) : blocks_(&blocks), at_(at) {}
+  // Where the clusters of a chain lie, neighbours together, until there are `size` bytes or the chain ends.
+  struct Run {
+    Offset at;
+    Size length;
+  };
+  Result<std::vector<Run>> runs(std::uint32_t cluster, Size size) const;
+  std::uint32_t next(std::uint32_t cluster) const;
+  Result<> add_folder(ByteView raw, const std::string& path, std::vector<Entry>& out) const;
+  Result<Bytes> read_folder(std::uint32_t cluster) const;
+
+  BlockAccess* blocks_;
+  Offset at_;
+  unsigned bits_ = 32;
+  Bytes table_;
+  Offset data_;  // of cluster 2, on the disk
+  Size cluster_;
+  std::uint32_t clusters_ = 0;
+  std::uint32_t root_cluster_ = 0;  // FAT32
+  Run root_;                        // FAT12 and FAT16
+};
+
+}  // namespace stampede::volume

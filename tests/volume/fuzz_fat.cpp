@@ -1,0 +1,21 @@
+#include <tuple>
+
+#include "src/volume/fat.h"
+#include "src/volume/packed.h"
+#include "tests/volume/images.h"
+
+using namespace stampede;
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const ByteView bytes = std::as_bytes(std::span(data, size));
+  volume::MemoryBlocks blocks(copy(bytes));
+  const volume::NewIds ids{{"aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee", "99999999-0000-4000-8000-000000000000"}};
+  std::ignore = volume::packed_mentions(bytes, ids);
+  auto fat = volume::Fat::open(blocks, {}, blocks.size());
+  if (!fat) return 0;
+  const auto files = fat->files();
+  if (!files) return 0;
+  for (const auto& file : *files)
+    if (const auto content = fat->read(file, 1_MiB)) std::ignore = fat->overwrite(file, *content);
+  return 0;
+}
