@@ -231,13 +231,14 @@ void Session::requested(const wire::Request& request) {
 
 // One at a time: what is queued is on its way meanwhile.
 void Session::send_owed() {
+  if (room_ && room_->unicast_waits(system_clock().now())) return;
   if (reading_ || !room_ || owed_.empty() || !connection_->is_open() || connection_->queued() >= net::kQueueLimit) return;
   reading_ = true;
   const Owed owed = owed_.front();
   owed_.pop_front();
   room_->read(owed.span, [self = shared_from_this(), owed](std::shared_ptr<const chunker::SealedSpan> sealed) {
     self->reading_ = false;
-    if (!self->connection_->is_open()) return;
+    if (!self->connection_->is_open() || !self->room_) return;
     self->send_span(owed, std::move(sealed));
     self->send_owed();
   });
@@ -245,7 +246,10 @@ void Session::send_owed() {
 
 // What the store cannot read may still come from a peer.
 void Session::send_span(const Owed& owed, std::shared_ptr<const chunker::SealedSpan> sealed) {
-  if (sealed) return connection_->send_span(std::move(sealed));
+  if (sealed) {
+    room_->sent_by_unicast(Size{sealed->bytes.size()}, system_clock().now());
+    return connection_->send_span(std::move(sealed));
+  }
   connection_->send(wire::NotHeld{owed.span});
   if (owed.any) connection_->send(wire::NoneLeft{1});
 }
