@@ -1,8 +1,14 @@
 #include "src/disk/journal_keeper.h"
 
+#include <algorithm>
+
 #include "src/disk/target.h"
 
 namespace stampede::disk {
+
+namespace {
+constexpr Duration kTick = std::chrono::milliseconds(50);
+}
 
 JournalKeeper::JournalKeeper(RawDisk& disk, ErrorLatch& latch, const chunker::ImageId& image, Placed placed, Duration every)
     : disk_(disk), latch_(latch), placed_(std::move(placed)), every_(every), record_{0, image, disk.size(), {}} {}
@@ -40,20 +46,24 @@ void JournalKeeper::stop() {
 Result<> JournalKeeper::write_last() { return write(placed_()); }
 
 void JournalKeeper::run() {
-  while (wait())
-    if (const auto done = checkpoint(); !done) return latch_.set(done.error());
+  Instant written = system_clock().now();
+  while (wait()) {
+    Bitmap placed = placed_();
+    const std::uint32_t fresh = placed.count() - record_.durable.count();
+    if (fresh == 0 || (fresh < kEnough && system_clock().now() - written < every_)) continue;
+    if (const auto done = checkpoint(std::move(placed)); !done) return latch_.set(done.error());
+    written = system_clock().now();
+  }
 }
 
-// Is there another record to write?
+// False: it is to stop.
 bool JournalKeeper::wait() {
   std::unique_lock lock(mutex_);
-  return !stopping_.wait_for(lock, every_, [this] { return stop_; });
+  return !stopping_.wait_for(lock, std::min(every_, kTick), [this] { return stop_; });
 }
 
-// What is asked for before the flush is durable after it.
-Result<> JournalKeeper::checkpoint() {
-  Bitmap placed = placed_();
-  if (placed.count() == record_.durable.count()) return {};
+// What was asked for before the flush is durable after it.
+Result<> JournalKeeper::checkpoint(Bitmap placed) {
   STAMPEDE_CHECK(disk_.flush());
   return write(std::move(placed));
 }

@@ -1,6 +1,7 @@
 // Writes the journal while a disk is being written, on a thread of its own, so that no write waits for a flush: asks which
 // spans are in their places, flushes the device, and then names them in the slot whose turn it is. That record is durable
-// with the next flush; until then the other slot stands.
+// with the next flush; until then the other slot stands. A record comes when enough is new to be worth a flush, or some time
+// has passed: what a second run fetches again although it is there is bounded by both.
 #pragma once
 
 #include <condition_variable>
@@ -20,7 +21,9 @@ class JournalKeeper {
   // Spans all of whose writes have ended; from the keeper's thread.
   using Placed = std::function<Bitmap()>;
 
-  // `disk` and `latch` outlive it; `every` is the time between two records.
+  static constexpr std::uint32_t kEnough = 128;  // spans, of about 1 MiB
+
+  // `disk` and `latch` outlive it; `every` is the longest time between two records while something is placed.
   JournalKeeper(RawDisk& disk, ErrorLatch& latch, const chunker::ImageId& image, Placed placed, Duration every);
   ~JournalKeeper() { stop(); }
 
@@ -39,7 +42,7 @@ class JournalKeeper {
  private:
   void run();
   bool wait();
-  Result<> checkpoint();
+  Result<> checkpoint(Bitmap placed);
   Result<> write(Bitmap durable);
 
   RawDisk& disk_;

@@ -113,8 +113,8 @@ class Target {
   // begin(), which blanks it.
   virtual Result<std::optional<Bitmap>> journal(const chunker::ImageId& image, std::uint32_t spans) = 0;
   // After begin(): from now on and until flush() the spans that `placed` says are written to name them in the journal, every
-  // journal_every, each time after a flush of its own. `placed` is called from a thread of the target and, now, says what is
-  // durable already. Nothing is kept where there is no room for it.
+  // journal_every at least, each time after a flush of its own. `placed` is called from a thread of the target and, now,
+  // says what is durable already. Nothing is kept where there is no room for it.
   virtual Result<> keep_journal(std::function<Bitmap()> placed) = 0;
   // `placed` is not called any more; what has been written of the journal stays.
   virtual void stop_journal() = 0;
