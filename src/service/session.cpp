@@ -112,6 +112,7 @@ void Session::take_from_node(wire::Message& message) {
   if (const auto* news = std::get_if<wire::Progress>(&message)) return progress(*news);
   if (!room_) return misbehaved("a target joins a swarm first");
   if (const auto* news = std::get_if<wire::Have>(&message)) return have(*news);
+  if (auto* news = std::get_if<wire::Partial>(&message)) return partial(std::move(*news));
   if (const auto* want = std::get_if<wire::WantAny>(&message)) return want_any(*want);
   if (const auto* request = std::get_if<wire::Request>(&message)) return requested(*request);
   if (const auto* report = std::get_if<wire::MulticastReport>(&message)) return multicast_report(*report);
@@ -213,6 +214,8 @@ void Session::bad_peer(const wire::BadPeer& bad) {
   });
 }
 
+void Session::partial(wire::Partial news) { partial_ = net::PartialSpans(std::move(news.lacks)); }
+
 void Session::want_any(const wire::WantAny& want) {
   const std::size_t room = kMaxOwed - std::min(kMaxOwed, owed_.size());
   const auto count = static_cast<std::uint32_t>(std::min<std::size_t>(want.count, room));
@@ -246,9 +249,9 @@ void Session::send_owed() {
 
 // What the store cannot read may still come from a peer.
 void Session::send_span(const Owed& owed, std::shared_ptr<const chunker::SealedSpan> sealed) {
-  if (sealed) {
-    room_->sent_by_unicast(Size{sealed->bytes.size()}, system_clock().now());
-    return connection_->send_span(std::move(sealed));
+  if (auto part = partial_.cut(std::move(sealed))) {
+    room_->sent_by_unicast(Size{part->bytes.size()}, system_clock().now());
+    return connection_->send_span(std::move(part));
   }
   connection_->send(wire::NotHeld{owed.span});
   if (owed.any) connection_->send(wire::NoneLeft{1});

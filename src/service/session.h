@@ -10,6 +10,7 @@
 #include <optional>
 
 #include "src/service/depot_state.h"
+#include "transport/net/partial_spans.h"
 
 namespace stampede::service {
 
@@ -46,6 +47,7 @@ class Session : public std::enable_shared_from_this<Session> {
   void join(wire::Join join);
   void joined(const wire::Join& join, const Result<std::shared_ptr<SwarmRoom>>& room);
   void bad_peer(const wire::BadPeer& bad);
+  void partial(wire::Partial news);
   void want_any(const wire::WantAny& want);
   void requested(const wire::Request& request);
   void progress(const wire::Progress& progress);
@@ -70,6 +72,7 @@ class Session : public std::enable_shared_from_this<Session> {
   std::function<void()> gone_;
   std::shared_ptr<SwarmRoom> room_;
   swarm::MemberId member_ = 0;
+  net::PartialSpans partial_;  // of what it lacks, it has a part
   std::deque<Owed> owed_;             // to send as the connection drains
   bool reading_ = false;              // one of them
   std::deque<wire::Digest> objects_;  // the same

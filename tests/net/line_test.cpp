@@ -34,11 +34,13 @@ TEST(Line, PeersTradeSpansAndNoObjects) {
   EXPECT_FALSE(may_arrive(Line::to_depot, type(wire::Request{}), true));
   EXPECT_TRUE(may_arrive(Line::to_depot, type(wire::MulticastOffer{}), true));
   EXPECT_FALSE(may_arrive(Line::peers, type(wire::MulticastNews{}), true));
+  EXPECT_TRUE(may_arrive(Line::peers, type(wire::Partial{}), true));
+  EXPECT_FALSE(may_arrive(Line::to_depot, type(wire::Partial{}), true));
 }
 
 TEST(Line, NoTypeIsNoType) {
   for (const Line line : {Line::from_node, Line::to_depot, Line::peers})
-    for (const int none : {0, 26, 31, 32, 33, 255}) EXPECT_FALSE(may_arrive(line, static_cast<std::uint8_t>(none), true));
+    for (const int none : {0, 30, 31, 32, 33, 255}) EXPECT_FALSE(may_arrive(line, static_cast<std::uint8_t>(none), true));
 }
 
 TEST(RemoteError, NoByteOfADepotBecomesSuccessOrAFaultOfOurs) {

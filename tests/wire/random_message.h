@@ -112,6 +112,16 @@ class Maker {
     m.lacks.resize(length(kMaxLacks));
     for (auto& lack : m.lacks) lack.span = span(), set(lack.generation), set(lack.missing);
   }
+  void fill(Partial& m) {
+    m.lacks.resize(length(kMaxChunkRuns));
+    std::uint32_t at = 0;
+    for (auto& run : m.lacks) {
+      run.span = at;
+      run.first = static_cast<std::uint16_t>(random_.below(kMaxSpanParts));
+      run.count = static_cast<std::uint16_t>(1 + random_.below(kMaxSpanParts - run.first));
+      at += static_cast<std::uint32_t>(1 + random_.below(200));
+    }
+  }
   void fill(MulticastNews& m) {
     set(m.eager), m.quick = random_.below(kLongest + 1), m.slow = random_.below(kLongest + 1);
     m.given_up.resize(length(65536));

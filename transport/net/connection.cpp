@@ -79,6 +79,7 @@ class TlsConnection final : public Connection, public std::enable_shared_from_th
   }
   bool is_open() const override { return open_; }
   std::size_t queued() const override { return queued_; }
+  std::uint64_t features() const override { return features_; }
   const std::optional<trust::PeerIdentity>& peer() const override { return verdict_.peer; }
   const std::string& address() const override { return address_; }
   const std::string& local_address() const override { return local_address_; }
@@ -209,7 +210,7 @@ class TlsConnection final : public Connection, public std::enable_shared_from_th
 
   void handshaken() {
     tls_ready_ = true;
-    send(wire::Hello{wire::kMinVersion, wire::kMaxVersion, 0, "stampede"});
+    send(wire::Hello{wire::kMinVersion, wire::kMaxVersion, wire::kPartialSpans, "stampede"});
     read();
   }
 
@@ -303,6 +304,7 @@ class TlsConnection final : public Connection, public std::enable_shared_from_th
     if (hello == nullptr) return malformed({Code::protocol, "the first frame is not Hello"});
     if (auto version = wire::agree({}, *hello); !version) return malformed(version.error());
     ready_ = true;
+    features_ = hello->features;
     deadline_.cancel();
     const auto ready = std::move(events_.ready);  // it may replace events_
     ready();
@@ -384,6 +386,7 @@ class TlsConnection final : public Connection, public std::enable_shared_from_th
   SSL* ssl_ = nullptr;
   bool open_ = true;
   bool tls_ready_ = false;
+  std::uint64_t features_ = 0;
   bool ready_ = false;
   bool closing_ = false;
   bool held_ = false;       // reading, by the owner

@@ -60,6 +60,7 @@ class Connection {
 
   virtual bool is_open() const = 0;
   virtual std::size_t queued() const = 0;
+  virtual std::uint64_t features() const = 0;  // of the other side, as its Hello said
   virtual const std::optional<trust::PeerIdentity>& peer() const = 0;
   virtual const std::string& address() const = 0;        // numeric, of the other side
   virtual const std::string& local_address() const = 0;  // of ours; empty before it is connected

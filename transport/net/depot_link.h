@@ -34,6 +34,7 @@ class DepotLink {
   bool up() const { return up_; }
   // Numeric; empty while there is no line.
   std::string local_address() const { return connection_ ? connection_->local_address() : std::string(); }
+  std::uint64_t features() const { return connection_ ? connection_->features() : 0; }
   // Something that we wanted has come: when the line breaks, it is dialled again soon.
   void of_use() { backoff_ = kFirstBackoff; }
   // Gives up on this connection and dials another.

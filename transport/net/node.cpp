@@ -91,6 +91,16 @@ Result<> SwarmNode::join(SwarmJob job) {
   return result;
 }
 
+void SwarmNode::hold_parts(std::vector<wire::ChunkRun> lacks) {
+  loop_.post([this, partial = PartialSpans(std::move(lacks))]() mutable {
+    if (!picker_) return;
+    partial_ = std::move(partial);
+    peers_->set_partial(partial_);
+    tell_partial();
+    announce();  // or the depot would give what was had a moment ago
+  });
+}
+
 void SwarmNode::set_credit(std::uint32_t spans) {
   credit_ = spans;  // read when the task runs: tasks that were overtaken do no harm
   loop_.post([this] {

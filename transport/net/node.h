@@ -28,6 +28,7 @@
 #include "src/base/seams.h"
 #include "transport/net/endpoint.h"
 #include "transport/net/tls.h"
+#include "transport/wire/messages.h"
 
 namespace stampede::net {
 
@@ -100,6 +101,9 @@ class Node : public chunker::SpanFeed {  // what it had, it serves from then on
   virtual Result<std::uint64_t> store_receipt(ByteView receipt, const trust::Signature& signature) = 0;
 
   virtual Result<> join(SwarmJob job) = 0;
+  // Of the spans that `lacks` names (in the order that wire::Partial demands) all other chunks are held: depot and peers may
+  // leave those out, and multicast is not waited for. Before credit is given.
+  virtual void hold_parts(std::vector<wire::ChunkRun> lacks) = 0;
   // Until all spans are had. `tick` is called about ten times a second from the calling thread; returning false ends the
   // waiting with `interrupted`.
   virtual Result<> wait_complete(const std::function<bool(const SwarmStatus&)>& tick) = 0;

@@ -28,6 +28,7 @@ class SwarmNode final : public Node {
   Result<std::vector<chunker::SealedChunk>> fetch(const std::vector<chunker::ChunkId>& ids) override;
   Result<std::uint64_t> store_receipt(ByteView receipt, const trust::Signature& signature) override;
   Result<> join(SwarmJob job) override;
+  void hold_parts(std::vector<wire::ChunkRun> lacks) override;
   void set_credit(std::uint32_t spans) override;
   void had(chunker::SpanIndex span) override;
   void bad(chunker::SpanIndex span, const chunker::Origin& origin) override;
@@ -62,11 +63,14 @@ class SwarmNode final : public Node {
   wire::Join join_message() const;
   void report_again();
   void rejoin();
+  void tell_partial();
   void depot_takes_part(Instant now);
   void from_depot(wire::Message message);
   void not_readable(std::uint32_t span, Instant now);
   void take_span(swarm::PeerId peer, wire::SpanData data);
   void listen_to_multicast();
+  void expect_multicast();
+  bool lacks_only_parts() const;
   void caught(wire::SpanData data);
   void doubt_multicast();
   void dismissed();
@@ -93,6 +97,7 @@ class SwarmNode final : public Node {
   // The loop's own.
   SwarmJob job_;
   std::optional<swarm::Picker> picker_;
+  PartialSpans partial_;
   std::vector<std::uint32_t> fresh_;
   std::set<std::uint32_t> unreadable_;  // spans that the depot cannot read and that we lack
   std::set<std::uint32_t> altered_;     // came damaged from the depot

@@ -103,7 +103,13 @@ void SwarmNode::rejoin() {
   if (!depot_->up() || depot_joined_) return;
   depot_joined_ = true;
   depot_->send(join_message());
+  tell_partial();
   report_again();
+}
+
+void SwarmNode::tell_partial() {
+  if (depot_joined_ && !partial_.empty() && (depot_->features() & wire::kPartialSpans) != 0)
+    depot_->send(wire::Partial{partial_.lacks()});
 }
 
 // With the depot's answer to the join: an offer of multicast comes before it, so that nothing is asked for that will come.
@@ -171,7 +177,7 @@ void SwarmNode::take_span(swarm::PeerId peer, wire::SpanData data) {
 void SwarmNode::listen_to_multicast() {
   if (!offer_ || credit_ == 0 || picker_->complete()) return;
   const wire::MulticastOffer offer = *std::exchange(offer_, std::nullopt);
-  if (!listens_to_multicast()) return;
+  if (!listens_to_multicast() || lacks_only_parts()) return;
   catcher_.reset();
   Catcher::Events events;
   events.span = [this](wire::SpanData data) { caught(std::move(data)); };
@@ -183,13 +189,26 @@ void SwarmNode::listen_to_multicast() {
     picker_->release_all(system_clock().now());
     pump();
   };
-  events.loud = [this] { picker_->expect_all(); };
+  events.loud = [this] { expect_multicast(); };
   events.report = [this](const wire::MulticastReport& report) { depot_->send(report); };
   auto opened = Catcher::open(loop_, offer, interface_of(depot_->local_address()), picker_->have(), std::move(events));
   if (!opened) return notice(fmt::format("multicast is not used: {}", opened.error().message));
   catcher_ = *std::move(opened);
   if (auto trouble = catcher_->trouble(); !trouble.empty()) notice(std::move(trouble));
+  for (const std::uint32_t span : partial_.spans()) catcher_->had(span);
+  expect_multicast();
+}
+
+bool SwarmNode::lacks_only_parts() const {
+  const auto parts = partial_.spans();
+  const auto lacking = std::ranges::count_if(parts, [&](std::uint32_t span) { return !picker_->have().test(span); });
+  return static_cast<std::uint32_t>(lacking) == job_.span_count - picker_->have().count();
+}
+
+// All but the spans that are here in part: their rest is a fraction of what a stream would bring.
+void SwarmNode::expect_multicast() {
   picker_->expect_all();
+  for (const std::uint32_t span : partial_.spans()) picker_->release(span, system_clock().now());
 }
 
 void SwarmNode::caught(wire::SpanData data) {
@@ -232,6 +251,7 @@ void SwarmNode::drop_peer(chunker::SpanIndex span, const std::string& node) {
 }
 
 void SwarmNode::announce() {
+  if (fresh_.empty()) return;
   depot_->send(wire::Have{fresh_});
   peers_->announce(fresh_);
   fresh_.clear();

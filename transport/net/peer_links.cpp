@@ -137,6 +137,7 @@ void PeerLinks::ready(const Connection::Ptr& connection, bool dialled) {
   };
   connection->set_events(std::move(events));
   connection->send(swarm_.join());
+  tell_partial(connection);
 }
 
 void PeerLinks::gone(swarm::PeerId id) {
@@ -155,6 +156,10 @@ void PeerLinks::take(Peer& peer, wire::Message message) {
   if (std::holds_alternative<wire::Ping>(message)) return peer.connection->send(wire::Pong{});
   if (std::holds_alternative<wire::Pong>(message) || std::holds_alternative<wire::ErrorMessage>(message)) return;
   if (!peer.joined) return misbehaved("a peer must join first");
+  if (auto* partial = std::get_if<wire::Partial>(&message)) {
+    peer.partial = PartialSpans(std::move(partial->lacks));
+    return;
+  }
   if (const auto* have = std::get_if<wire::Have>(&message)) {
     for (const std::uint32_t span : have->spans) {
       if (span >= swarm_.span_count) return misbehaved("no such span");
@@ -184,6 +189,16 @@ void PeerLinks::take_answer(Peer& peer, wire::Message& message) {
     events_.not_held(peer.id, missing->span);
 }
 
+void PeerLinks::set_partial(PartialSpans partial) {
+  swarm_.partial = std::move(partial);
+  for (const auto& [id, peer] : peers_) tell_partial(peer.connection);
+}
+
+void PeerLinks::tell_partial(const Connection::Ptr& connection) const {
+  if (!swarm_.partial.empty() && (connection->features() & wire::kPartialSpans) != 0)
+    connection->send(wire::Partial{swarm_.partial.lacks()});
+}
+
 void PeerLinks::take_join(Peer& peer, const wire::Join& join) {
   auto bitmap = Bitmap::from_bytes(join.span_count, join.have);
   if (peer.joined || join.image != swarm_.image || join.span_count != swarm_.span_count || !bitmap)
@@ -198,7 +213,7 @@ void PeerLinks::serve(Peer& peer) {
   while (!peer.owed.empty() && !peer.fetching && peer.connection->is_open() && peer.connection->queued() < kQueueLimit) {
     const std::uint32_t index = peer.owed.front();
     peer.owed.pop_front();
-    if (auto span = swarm_.held->span({index}))
+    if (auto span = peer.partial.cut(swarm_.held->span({index})))
       give(peer, index, std::move(span));
     else
       fetch(peer, index);
@@ -213,7 +228,7 @@ void PeerLinks::fetch(Peer& peer, std::uint32_t span) {
       const auto found = (*self)->peers_.find(id);
       if (found == (*self)->peers_.end()) return;
       found->second.fetching = false;
-      (*self)->give(found->second, span, std::move(sealed));
+      (*self)->give(found->second, span, found->second.partial.cut(std::move(sealed)));
       (*self)->serve(found->second);
     });
   });

@@ -4,7 +4,8 @@
 // A peer that sends a span which was not asked of it is closed. Of a node that takes connections and drops them before it
 // joins, the dials become fewer.
 //
-// Memory: kMaxPeers connections, each with at most kQueueLimit and a span queued, and kMaxOwed requests waiting.
+// Memory: kMaxPeers connections, each with at most kQueueLimit and a span queued, kMaxOwed requests waiting, and half a MiB
+// of what wire::Partial told.
 #pragma once
 
 #include <deque>
@@ -16,6 +17,7 @@
 #include "chunker/source.h"
 #include "src/base/bitmap.h"
 #include "transport/net/connection.h"
+#include "transport/net/partial_spans.h"
 #include "transport/swarm/picker.h"
 
 namespace stampede::net {
@@ -39,6 +41,7 @@ class PeerLinks {
     chunker::SpanSource* held = nullptr;  // stopped before the loop goes
     bool listening = false;               // others can dial us
     std::function<wire::Join()> join;     // with our bitmap as it is now
+    PartialSpans partial = {};            // said after it
   };
 
   PeerLinks(Loop& loop, const Identity& identity, std::shared_ptr<TlsContext> dial_tls, Swarm swarm, Events events);
@@ -50,6 +53,8 @@ class PeerLinks {
   void set_members(const std::vector<wire::Member>& members);
   void request(swarm::PeerId peer, std::uint32_t span);
   void announce(const std::vector<std::uint32_t>& spans);
+  // Of what we lack there is a part here already; said to those who are there and to all who come.
+  void set_partial(PartialSpans partial);
   // Drops that node and never talks to it again.
   void ban(const wire::Key& node);
 
@@ -64,6 +69,7 @@ class PeerLinks {
     Connection::Ptr connection;
     bool dialled = false;
     bool joined = false;
+    PartialSpans partial;
     std::deque<std::uint32_t> owed;
     bool fetching = false;               // the span that it is owed first is being fetched
     std::multiset<std::uint32_t> asked;  // and not answered yet
@@ -82,6 +88,7 @@ class PeerLinks {
   void take(Peer& peer, wire::Message message);
   void take_join(Peer& peer, const wire::Join& join);
   void take_answer(Peer& peer, wire::Message& message);
+  void tell_partial(const Connection::Ptr& connection) const;
   std::size_t fan_out() const;
   void serve(Peer& peer);
   void fetch(Peer& peer, std::uint32_t span);

@@ -6,7 +6,9 @@
 // name is for error messages.
 #pragma once
 
+#include <algorithm>
 #include <concepts>
+#include <functional>
 #include <type_traits>
 
 #include "transport/wire/messages.h"
@@ -16,10 +18,10 @@ namespace stampede::wire {
 inline constexpr std::uint32_t kMagic = 0x504D5453;  // "STMP"
 
 inline constexpr std::array<std::string_view, std::variant_size_v<Message>> kNames{
-    "Hello",    "ErrorMessage",   "Enrol",           "Enrolled",     "Resolve", "TagRecordMessage", "Fetch",
-    "Object",   "Join",           "Members",         "Have",         "WantAny", "NoneLeft",         "Request",
-    "SpanData", "NotHeld",        "Progress",        "BadPeer",      "Receipt", "ReceiptStored",    "Ping",
-    "Pong",     "MulticastOffer", "MulticastReport", "MulticastNews"};
+    "Hello",    "ErrorMessage",   "Enrol",           "Enrolled",      "Resolve", "TagRecordMessage", "Fetch",
+    "Object",   "Join",           "Members",         "Have",          "WantAny", "NoneLeft",         "Request",
+    "SpanData", "NotHeld",        "Progress",        "BadPeer",       "Receipt", "ReceiptStored",    "Ping",
+    "Pong",     "MulticastOffer", "MulticastReport", "MulticastNews", "Partial"};
 
 // T is M or const M: encoding sees messages as const.
 template <class T, class M>
@@ -34,6 +36,9 @@ inline std::uint64_t sum_of(std::span<const SpanPart> parts) {
   std::uint64_t sum = 0;
   for (const SpanPart& part : parts) sum += part.sealed_size;
   return sum;
+}
+inline bool comes_before(const ChunkRun& a, const ChunkRun& b) {
+  return a.span < b.span || (a.span == b.span && a.first + a.count < b.first);
 }
 
 // Items of lists.
@@ -60,6 +65,13 @@ void fields(auto& a, Like<SymbolLack> auto& m) {
   fields(a, m.span);
   a.number("generation", m.generation);
   a.number("missing", m.missing);
+}
+
+void fields(auto& a, Like<ChunkRun> auto& m) {
+  fields(a, m.span);
+  a.number("first", m.first);
+  a.number("count", m.count);
+  a.require(m.count > 0 && m.first + std::size_t{m.count} <= kMaxSpanParts, "run of chunks that no span has");
 }
 
 void fields(auto& a, Like<Hello> auto& m) {
@@ -162,6 +174,10 @@ void fields(auto& a, Like<MulticastNews> auto& m) {
   a.require(m.quick <= kHour && m.slow <= kHour, "reports further apart than an hour");
   a.list("given_up", m.given_up, 65536);
   a.choice("end", m.end, StreamEnd::too_slow);
+}
+void fields(auto& a, Like<Partial> auto& m) {
+  a.list("lacks", m.lacks, kMaxChunkRuns);
+  a.require(std::ranges::adjacent_find(m.lacks, std::not_fn(comes_before)) == m.lacks.end(), "runs of chunks out of order");
 }
 
 // The archive that measures: the least and the greatest length that a message's encoding can have.

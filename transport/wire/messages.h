@@ -32,6 +32,10 @@ inline constexpr std::size_t kMaxSpanBytes = std::size_t{1} << 20;  // sealed by
 inline constexpr std::size_t kMaxMembers = 4096;
 inline constexpr std::size_t kMaxRuns = 1024;
 inline constexpr std::size_t kMaxLacks = 4096;
+inline constexpr std::size_t kMaxChunkRuns = 65536;
+
+// Hello::features: what the sender understands beyond version 1.
+inline constexpr std::uint64_t kPartialSpans = 1;  // Partial, and SpanData with parts left out
 
 using Digest = std::array<std::byte, 32>;
 using Key = std::array<std::byte, 32>;
@@ -131,7 +135,7 @@ struct Request {
   std::uint32_t span = 0;
   bool operator==(const Request&) const = default;
 };
-// 15.
+// 15. A part of no size is one that the asker holds (Partial).
 struct SpanPart {
   std::uint8_t codec = 0;
   std::uint32_t sealed_size = 0;
@@ -227,10 +231,23 @@ struct MulticastNews {
   bool operator==(const MulticastNews&) const = default;
 };
 
+// 26. To the depot and to peers, after Join, where both sides know kPartialSpans: of the spans that `lacks` names the sender
+// holds all chunks but those, and SpanData may leave the others out. Replaces what was said before.
+struct ChunkRun {
+  std::uint32_t span = 0;
+  std::uint16_t first = 0;  // chunk of the span
+  std::uint16_t count = 0;
+  bool operator==(const ChunkRun&) const = default;
+};
+struct Partial {
+  std::vector<ChunkRun> lacks;  // at most kMaxChunkRuns, by span and chunk, apart from each other
+  bool operator==(const Partial&) const = default;
+};
+
 // In the order of their types, from 1.
 using Message = std::variant<Hello, ErrorMessage, Enrol, Enrolled, Resolve, TagRecordMessage, Fetch, Object, Join, Members,
                              Have, WantAny, NoneLeft, Request, SpanData, NotHeld, Progress, BadPeer, Receipt, ReceiptStored,
-                             Ping, Pong, MulticastOffer, MulticastReport, MulticastNews>;
+                             Ping, Pong, MulticastOffer, MulticastReport, MulticastNews, Partial>;
 
 // A whole frame, header included; decode() takes every frame that this makes. Words for people (Hello::software,
 // ErrorMessage::text) are cut to their limit and cleaned of control characters; any other field outside its limits is a
