@@ -95,8 +95,7 @@ class Deployment {
     free_ = unspecified_extents(manifest);
     receipt_.bytes.total = plan_->data().bytes;
     STAMPEDE_CHECK(take_disk());
-    STAMPEDE_TRY(have_, resume());
-    return {};
+    return look_for_what_is_there();
   }
 
   Result<> resolve_image() {
@@ -156,17 +155,19 @@ class Deployment {
   Result<> transfer() {
     STAMPEDE_TRY(auto reader, target_->reader());
     held_ = std::make_unique<HeldSpans>(*plan_, options_.cache, std::move(reader));
-    receiver_ = std::make_unique<Receiver>(*plan_, *target_, *held_, *node(), have_,
+    receiver_ = std::make_unique<Receiver>(*plan_, *target_, *held_, *node(), plan_->held_spans(),
                                            std::max(1U, std::thread::hardware_concurrency()));
     STAMPEDE_CHECK(node()->join({.image = record_.image,
                                  .span_count = root_.span_count(),
-                                 .have = have_,
+                                 .have = plan_->held_spans(),
                                  .credit = 0,
                                  .inbox = receiver_.get(),
                                  .held = held_.get()}));
     begun_ = true;
     STAMPEDE_CHECK(target_->begin({record_.image, deployment_, system_clock().unix_time(), target_->identity().size}));
     STAMPEDE_CHECK(receiver_->keep_journal());
+    STAMPEDE_CHECK(move_what_is_elsewhere());
+    node()->hold_parts(plan_->lacking_parts());
     node()->set_credit(target_->free_slabs());
     zeros_ = plan_->zero_extents();
     settle_free_space();
@@ -192,36 +193,24 @@ class Deployment {
       for (const auto& extent : free_) target_->discard(extent.offset, extent.length, [](const Result<>&) {});
   }
 
-  // What an interrupted run of the same image left in its place: read, hashed, and kept where it is right. Where it kept a
-  // journal, what that does not name is not read.
-  Result<Bitmap> resume() {
-    Bitmap have(root_.span_count());
-    if (!resumes_) return have;
-    STAMPEDE_TRY(const auto journal, target_->journal(record_.image, root_.span_count()));
-    const auto expected = plan_->expected_data();
-    const auto placed = journal ? plan_->places_of(*journal) : std::vector<bool>(expected.size(), true);
-    std::vector<disk::Expected> asked;
-    std::vector<std::size_t> places;
-    for (std::size_t i = 0; i < expected.size(); ++i) {
-      if (!placed[i] || target_->holds_back(expected[i].at, expected[i].length)) continue;
-      asked.push_back(expected[i]);
-      places.push_back(i);
-    }
-    STAMPEDE_TRY(const auto right, target_->compare(asked, [this](Size) { return tell(); }));
-    std::vector<bool> matching(expected.size());
-    for (std::size_t i = 0; i < places.size(); ++i) matching[places[i]] = right[i];
-    if (const auto wrong = std::ranges::count(right, false); journal && wrong > 0)
-      options_.warn(
-          fmt::format("{} of {} chunks that the interrupted deployment had made durable on {} are not there: something "
-                      "wrote to it since, or it loses what it was told to keep; they are fetched again",
-                      wrong, right.size(), receipt_.disk.path));
-    const auto held = plan_->held_spans(matching);
-    for (std::uint32_t i = 0; i < held.size(); ++i) {
-      if (!held[i]) continue;
-      have.set(i);
-      receipt_.bytes.local += plan_->placed_size({i}).bytes;
-    }
-    return have;
+  // An older image, this one with damage, or what an interrupted run left.
+  Result<> look_for_what_is_there() {
+    STAMPEDE_TRY(auto found,
+                 survey(*plan_, *target_, {options_.delta, resumes_, root_.disk_size, [this](Size) { return tell(); }}));
+    receipt_.bytes.read = found.read.bytes;
+    receipt_.bytes.local = found.kept.bytes;
+    moves_ = std::move(found.moves);
+    return {};
+  }
+
+  Result<> move_what_is_elsewhere() {
+    const Bitmap before = plan_->held_spans();
+    STAMPEDE_TRY(const Size moved, carry_out(*plan_, *target_, std::exchange(moves_, {}), [this] { return tell(); }));
+    receipt_.bytes.moved = moved.bytes;
+    const Bitmap after = plan_->held_spans();
+    for (std::uint32_t i = 0; i < after.size(); ++i)
+      if (after.test(i) && !before.test(i)) node()->had({i});
+    return {};
   }
 
   Result<> flush() {
@@ -242,7 +231,7 @@ class Deployment {
   // Data that is in memory alone until commit().
   Size held_back() const {
     Size held;
-    for (std::size_t i = 0; i < plan_->place_count(); ++i)
+    for (std::size_t i = 0; i < plan_->places().size(); ++i)
       if (const auto range = plan_->expected(i); target_->holds_back(range.at, range.length)) held += range.length;
     return held;
   }
@@ -328,7 +317,7 @@ class Deployment {
     bytes.peers = status.from_peers;
     bytes.multicast = status.from_multicast;
     bytes.served = status.served;
-    bytes.verified = bytes.local + (receiver_ ? receiver_->verified().bytes : 0);
+    bytes.verified = bytes.local + bytes.moved + (receiver_ ? receiver_->verified().bytes : 0);
     receipt_.bad_peers = status.bad_peers;
     receipt_.left_multicast = status.left_multicast;
     peers_ = status.peers;
@@ -361,7 +350,7 @@ class Deployment {
   bool resumes_ = false;
   bool begun_ = false;  // the disk changes
   bool saved_region_ = false;
-  Bitmap have_;  // spans that an interrupted run left in their places
+  std::vector<Move> moves_;  // of what the disk holds elsewhere
 
   chunker::TagRecord record_;
   chunker::Root root_;

@@ -14,6 +14,7 @@
 #include "src/deploy/free_space.h"
 #include "src/deploy/read_back.h"
 #include "src/deploy/receipt.h"
+#include "src/deploy/survey.h"
 #include "src/disk/guard.h"
 #include "src/firstboot/instance.h"
 
@@ -36,6 +37,7 @@ struct Options : AccessOptions {
   disk::Selector disk;
   std::optional<std::string> overwrite;
   FitOptions fit;
+  Delta delta = Delta::automatic;
   firstboot::Instance instance;
   Unspecified unspecified = Unspecified::leave;
   Verify verify = Verify::data;

@@ -1,4 +1,4 @@
-// Opens a sealed span and verifies each of its chunks.
+// Opens a sealed span and verifies its chunks.
 #pragma once
 
 #include "chunker/manifest.h"
@@ -8,11 +8,12 @@
 
 namespace stampede::deploy {
 
-// The plain chunks come one after another into `out`, which has room for all of `span`; `take(chunk, where it belongs)` is
-// called for each. The parts' sizes add up to the sealed bytes (the decoders see to it). Error: content_altered.
-template <class Take>
+// The plain chunks come one after another into `out`, which has room for all of `span`; `take(chunk, its number)` is called
+// for each. Not those of which `held(number)` is true: their parts may have been left out. The parts' sizes add up to the
+// sealed bytes (the decoders see to it). Error: content_altered.
+template <class Held, class Take>
 Result<> open_span(chunker::Opener& opener, const chunker::Span& span, const chunker::SealedSpan& sealed, MutableBytes out,
-                   Take take) {
+                   Held held, Take take) {
   if (sealed.parts.size() != span.chunks.size())
     return fail(Code::content_altered, "span {} has {} chunks, not {}", sealed.index.value, span.chunks.size(),
                 sealed.parts.size());
@@ -20,10 +21,12 @@ Result<> open_span(chunker::Opener& opener, const chunker::Span& span, const chu
   for (std::size_t i = 0; i < span.chunks.size(); ++i) {
     const chunker::SpanChunk& expected = span.chunks[i];
     const auto& part = sealed.parts[i];
-    const chunker::UntrustedChunk untrusted{expected.id, part.codec, expected.length, bytes.first(part.sealed_size)};
-    STAMPEDE_TRY(const auto chunk, opener.open(untrusted, out.first(expected.length)));
-    take(chunk, expected);
+    const ByteView part_bytes = bytes.first(part.sealed_size);
     bytes = bytes.subspan(part.sealed_size);
+    if (held(i)) continue;
+    const chunker::UntrustedChunk untrusted{expected.id, part.codec, expected.length, part_bytes};
+    STAMPEDE_TRY(const auto chunk, opener.open(untrusted, out.first(expected.length)));
+    take(chunk, i);
     out = out.subspan(expected.length);
   }
   return {};

@@ -1,7 +1,8 @@
 // What one deployment has to do, worked out from the manifest before anything is written: where each span's chunks go, what
-// must read as zeros, and what the disk must return in the end.
+// must read as zeros, what the disk holds already, and what it must return in the end.
 //
-// Memory: the manifest's records (48 bytes each), as many SpanChunks and places, a fingerprint each, and the repeats.
+// Memory: the manifest's records (48 bytes each), as many SpanChunks and places, a fingerprint and a bit each, and the
+// repeats.
 #pragma once
 
 #include <unordered_map>
@@ -10,50 +11,72 @@
 #include "chunker/manifest.h"
 #include "src/base/bitmap.h"
 #include "src/disk/target.h"
+#include "transport/wire/messages.h"
 
 namespace stampede::deploy {
+
+// A chunk by where it stands among the spans.
+struct ChunkIndex {
+  chunker::SpanIndex span;
+  std::uint32_t chunk = 0;
+  auto operator<=>(const ChunkIndex&) const = default;
+};
+
+// Where a chunk goes: every data range of the disk is one.
+struct Place {
+  ChunkIndex chunk;
+  Offset at;
+  Size length;
+};
 
 class Plan {
  public:
   explicit Plan(const chunker::Manifest& manifest);
 
   const std::vector<chunker::Span>& spans() const { return spans_; }
+  const chunker::SpanChunk& chunk(ChunkIndex at) const { return spans_[at.span.value].chunks[at.chunk]; }
+  const std::vector<Place>& places() const { return places_; }  // in disk order
   // Every place of a verified chunk: its own and its repeats'.
   void add_placements(const chunker::VerifiedChunk& chunk, Offset first, std::vector<disk::Placement>& out) const;
+  // The offsets of those places.
+  std::vector<Offset> places_of(ChunkIndex chunk) const;
   const std::vector<chunker::Extent>& zero_extents() const { return zeros_; }
   // Plain bytes that the disk holds as data, repeats counted.
   Size data() const { return data_; }
-  // The part of data() that a span's chunks make, in all their places.
-  Size placed_size(chunker::SpanIndex span) const { return placed_[span.value]; }
+  // The part of data() that a chunk makes, in all its places.
+  Size placed_size(ChunkIndex chunk) const;
 
-  // The fingerprints of a span's chunks, in order, taken when they were verified. From any thread, once for each span.
-  void remember(chunker::SpanIndex span, std::vector<chunker::Fingerprint> fingerprints);
-  // What every data range must read as, in disk order: by the fingerprint where one is remembered, else by the chunk's id.
+  // A chunk that stands in all its places already. Before other threads ask which do.
+  void hold(ChunkIndex chunk) { held_[number(chunk)] = true; }
+  bool holds(ChunkIndex chunk) const { return held_[number(chunk)]; }
+  // The chunks that stand in all their places, where `matching` (in the order of places()) says which places are right.
+  std::vector<ChunkIndex> whole(const std::vector<bool>& matching) const;
+  // The spans of which nothing is lacking.
+  Bitmap held_spans() const;
+  // What is lacking of the spans of which something is held, as Node::hold_parts() takes it; of the first kMaxChunkRuns
+  // runs.
+  std::vector<wire::ChunkRun> lacking_parts() const;
+
+  // The fingerprint of a chunk, taken when it was verified. From any thread, for one span from one at a time.
+  void remember(ChunkIndex chunk, chunker::Fingerprint fingerprint) { fingerprints_[number(chunk)] = fingerprint; }
+  // What every data range must read as, in the order of places(): by the fingerprint where one is remembered, else by the
+  // chunk's id.
   std::vector<disk::Expected> expected_data() const;
   // The same one by one.
-  std::size_t place_count() const { return places_.size(); }
   disk::Expected expected(std::size_t place) const;
   // For each place: is it one of these spans'?
   std::vector<bool> places_of(const Bitmap& spans) const;
-  // The spans all of whose places are `matching` (in the order of expected_data()).
-  std::vector<bool> held_spans(const std::vector<bool>& matching) const;
 
  private:
-  // Where a chunk stands among the spans.
-  struct Position {
-    chunker::SpanIndex span;
-    std::uint32_t chunk = 0;
-  };
-  struct Place {
-    Position position;
-    disk::Expected expected;
-  };
+  std::size_t number(ChunkIndex chunk) const { return first_[chunk.span.value] + chunk.chunk; }
+
   std::vector<chunker::Span> spans_;
+  std::vector<std::size_t> first_;  // the number of each span's first chunk
   std::unordered_map<chunker::ChunkId, std::vector<Offset>> repeats_;
-  std::vector<Place> places_;                                    // in disk order
-  std::vector<std::vector<chunker::Fingerprint>> fingerprints_;  // by span; empty: not verified in this run
+  std::vector<Place> places_;
+  std::vector<chunker::Fingerprint> fingerprints_;  // by number; zeros: not verified in this run
+  std::vector<bool> held_;                          // by number
   std::vector<chunker::Extent> zeros_;
-  std::vector<Size> placed_;  // by span
   Size data_;
 };
 

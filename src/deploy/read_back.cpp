@@ -12,8 +12,8 @@ std::string_view name_of(Verify verify) { return verify == Verify::full ? "full"
 
 std::vector<disk::Expected> Expectations::next(std::size_t most) {
   std::vector<disk::Expected> out;
-  while (out.size() < most && (place_ < plan_.place_count() || zero_ < zeros_.size())) {
-    if (zero_ == zeros_.size() || (place_ < plan_.place_count() && plan_.expected(place_).at < zeros_[zero_].offset))
+  while (out.size() < most && (place_ < plan_.places().size() || zero_ < zeros_.size())) {
+    if (zero_ == zeros_.size() || (place_ < plan_.places().size() && plan_.expected(place_).at < zeros_[zero_].offset))
       out.push_back(plan_.expected(place_++));
     else
       add_zeros(zeros_[zero_++], out);

@@ -47,8 +47,9 @@ json::object to_json(const DiskFacts& disk) {
 }
 
 json::object to_json(const ByteCounts& bytes) {
-  return {{"total", bytes.total}, {"depot", bytes.depot},       {"peers", bytes.peers},     {"multicast", bytes.multicast},
-          {"local", bytes.local}, {"verified", bytes.verified}, {"durable", bytes.durable}, {"served", bytes.served}};
+  return {{"total", bytes.total},     {"depot", bytes.depot},  {"peers", bytes.peers}, {"multicast", bytes.multicast},
+          {"local", bytes.local},     {"moved", bytes.moved},  {"read", bytes.read},   {"verified", bytes.verified},
+          {"durable", bytes.durable}, {"served", bytes.served}};
 }
 
 json::object to_json(const FitFacts& fit) {
@@ -107,6 +108,8 @@ void read_bytes(const json::object& object, ByteCounts& bytes) {
   members.get("peers", bytes.peers);
   members.get("multicast", bytes.multicast);
   members.get("local", bytes.local);
+  members.get("moved", bytes.moved);
+  members.get("read", bytes.read);
   members.get("verified", bytes.verified);
   members.get("durable", bytes.durable);
   members.get("served", bytes.served);

@@ -5,7 +5,8 @@
 //   { "version": 1, "deployment": "<32 hex>", "node": "<64 hex>", "name": "debian:12", "image": "<64 hex>" | "",
 //     "started": "2026-11-02T14:03:09Z",
 //     "disk": { "selector", "path", "model", "serial", "wwn", "guid", "size", "sector_size" },   guid: as deployed
-//     "bytes": { "total", "depot", "peers", "multicast" (sealed, received), "local" (plain, kept from an interrupted run),
+//     "bytes": { "total", "depot", "peers", "multicast" (sealed, received), "local" (plain, kept in its place),
+//                "moved" (plain, from elsewhere on the disk), "read" (of the disk, before it was written),
 //                "verified", "durable" (plain), "served" (sealed) },
 //     "fit": { "backup_moved" (of the GPT, to the disk's end), "grown_partition" (0: none), "grown_from", "grown_to"
 //     (bytes),
@@ -44,7 +45,9 @@ struct ByteCounts {
   std::uint64_t depot = 0;  // sealed bytes received, by path
   std::uint64_t peers = 0;
   std::uint64_t multicast = 0;
-  std::uint64_t local = 0;     // plain bytes that were on the disk already
+  std::uint64_t local = 0;     // plain bytes that were in their places already
+  std::uint64_t moved = 0;     // plain bytes that were elsewhere on the disk
+  std::uint64_t read = 0;      // of the disk, to find those
   std::uint64_t verified = 0;  // plain bytes whose hash was right
   std::uint64_t durable = 0;   // of them flushed
   std::uint64_t served = 0;    // sealed bytes given to peers

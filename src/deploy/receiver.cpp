@@ -69,7 +69,6 @@ void Receiver::handle(chunker::Opener& opener, Arrival arrival) {
   // What came by multicast the others have too: its memory is better used for the next, and it can be read from the disk.
   if (arrival.origin.path != chunker::Origin::Path::multicast)
     held_.put(std::make_shared<const chunker::SealedSpan>(std::move(arrival.span)));
-  verified_ += plan_.placed_size(index).bytes;
   // Placed before it counts as had: who sees the image complete and flushes then misses nothing.
   target_.place(std::move(slab), std::move(*placements), [this, index](const Result<>& result) { written(index, result); });
   feed_.had(index);
@@ -80,14 +79,16 @@ Result<std::vector<disk::Placement>> Receiver::open(chunker::Opener& opener, con
   const chunker::Span& span = plan_.spans()[sealed.index.value];
   std::vector<disk::Placement> placements;
   placements.reserve(span.chunks.size());
-  std::vector<chunker::Fingerprint> fingerprints;
-  fingerprints.reserve(span.chunks.size());
-  STAMPEDE_CHECK(
-      open_span(opener, span, sealed, slab, [&](const chunker::VerifiedChunk& chunk, const chunker::SpanChunk& expected) {
-        plan_.add_placements(chunk, expected.offset, placements);
-        fingerprints.push_back(chunker::fingerprint(chunk.bytes()));
+  const auto at = [&](std::size_t i) { return ChunkIndex{sealed.index, static_cast<std::uint32_t>(i)}; };
+  Size placed;
+  STAMPEDE_CHECK(open_span(
+      opener, span, sealed, slab, [&](std::size_t i) { return plan_.holds(at(i)); },
+      [&](const chunker::VerifiedChunk& chunk, std::size_t i) {
+        plan_.add_placements(chunk, span.chunks[i].offset, placements);
+        plan_.remember(at(i), chunker::fingerprint(chunk.bytes()));
+        placed += plan_.placed_size(at(i));
       }));
-  plan_.remember(sealed.index, std::move(fingerprints));
+  verified_ += placed.bytes;
   return placements;
 }
 

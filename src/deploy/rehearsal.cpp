@@ -40,7 +40,7 @@ class Sink final : public chunker::SpanInbox {
     while (const auto arrival = queue_.pop()) {
       const auto& [sealed, origin] = *arrival;
       const chunker::Span& span = spans_[sealed.index.value];
-      if (!open_span(opener, span, sealed, scratch, [](const auto&, const auto&) {})) {
+      if (!open_span(opener, span, sealed, scratch, [](std::size_t) { return false; }, [](const auto&, std::size_t) {})) {
         node_.bad(sealed.index, origin);
         continue;
       }

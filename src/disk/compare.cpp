@@ -10,12 +10,6 @@ namespace stampede::disk {
 
 namespace {
 constexpr std::chrono::milliseconds kTick{100};
-
-bool is_as(const Expected* expected, ByteView bytes, chunker::Digester& digester) {
-  if (expected == nullptr) return all_zero(bytes);
-  if (expected->fingerprint) return chunker::fingerprint(bytes) == *expected->fingerprint;
-  return digester.name(bytes).id() == *expected->chunk;
-}
 }  // namespace
 
 Comparer::Comparer(const Parts& parts, const std::function<bool(Size)>& progress) : parts_(parts), progress_(progress) {
@@ -39,7 +33,9 @@ Comparer::~Comparer() {
   for (std::thread& thread : threads_) thread.join();
 }
 
-Result<std::vector<bool>> Comparer::run(std::span<const Expected> expected) {
+Result<std::vector<bool>> Comparer::run(std::span<const Expected> expected, std::vector<chunker::Fingerprint>* learnt) {
+  if (learnt != nullptr) learnt->assign(expected.size(), {});
+  learnt_ = learnt;
   for (std::size_t i = 0; i < expected.size(); ++i) STAMPEDE_CHECK(add(i, expected[i]));
   send();
   wait_for_all();
@@ -212,16 +208,24 @@ void Comparer::hash() {
 }
 
 // The expected ranges that are not as expected.
-std::vector<std::size_t> Comparer::check(const Buffer& buffer, chunker::Digester& digester) const {
+std::vector<std::size_t> Comparer::check(const Buffer& buffer, chunker::Digester& digester) {
   const Range& range = buffer.load.range;
   const MutableBytes all = buffer.bytes().first(range.length.bytes);
   if (parts_.held != nullptr) parts_.held->read(range.at, all);
   std::vector<std::size_t> wrong;
   for (const Piece& piece : buffer.load.pieces) {
     const ByteView bytes = all.subspan((piece.range.at - range.at).bytes, piece.range.length.bytes);
-    if (!is_as(piece.expected, bytes, digester)) wrong.push_back(piece.index);
+    if (!is_as(piece, bytes, digester)) wrong.push_back(piece.index);
   }
   return wrong;
+}
+
+bool Comparer::is_as(const Piece& piece, ByteView bytes, chunker::Digester& digester) {
+  if (piece.expected == nullptr) return all_zero(bytes);
+  if (piece.expected->fingerprint) return chunker::fingerprint(bytes) == *piece.expected->fingerprint;
+  if (digester.name(bytes).id() != *piece.expected->chunk) return false;
+  if (learnt_ != nullptr) (*learnt_)[piece.index] = chunker::fingerprint(bytes);
+  return true;
 }
 
 }  // namespace stampede::disk

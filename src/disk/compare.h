@@ -30,7 +30,8 @@ class Comparer {
   Comparer(const Parts& parts, const std::function<bool(Size)>& progress);
   ~Comparer();
 
-  Result<std::vector<bool>> run(std::span<const Expected> expected);
+  // `learnt`: see Target::compare.
+  Result<std::vector<bool>> run(std::span<const Expected> expected, std::vector<chunker::Fingerprint>* learnt = nullptr);
 
   static constexpr std::uint32_t kOwnBuffers = 2;
   static constexpr std::uint32_t kMostBuffers = 16;
@@ -64,14 +65,16 @@ class Comparer {
   void wait_for_all();
   void report();
   void hash();
-  std::vector<std::size_t> check(const Buffer& buffer, chunker::Digester& digester) const;
+  std::vector<std::size_t> check(const Buffer& buffer, chunker::Digester& digester);
+  bool is_as(const Piece& piece, ByteView bytes, chunker::Digester& digester);
   Result<> error();
 
   const Parts parts_;
   const std::function<bool(Size)>& progress_;
   Load next_;  // being put together; controlling thread
   std::vector<Buffer> buffers_;
-  Size skipped_;  // holes
+  Size skipped_;                                         // holes
+  std::vector<chunker::Fingerprint>* learnt_ = nullptr;  // each element written by one thread
 
   std::mutex mutex_;
   std::condition_variable freed_, loading_;  // the controlling thread waits on the first, the hashing ones on the other

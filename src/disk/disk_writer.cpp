@@ -191,12 +191,13 @@ Result<> DiskWriter::sync() {
 }
 
 Result<std::vector<bool>> DiskWriter::compare(std::span<const Expected> expected,
-                                              const std::function<bool(Size done)>& progress) {
+                                              const std::function<bool(Size done)>& progress,
+                                              std::vector<chunker::Fingerprint>* learnt) {
   STAMPEDE_CHECK(wait_for_jobs([&] { return !progress || progress({}); }));
   disk_.drop_cache();
   const unsigned threads = options_.hash_threads > 0 ? options_.hash_threads : std::thread::hardware_concurrency();
   const CommitRegion* const held = stage_ == Stage::held_back ? &region_ : nullptr;
-  return Comparer({*ring_, disk_, slabs_, held, threads}, progress).run(expected);
+  return Comparer({*ring_, disk_, slabs_, held, threads}, progress).run(expected, learnt);
 }
 
 StepsInput DiskWriter::steps_input() const { return {disk_.size(), disk_.guarded().identity.sector_size, record_}; }

@@ -40,8 +40,9 @@ class DiskWriter final : public Target {
   bool discards() const override { return zeroer_->discards(); }
   using Target::flush;
   Result<> flush(const std::function<bool()>& go_on) override;
-  Result<std::vector<bool>> compare(std::span<const Expected> expected,
-                                    const std::function<bool(Size done)>& progress) override;
+  using Target::compare;
+  Result<std::vector<bool>> compare(std::span<const Expected> expected, const std::function<bool(Size done)>& progress,
+                                    std::vector<chunker::Fingerprint>* learnt) override;
   volume::BlockAccess& blocks() override { return blocks_; }
   Result<> commit() override;
   bool holds_back(Offset at, Size length) const override;

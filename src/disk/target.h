@@ -142,8 +142,14 @@ class Target {
   // Reads the ranges (O_DIRECT; the commit region from memory while it is held back) and compares. One bool for each range,
   // true: as expected. `progress` is called from the calling thread, about ten times a second at least, with the bytes
   // compared so far; where it returns false, the comparison ends with `interrupted`.
+  // Where `learnt` is not null it becomes as long as `expected`, with the fingerprint of every range that is right by its
+  // id.
   virtual Result<std::vector<bool>> compare(std::span<const Expected> expected,
-                                            const std::function<bool(Size done)>& progress) = 0;
+                                            const std::function<bool(Size done)>& progress,
+                                            std::vector<chunker::Fingerprint>* learnt) = 0;
+  Result<std::vector<bool>> compare(std::span<const Expected> expected, const std::function<bool(Size done)>& progress) {
+    return compare(expected, progress, nullptr);
+  }
 
   // The disk as it will be after commit, for first-boot edits. Valid as long as the target.
   virtual volume::BlockAccess& blocks() = 0;

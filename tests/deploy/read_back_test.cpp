@@ -69,7 +69,7 @@ TEST_F(ReadBackTest, AHundredFlippedBitsAreFoundOneByOne) {
 TEST_F(ReadBackTest, WithoutTheZerosEveryBitOfTheDataCounts) {
   ASSERT_DONE(read_back(Verify::data));
   for (int i = 0; i < 40; ++i) {
-    const auto place = plan_->expected(random_.below(plan_->place_count()));
+    const auto place = plan_->expected(random_.below(plan_->places().size()));
     ASSERT_NO_FATAL_FAILURE(expect_found(place.at.bytes * 8 + random_.below(place.length.bytes * 8), Verify::data));
   }
   for (const auto& zeros : plan_->zero_extents()) {

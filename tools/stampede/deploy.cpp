@@ -20,6 +20,7 @@ struct DeployArguments {
   std::string unspecified = "leave";
   std::string verify = "data";
   bool grow = false, fresh_uuids = false;
+  std::string delta = "auto";
   std::vector<std::string> roles, ssh_keys;
 };
 
@@ -75,6 +76,10 @@ net::Transfer transfer_of(std::string_view name) {
   return net::Transfer::automatic;
 }
 
+deploy::Delta delta_of(std::string_view name) {
+  return name == "always" ? deploy::Delta::always : name == "never" ? deploy::Delta::never : deploy::Delta::automatic;
+}
+
 Result<deploy::Options> read_options(const DeployArguments& arguments) {
   deploy::Options options;
   STAMPEDE_TRY(options.image, chunker::ImageName::parse(arguments.name));
@@ -84,6 +89,7 @@ Result<deploy::Options> read_options(const DeployArguments& arguments) {
   STAMPEDE_TRY(const auto listen, net::Endpoint::parse(arguments.peer_listen, 0));
   options.peer_listen = listen;
   options.transfer = transfer_of(arguments.transfer);
+  options.delta = delta_of(arguments.delta);
   if (!arguments.serve_for.empty()) {
     STAMPEDE_TRY(options.serve_for, parse_duration(arguments.serve_for));
   }
@@ -103,8 +109,12 @@ void tell(const deploy::Outcome& outcome) {
   const auto& receipt = outcome.receipt;
   double seconds = 0;
   for (const auto& stage : receipt.stages) seconds = std::max(seconds, stage.start + stage.seconds);
-  note(fmt::format("{} is on {}: {} durable and read back in {:.1f} s; {}", receipt.name, receipt.disk.path,
-                   human_size(receipt.bytes.durable), seconds, paths_text(receipt.bytes)));
+  const auto& bytes = receipt.bytes;
+  const auto there = bytes.local + bytes.moved == 0 ? std::string()
+                                                    : fmt::format("{} was in place, {} elsewhere on it, ",
+                                                                  human_size(bytes.local), human_size(bytes.moved));
+  note(fmt::format("{} is on {}: {} durable and read back in {:.1f} s; {}{}", receipt.name, receipt.disk.path,
+                   human_size(bytes.durable), seconds, there, paths_text(bytes)));
   if (receipt.fit.grown_partition != 0)
     note(fmt::format("partition {} has grown from {} to {}{}", receipt.fit.grown_partition,
                      human_size(receipt.fit.grown_from), human_size(receipt.fit.grown_to),
@@ -185,6 +195,13 @@ void add_deploy(CLI::App& app, Action& action) {
           "auto: by multicast where it arrives, the rest from peers and the depot; multicast: without peers; swarm: "
           "without multicast; depot: from the depot alone")
       ->check(CLI::IsMember({"auto", "multicast", "swarm", "depot"}))
+      ->capture_default_str();
+  command
+      ->add_option(
+          "--delta", a.delta,
+          "Read the disk first, keep and move what is on it already, and get only the rest. auto: where a sample says "
+          "that it is worth it; always; never")
+      ->check(CLI::IsMember({"auto", "always", "never"}))
       ->capture_default_str();
   command->add_option("--patience", a.patience, "How long to wait for a depot that is away")
       ->capture_default_str()

@@ -113,9 +113,9 @@ void DeployProgress::update(const deploy::Progress& progress) {
 void DeployProgress::print_event(const deploy::Progress& progress) const {
   const auto& bytes = progress.bytes;
   const bool reading = progress.stage == "read-back";
-  const std::uint64_t local = std::min(bytes.local, bytes.verified);  // `verified` is counted later
+  const std::uint64_t local = std::min(bytes.local + bytes.moved, bytes.verified);  // `verified` is counted later
   const std::uint64_t done = reading ? progress.read_back : bytes.verified - local;
-  const std::uint64_t all = reading ? bytes.total : bytes.total - std::min(bytes.total, bytes.local);
+  const std::uint64_t all = reading ? bytes.total : bytes.total - std::min(bytes.total, bytes.local + bytes.moved);
   const double elapsed = progress.seconds - stage_start_;
   const double rate = elapsed > 0 ? static_cast<double>(done) / elapsed : 0;
   json::value eta = nullptr;
@@ -128,6 +128,7 @@ void DeployProgress::print_event(const deploy::Progress& progress) const {
                                                  {"peers", bytes.peers},
                                                  {"multicast", bytes.multicast},
                                                  {"local", bytes.local},
+                                                 {"moved", bytes.moved},
                                                  {"verified", bytes.verified},
                                                  {"durable", bytes.durable},
                                                  {"read_back", progress.read_back}}},

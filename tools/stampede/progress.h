@@ -42,7 +42,7 @@ class ProgressLine {
 
 // The events of `deploy --progress json`, a line each on stdout:
 //   {"event":"stage","stage":"transfer","seconds":0.41}
-//   {"event":"progress","stage":"transfer","seconds":1.2,"bytes":{"total","depot","peers","multicast","local","verified",
+//   {"event":"progress","stage":"transfer","seconds":1.2,"bytes":{"total","depot","peers","multicast","local","moved","verified",
 //    "durable","read_back"},"rate":bytes a second,"eta_seconds":n | null,"peers":n,"depot_up":true}          (twice a
 //    second)
 //   {"event":"finished","verdict":"success"|"failure"|"refused","code":0,"error":"","seconds":…,"receipt_delivered":true}

@@ -62,8 +62,9 @@ void print_receipt(const deploy::Receipt& receipt) {
   print_line(fmt::format("  image {}", receipt.image));
   print_line(fmt::format("  started {}", receipt.started));
   const auto& bytes = receipt.bytes;
-  print_line(fmt::format("  data {}: {} verified, {} durable, {} kept from before", human_size(bytes.total),
-                         human_size(bytes.verified), human_size(bytes.durable), human_size(bytes.local)));
+  print_line(fmt::format("  data {}: {} verified, {} durable, {} kept in place, {} moved", human_size(bytes.total),
+                         human_size(bytes.verified), human_size(bytes.durable), human_size(bytes.local),
+                         human_size(bytes.moved)));
   print_line(fmt::format("  received {}; served {}", paths_text(bytes), human_size(bytes.served)));
   if (receipt.left_multicast) print("  did not keep up with the multicast stream and left it");
   for (const auto& stage : receipt.stages) print(fmt::format("  {:<10} {:8.3f} s", stage.name, stage.seconds));

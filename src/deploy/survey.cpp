@@ -1,0 +1,155 @@
+#include "src/deploy/survey.h"
+
+#include <algorithm>
+#include <atomic>
+#include <mutex>
+
+#include "chunker/cutter.h"
+#include "chunker/parallel.h"
+#include "src/disk/aligned.h"
+
+namespace stampede::deploy {
+
+namespace {
+
+Result<bool> sample_matches(const Plan& plan, disk::Target& target) {
+  const auto all = plan.expected_data();
+  const std::size_t count = std::min(kSampled, all.size());
+  std::vector<disk::Expected> sample;
+  for (std::size_t i = 0; i < count; ++i) sample.push_back(all[i * all.size() / count]);
+  STAMPEDE_TRY(const auto matching, target.compare(sample, {}));
+  return static_cast<std::size_t>(std::ranges::count(matching, true)) * kSampled >= kWorthwhile * count;
+}
+
+// Data ranges that are right and that begin() will leave alone.
+Result<std::vector<bool>> in_place(Plan& plan, disk::Target& target, const std::function<bool(Size)>& progress) {
+  const auto expected = plan.expected_data();
+  std::vector<chunker::Fingerprint> fingerprints;
+  STAMPEDE_TRY(auto matching, target.compare(expected, progress, &fingerprints));
+  for (std::size_t i = 0; i < expected.size(); ++i) {
+    if (matching[i]) plan.remember(plan.places()[i].chunk, fingerprints[i]);
+    if (target.holds_back(expected[i].at, expected[i].length)) matching[i] = false;
+  }
+  return matching;
+}
+
+// Chunks of which one place of several is right.
+std::vector<Move> from_repeats(const Plan& plan, const std::vector<bool>& matching) {
+  std::vector<Move> moves;
+  for (std::size_t i = 0; i < matching.size(); ++i)
+    if (matching[i] && !plan.holds(plan.places()[i].chunk)) moves.push_back({plan.places()[i].chunk, plan.places()[i].at});
+  std::ranges::sort(moves, {}, &Move::chunk);
+  const auto twice = std::ranges::unique(moves, {}, &Move::chunk);
+  moves.erase(twice.begin(), twice.end());
+  return moves;
+}
+
+// Looks for chunks in what is neither kept nor about to be blanked.
+class Scan {
+ public:
+  Scan(const Plan& plan, const disk::Target& target, const std::vector<Move>& found) {
+    for (std::uint32_t span = 0; span < plan.spans().size(); ++span)
+      for (std::uint32_t i = 0; i < plan.spans()[span].chunks.size(); ++i)
+        if (!plan.holds({{span}, i})) lacking_.emplace(plan.chunk({{span}, i}).id, ChunkIndex{{span}, i});
+    for (const Move& move : found) lacking_.erase(plan.chunk(move.chunk).id);
+    target_ = &target;
+  }
+
+  void add_range(Offset begin, Offset end) {
+    end.bytes = round_down(end.bytes, chunker::kBlock.bytes);
+    for (Offset at{round_up(begin.bytes, chunker::kBlock.bytes)}; at < end; at += kScanPiece)
+      pieces_.push_back({at, std::min(kScanPiece, end - at)});
+  }
+
+  Result<std::vector<Move>> run(const std::function<bool(Size)>& progress) {
+    if (lacking_.empty() || pieces_.empty()) return std::vector<Move>{};
+    std::atomic<bool> stopped = false;
+    const auto make_job = [&]() -> chunker::Job {
+      return [&, file = std::optional<File>(), memory = disk::AlignedMemory(kScanPiece.bytes),
+              digester = chunker::Digester()](std::size_t index) mutable -> Result<> {
+        if (stopped) return fail(Code::interrupted, "reading {} was interrupted", target_->identity().path);
+        if (!file) {
+          STAMPEDE_TRY(file, target_->reader());
+        }
+        return search(*file, pieces_[index], memory.bytes(), digester);
+      };
+    };
+    STAMPEDE_CHECK(chunker::run_parallel(0, pieces_.size(), make_job, [&] {
+      if (progress && !progress({read_})) stopped = true;
+    }));
+    return std::move(moves_);
+  }
+  Size read() const { return {read_}; }
+
+ private:
+  Result<> search(const File& file, disk::Range piece, MutableBytes memory, chunker::Digester& digester) {
+    STAMPEDE_TRY(const std::size_t got, file.read_some_at(piece.at, memory.first(piece.length.bytes)));
+    const ByteView bytes = memory.first(round_down(got, chunker::kBlock.bytes));
+    read_ += bytes.size();
+    for (std::size_t at = 0; at < bytes.size();) {
+      std::size_t end = at;
+      while (end < bytes.size() && end - at < chunker::kMaxChunk.bytes && !all_zero(block(bytes, end)))
+        end += chunker::kBlock.bytes;
+      if (end == at) {
+        at += chunker::kBlock.bytes;
+        continue;
+      }
+      const Size length = chunker::cut(bytes.subspan(at, end - at));
+      look_up(digester.name(bytes.subspan(at, length.bytes)).id(), piece.at + Size{at}, length);
+      at += length.bytes;
+    }
+    return {};
+  }
+  static ByteView block(ByteView bytes, std::size_t at) { return bytes.subspan(at, chunker::kBlock.bytes); }
+
+  void look_up(const chunker::ChunkId& id, Offset at, Size length) {
+    if (target_->holds_back(at, length)) return;
+    const std::lock_guard lock(mutex_);
+    const auto found = lacking_.find(id);
+    if (found == lacking_.end()) return;
+    moves_.push_back({found->second, at});
+    lacking_.erase(found);
+  }
+
+  const disk::Target* target_ = nullptr;
+  std::vector<disk::Range> pieces_;
+  std::atomic<std::uint64_t> read_ = 0;
+  std::mutex mutex_;
+  std::unordered_map<chunker::ChunkId, ChunkIndex> lacking_;
+  std::vector<Move> moves_;
+};
+
+}  // namespace
+
+Result<Survey> survey(Plan& plan, disk::Target& target, const SurveyInput& input) {
+  Survey out;
+  if (input.delta == Delta::never) return out;
+  if (input.delta == Delta::automatic && !input.interrupted) {
+    STAMPEDE_TRY(const bool worthwhile, sample_matches(plan, target));
+    if (!worthwhile) return out;
+  }
+  STAMPEDE_TRY(const auto matching, in_place(plan, target, input.progress));
+  out.read = plan.data();
+  for (const ChunkIndex chunk : plan.whole(matching)) {
+    plan.hold(chunk);
+    out.kept += plan.placed_size(chunk);
+  }
+
+  out.moves = from_repeats(plan, matching);
+  Scan scan(plan, target, out.moves);
+  Offset at;
+  for (std::size_t i = 0; i < matching.size(); ++i) {
+    if (!matching[i]) continue;
+    scan.add_range(at, plan.places()[i].at);
+    at = plan.places()[i].at + plan.places()[i].length;
+  }
+  scan.add_range(at, {input.image.bytes});
+  STAMPEDE_TRY(const auto elsewhere,
+               scan.run([&](Size read) { return !input.progress || input.progress(out.read + read); }));
+  out.read += scan.read();
+  out.moves.insert(out.moves.end(), elsewhere.begin(), elsewhere.end());
+  out.moves = safe_order(plan, std::move(out.moves));
+  return out;
+}
+
+}  // namespace stampede::deploy

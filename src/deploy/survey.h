@@ -1,0 +1,49 @@
+// What a disk holds already of the image that it shall become, found by reading it before anything is written: what stands
+// in its place is kept, what stands elsewhere can be moved, and only the rest has to come by the network. An interrupted
+// deployment of the same image is the same case, with most of it in place.
+//
+// In place: the data ranges of the image are read through the ring and hashed on all cores. Elsewhere: what is left of the
+// image's size is cut and named as at import, with all cores. Nothing of a manifest's or receipt's word is believed.
+//
+// Memory: a bit and a fingerprint for each range while it is read; kScanPiece for each core; 48 bytes for each chunk that is
+// lacking.
+#pragma once
+
+#include <functional>
+#include <vector>
+
+#include "src/deploy/moves.h"
+#include "src/deploy/plan.h"
+
+namespace stampede::deploy {
+
+enum class Delta : std::uint8_t {
+  automatic,  // where a sample of the disk says that reading it is worth its time, or an interrupted run left it
+  always,
+  never,
+};
+
+inline constexpr Size kScanPiece = 4_MiB;
+// A sample of so many ranges, evenly spread; of which this share has to match. Reading a range and naming it takes about an
+// eighth of the time that 1 Gbit/s needs to bring it, and less where many share the wire.
+inline constexpr std::size_t kSampled = 32;
+inline constexpr std::size_t kWorthwhile = 4;
+
+struct SurveyInput {
+  Delta delta = Delta::automatic;
+  bool interrupted = false;  // the disk bears the mark of a deployment of this very image
+  Size image;
+  // Called about ten times a second from the calling thread with the bytes read so far; false ends it with `interrupted`.
+  std::function<bool(Size read)> progress;
+};
+
+struct Survey {
+  Size read;
+  Size kept;                // plain bytes in their places, which the plan holds now
+  std::vector<Move> moves;  // in a safe order
+};
+
+// Before begin(). What is kept is held and remembered by the plan. Errors: read_failed, interrupted.
+Result<Survey> survey(Plan& plan, disk::Target& target, const SurveyInput& input);
+
+}  // namespace stampede::deploy

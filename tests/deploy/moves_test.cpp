@@ -1,0 +1,88 @@
+#include "src/deploy/moves.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "src/base/seams.h"
+
+namespace stampede::deploy {
+namespace {
+
+constexpr Size kChunk = 64_KiB;
+
+// An image of `count` chunks, one after the other.
+Plan plan_of(unsigned count) {
+  chunker::Manifest manifest;
+  chunker::Segment& segment = manifest.segments.emplace_back();
+  for (unsigned i = 0; i < count; ++i) {
+    chunker::ChunkId id;
+    id.digest.fill(static_cast<std::byte>(i));
+    segment.records.push_back({chunker::RecordKind::data, kChunk, id});
+  }
+  return Plan(manifest);
+}
+
+// The chunk that goes to `to`, of which the disk has the bytes at `from`; both in chunks, `from` with a fraction.
+Move move(const Plan& plan, unsigned to, double from) {
+  const Offset at{static_cast<std::uint64_t>(from * static_cast<double>(kChunk.bytes))};
+  return {plan.places().at(to).chunk, at};
+}
+
+// Nobody writes to where a later one reads.
+void expect_safe(const Plan& plan, const std::vector<Move>& order) {
+  for (std::size_t writer = 0; writer < order.size(); ++writer) {
+    const Offset at = plan.chunk(order[writer].chunk).offset;
+    for (std::size_t reader = writer + 1; reader < order.size(); ++reader)
+      EXPECT_TRUE(order[reader].from + kChunk <= at || at + kChunk <= order[reader].from) << writer << " before " << reader;
+  }
+}
+
+TEST(Moves, AShiftUpIsReadFromItsEnd) {
+  const Plan plan = plan_of(20);
+  std::vector<Move> moves;
+  for (unsigned i = 1; i < 20; ++i) moves.push_back(move(plan, i, i - 1));
+  const auto order = safe_order(plan, moves);
+  EXPECT_EQ(order.size(), moves.size());
+  EXPECT_EQ(order.front(), moves.back());
+  expect_safe(plan, order);
+}
+
+TEST(Moves, AShiftDownByLessThanAChunkIsReadFromItsStart) {
+  const Plan plan = plan_of(20);
+  std::vector<Move> moves;
+  for (unsigned i = 0; i < 20; ++i) moves.push_back(move(plan, i, i + 0.25));
+  const auto order = safe_order(plan, moves);
+  EXPECT_EQ(order, moves);
+}
+
+TEST(Moves, OfACircleOneIsLeftOut) {
+  const Plan plan = plan_of(6);
+  const auto order =
+      safe_order(plan, {move(plan, 0, 1), move(plan, 1, 2), move(plan, 2, 0), move(plan, 4, 5), move(plan, 5, 4)});
+  EXPECT_EQ(order.size(), 3U);
+  expect_safe(plan, order);
+}
+
+TEST(Moves, AnyPermutationIsSafeAndOnlyCirclesLose) {
+  SeededRandom random(5);
+  for (int round = 0; round < 300; ++round) {
+    constexpr unsigned kCount = 24;
+    const Plan plan = plan_of(kCount);
+    std::vector<unsigned> from(kCount);
+    for (unsigned i = 0; i < kCount; ++i) from[i] = i;
+    for (unsigned i = kCount - 1; i > 0; --i) std::swap(from[i], from[random.below(i + 1)]);
+    const double shift = random.below(2) == 0 ? 0 : 0.5;
+    std::vector<Move> moves;
+    for (unsigned i = 0; i < kCount; ++i)
+      if (random.below(4) != 0) moves.push_back(move(plan, i, from[i] + shift));
+    const auto order = safe_order(plan, moves);
+    expect_safe(plan, order);
+    std::set<ChunkIndex> seen;
+    for (const Move& one : order) EXPECT_TRUE(seen.insert(one.chunk).second);
+    EXPECT_GE(2 * order.size() + 1, moves.size());
+  }
+}
+
+}  // namespace
+}  // namespace stampede::deploy

@@ -1,0 +1,149 @@
+#include "src/deploy/survey.h"
+
+#include <optional>
+
+#include "chunker/seal.h"
+#include "tests/chunker/images.h"
+#include "tests/chunker/memory_store.h"
+
+namespace stampede::deploy {
+namespace {
+
+using namespace stampede::testing;
+
+// A disk that becomes an image as a deployment makes it, with what is lacking taken from a store.
+class SurveyTest : public ::testing::Test {
+ protected:
+  static constexpr Size kDisk{24 << 20};
+
+  void make_image(std::uint64_t seed) {
+    write_image(image_, kDisk, filesystem_like(seed, kDisk.bytes / 4096));
+    auto report = chunker::import_image(image_, {}, store_, {.threads = 2, .level = 1, .progress = {}});
+    ASSERT_DONE(report);
+    auto manifest = chunker::load_manifest(store_, report->image);
+    ASSERT_DONE(manifest);
+    plan_.emplace(*manifest);
+    std::filesystem::copy_file(image_, disk_, std::filesystem::copy_options::overwrite_existing);
+  }
+  // Copies, swaps or damages a run of blocks of the disk.
+  void disturb(Random& random) {
+    constexpr std::uint64_t kBlocks = kDisk.bytes / 4096;
+    const std::uint64_t length = 1 + random.below(600);
+    const std::uint64_t from = random.below(kBlocks - length), to = random.below(kBlocks - length);
+    Bytes run(length * 4096), other(length * 4096);
+    auto file = File::open(disk_, O_RDWR);
+    ASSERT_DONE(file);
+    ASSERT_DONE(file->read_at({from * 4096}, run));
+    ASSERT_DONE(file->read_at({to * 4096}, other));
+    switch (random.below(3)) {
+      case 0:
+        ASSERT_DONE(file->write_at({to * 4096}, random_bytes(random.number(), 4096)));
+        break;
+      case 1:
+        ASSERT_DONE(file->write_at({from * 4096}, other));
+        [[fallthrough]];
+      default:
+        ASSERT_DONE(file->write_at({to * 4096}, run));
+    }
+  }
+  void open() {
+    auto file = File::open(disk_, O_RDWR);
+    ASSERT_DONE(file);
+    disk::GuardedDisk guarded{*std::move(file), false, {}, true, false, 512, std::nullopt};
+    guarded.identity.path = disk_;
+    guarded.identity.size = kDisk;
+    guarded.identity.sector_size = 512;
+    auto target = disk::Target::open(std::move(guarded), kDisk, {.slabs = 4, .depth = 4, .hash_threads = 2});
+    ASSERT_DONE(target);
+    target_ = *std::move(target);
+  }
+  Survey look(Delta delta = Delta::always) {
+    auto found = survey(*plan_, *target_, {delta, false, kDisk, {}});
+    EXPECT_DONE(found);
+    return found ? *found : Survey{};
+  }
+  void finish() {
+    chunker::Opener opener;
+    for (std::uint32_t span = 0; span < plan_->spans().size(); ++span)
+      for (std::uint32_t i = 0; i < plan_->spans()[span].chunks.size(); ++i)
+        if (!plan_->holds({{span}, i})) fetch(opener, {{span}, i});
+    for (const auto& extent : plan_->zero_extents()) target_->zero(extent.offset, extent.length, [](const Result<>&) {});
+    ASSERT_DONE(target_->flush());
+    auto right = target_->compare(plan_->expected_data(), {});
+    ASSERT_DONE(right);
+    EXPECT_EQ(std::ranges::count(*right, false), 0);
+    ASSERT_DONE(target_->commit());
+    EXPECT_TRUE(same_content(image_, disk_));
+  }
+  void fetch(chunker::Opener& opener, ChunkIndex index) {
+    const auto& chunk = plan_->chunk(index);
+    auto sealed = store_.get(chunk.id);
+    ASSERT_DONE(sealed);
+    disk::Slab slab;
+    while (!(slab = target_->try_slab())) std::this_thread::yield();
+    auto plain = opener.open({chunk.id, sealed->codec, chunk.length, sealed->bytes}, slab.bytes().first(chunk.length));
+    ASSERT_DONE(plain);
+    std::vector<disk::Placement> placements;
+    plan_->add_placements(*plain, chunk.offset, placements);
+    target_->place(std::move(slab), std::move(placements), [](const Result<>&) {});
+  }
+
+  Scratch folder_;
+  const std::filesystem::path image_ = folder_.path() / "image", disk_ = folder_.path() / "disk";
+  MemoryStore store_;
+  std::optional<Plan> plan_;
+  std::unique_ptr<disk::Target> target_;
+};
+
+// Whatever was on the disk, it becomes the image; and what a survey says can be moved is still there when its turn comes.
+TEST_F(SurveyTest, ADisturbedDiskBecomesTheImage) {
+  Size kept, moved;
+  for (std::uint64_t seed = 1; seed <= 6; ++seed) {
+    make_image(seed);
+    SeededRandom random(seed);
+    for (int i = 0; i < 8; ++i) disturb(random);
+    open();
+    const Survey found = look();
+    kept += found.kept;
+    ASSERT_DONE(target_->begin({.image = {}, .deployment = {}, .started = 0, .disk_size = kDisk}));
+    auto carried = carry_out(*plan_, *target_, found.moves, [] { return true; });
+    ASSERT_DONE(carried);
+    for (const Move& move : found.moves)
+      EXPECT_TRUE(plan_->holds(move.chunk)) << "seed " << seed << ", from " << move.from.bytes;
+    moved += *carried;
+    finish();
+    target_.reset();
+  }
+  EXPECT_GT(kept, kDisk);
+  EXPECT_GT(moved * 16, kDisk);
+}
+
+TEST_F(SurveyTest, NothingIsReadWhereItWasSaidOrIsNotWorthIt) {
+  make_image(3);
+  open();
+  EXPECT_EQ(look(Delta::never).read, Size{});
+  EXPECT_EQ(plan_->held_spans().count(), 0U);
+  write_image(disk_, kDisk, {});
+  EXPECT_EQ(look(Delta::automatic).read, Size{});
+}
+
+TEST_F(SurveyTest, OfTheImageItselfAllIsKeptButTheCommitRegion) {
+  make_image(4);
+  open();
+  const Survey found = look(Delta::automatic);
+  EXPECT_GT(found.kept + 2_MiB, plan_->data());
+  EXPECT_LT(found.kept, plan_->data());
+  for (const Place& place : plan_->places())
+    if (target_->holds_back(place.at, place.length)) EXPECT_FALSE(plan_->holds(place.chunk));
+}
+
+TEST_F(SurveyTest, EndsWhenItIsTold) {
+  make_image(5);
+  open();
+  const auto found = survey(*plan_, *target_, {Delta::always, false, kDisk, [](Size) { return false; }});
+  ASSERT_FALSE(found);
+  EXPECT_EQ(found.error().code, Code::interrupted);
+}
+
+}  // namespace
+}  // namespace stampede::deploy

@@ -1,0 +1,130 @@
+#!/usr/bin/env bash
+# A disk that holds something of the image already: what is in its place is kept, what is elsewhere is moved, the rest comes
+# by the network.
+# timeout: 300
+. "$(dirname "$0")/../lab/lib.sh"
+lab_begin
+store=$LAB/store
+
+# The new image is the old one with 40 blocks changed, and 12 MiB that stand a MiB further on.
+prepare() {
+  local at first
+  old=$("$LAB_HERE/make-image" --variant tiny)/disk.img
+  new=$LAB/new.img
+  cp --sparse=always "$old" "$new"
+  read -ra at < <(partition_of "$new" "$ROOT_TYPE")
+  first=$(debugfs -R "bmap /srv/random 0" "$new?offset=${at[1]}" 2>/dev/null)
+  random_at=$((at[1] / 4096 + first))  # block of the disk with which 32 MiB of random bytes begin
+  dd if="$old" of="$new" bs=4096 skip=$random_at seek=$((random_at + 256)) count=3072 conv=notrunc status=none
+  change_blocks "$new" 40
+  import_image "$old" tiny:1 "$store" >/dev/null
+  fresh=$(import_image "$new" tiny:2 "$store" | jq -e .new_sealed)
+  total=$("$STAMPEDE" image show tiny:2 --store "$store" --json | jq -e .data_size)
+  make_network 3 1gbit
+  start_depot "$store"
+  new_token "$store" "$LAB/token" --uses 9
+}
+
+# change_blocks FILE N: so many blocks in the second half of the random bytes, each in a chunk of its own or nearly.
+change_blocks() {
+  local i
+  for ((i = 0; i < $2; i++)); do
+    head -c 4096 /dev/urandom | dd of="$1" bs=4096 seek=$((random_at + 4096 + i * 97)) conv=notrunc status=none
+  done
+}
+
+# onto FILE-TO-COPY I: a disk with its content, $disk.
+onto() {
+  [ -z "${disk:-}" ] || detach_disk "$disk" "$LAB/disk-$2.img"
+  cp --sparse=always "$1" "$LAB/disk-$2.img"
+  disk=$(attach_disk "$LAB/disk-$2.img")
+}
+
+# deployed I NAME:TAG IMAGE [option…]: onto $disk, well; the receipt is in $receipt.
+deployed() {
+  local i=$1 name=$2 image=$3
+  shift 3
+  start_deploy "$i" "node-$i" "$name" "$LAB/token" "dev:$disk" --overwrite "$disk" "$@"
+  await "$STARTED" "node-$i" || no "$(tail -n 1 "$LAB/node-$i.log")"
+  same_bytes "$LAB/disk-$i.img" "$image"
+  receipt=$LAB/node-$i.receipt
+}
+fetched() { jq '.bytes | .depot + .peers + .multicast' "$receipt"; }
+# says FILTER: of the receipt's bytes.
+says() { jq -e ".bytes | $1" "$receipt" >/dev/null || no "not '$1': $(jq -c .bytes "$receipt")"; }
+figures() { remark "$1: $(jq -r --argjson fresh "$fresh" '.bytes | "of \(.total): \(.local) kept, \(.moved) moved, \(.depot + .peers + .multicast) fetched (new: \($fresh) sealed)"' "$receipt")"; }
+
+onto_an_older_image() {
+  need stampede loop namespaces
+  onto "$old" 1
+  deployed 1 tiny:2 "$new"
+  figures "older image"
+  [ "$(fetched)" -le $((fresh * 13 / 10)) ] || no "fetched $(fetched) bytes, and $fresh are new"
+  says '.local > .total / 2 and .moved > 5000000 and .read >= .total'
+  says '.local + .moved < .total and .verified == .total and .durable == .total'
+}
+
+onto_a_damaged_disk() {
+  need stampede loop namespaces
+  onto "$new" 1
+  change_blocks "$LAB/disk-1.img" 7
+  deployed 1 tiny:2 "$new" --delta always
+  figures "damaged disk"
+  says '.depot + .peers + .multicast < 3000000 and .local > .total * 9 / 10'
+}
+
+never_and_where_it_is_not_worth_it() {
+  need stampede loop namespaces
+  onto "$new" 1
+  deployed 1 tiny:2 "$new" --delta never
+  says '.local == 0 and .moved == 0 and .read == 0'
+  truncate -s 0 "$LAB/other.img"
+  head -c 256M /dev/urandom >"$LAB/other.img"
+  onto "$LAB/other.img" 1
+  deployed 1 tiny:2 "$new"
+  says '.local == 0 and .read == 0'
+}
+
+# Three at once: what one lacks the others lack too, and most of it leaves the depot once.
+several_at_once() {
+  need stampede loop namespaces
+  local i pids=() image=$new
+  for i in 1 2 3; do
+    onto "$old" "$i"
+    start_deploy "$i" "node-$i" tiny:2 "$LAB/token" "dev:$disk" --overwrite "$disk" --transfer "$1"
+    pids[i]=$STARTED
+  done
+  complete 1 2 3
+  for i in 1 2 3; do
+    receipt=$LAB/node-$i.receipt
+    figures "node $i of three"
+    [ "$(fetched)" -le $((fresh * 13 / 10)) ] || no "node $i fetched $(fetched) bytes, and $fresh are new"
+  done
+}
+
+killed_in_the_middle() {
+  need stampede loop namespaces
+  local i
+  for i in 1 2 3 4; do
+    onto "$old" 1
+    shape depot e0 "$1"
+    start_deploy 1 node-1 tiny:2 "$LAB/token" "dev:$disk" --overwrite "$disk"
+    wait_for 20 "the disk to be marked" in_the_middle
+    sleep "0.$((i * 2 - 2))"
+    kill -KILL "$STARTED" 2>/dev/null || true
+    wait "$STARTED" 2>/dev/null || true
+    shape depot e0
+    deployed 1 tiny:2 "$new"
+    says '.local > .total / 4'
+  done
+}
+in_the_middle() { [ "$(head -c 8 "$LAB/disk-1.img")" = STMPMARK ]; }
+
+if ! have_stampede >/dev/null; then say "nothing is built"; else prepare; fi
+run_case "onto an older image only what is new comes" 60 onto_an_older_image
+run_case "onto a damaged disk only the damage comes" 60 onto_a_damaged_disk
+run_case "nothing is read where it was said, or is not worth it" 60 never_and_where_it_is_not_worth_it
+run_case "several at once, by multicast" 60 several_at_once auto
+run_case "several at once, without" 60 several_at_once swarm
+run_case "killed in the middle, a second run completes" 120 killed_in_the_middle 20mbit
+end_cases
