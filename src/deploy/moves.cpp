@@ -1,15 +1,22 @@
 #include "src/deploy/moves.h"
 
 #include <algorithm>
+#include <condition_variable>
+#include <mutex>
+#include <optional>
 #include <queue>
-#include <thread>
 
+#include "chunker/parallel.h"
 #include "src/base/file.h"
-#include "src/disk/aligned.h"
 
 namespace stampede::deploy {
 
 namespace {
+
+// Every chunk lies aligned in its slab; only the disk's last is not whole blocks.
+std::size_t room_of(const Plan& plan, const Move& move) {
+  return round_up(plan.chunk(move.chunk).length, chunker::kBlock.bytes);
+}
 
 // Which moves have to read before which others may write.
 class Hazards {
@@ -47,53 +54,121 @@ class Hazards {
   std::vector<std::vector<std::size_t>> after_;  // who waits for this one's reading
 };
 
-// Reads chunks for a slab's worth of placements at a time.
+// As many moves, in their order, as fill a slab.
+std::vector<std::span<const Move>> batches_of(const Plan& plan, std::span<const Move> moves) {
+  std::vector<std::span<const Move>> out;
+  for (std::size_t begin = 0; begin < moves.size();) {
+    std::size_t end = begin, used = 0;
+    while (end < moves.size() && used + room_of(plan, moves[end]) <= disk::kSlab.bytes) used += room_of(plan, moves[end++]);
+    out.push_back(moves.subspan(begin, end - begin));
+    begin = end;
+  }
+  return out;
+}
+
+// Carries out batches on several threads. A batch may be read early, but is not written before all that come before it have
+// been read.
 class Mover {
  public:
-  Mover(Plan& plan, disk::Target& target, File disk) : plan_(plan), target_(target), disk_(std::move(disk)) {}
+  Mover(Plan& plan, disk::Target& target, std::vector<std::span<const Move>> batches)
+      : plan_(plan), target_(target), batches_(std::move(batches)) {}
 
-  Result<> add(const Move& move, const std::function<bool()>& go_on) {
-    const chunker::SpanChunk& chunk = plan_.chunk(move.chunk);
-    const std::size_t room = round_up(chunk.length, chunker::kBlock.bytes);
-    if (used_ + room > disk::kSlab.bytes) place();
-    if (!slab_) STAMPEDE_CHECK(take_slab(go_on));
-    const MutableBytes out = slab_.bytes().subspan(used_, room);
-    STAMPEDE_TRY(const std::size_t got, disk_.read_some_at(move.from, out));
-    if (got < chunk.length) return {};
-    const auto verified = digester_.name(out.first(chunk.length));
-    if (verified.id() != chunk.id) return {};
-    plan_.add_placements(verified, chunk.offset, placements_);
-    plan_.remember(move.chunk, chunker::fingerprint(verified.bytes()));
-    plan_.hold(move.chunk);
-    moved_ += plan_.placed_size(move.chunk);
-    used_ += room;
-    return {};
-  }
-
-  void place() {
-    if (!placements_.empty())
-      target_.place(std::move(slab_), std::exchange(placements_, {}), [](const Result<>&) {});  // flush() tells of a failure
-    used_ = 0;
+  Result<> run(const std::function<bool()>& go_on) {
+    const auto make_job = [this]() -> chunker::Job {
+      return [this, file = std::optional<File>(), digester = chunker::Digester()](std::size_t batch) mutable -> Result<> {
+        if (!file) {
+          STAMPEDE_TRY(file, target_.reader());
+        }
+        return carry_out(*file, digester, batch);
+      };
+    };
+    return chunker::run_parallel(0, batches_.size(), make_job, [&] {
+      if (!go_on()) stop({Code::interrupted, fmt::format("moving what {} holds was interrupted", target_.identity().path)});
+    });
   }
   Size moved() const { return moved_; }
 
  private:
-  Result<> take_slab(const std::function<bool()>& go_on) {
-    while (!(slab_ = target_.try_slab())) {
-      if (!go_on()) return fail(Code::interrupted, "moving what {} holds was interrupted", target_.identity().path);
-      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  Result<> carry_out(const File& file, chunker::Digester& digester, std::size_t batch) {
+    disk::Slab slab = wait_for_slab();
+    if (!slab) return why_stopped();
+    auto verified = read(file, digester, slab.bytes(), batches_[batch]);
+    if (!verified) stop(verified.error());
+    if (!wait_for_turn(batch)) return why_stopped();
+    std::vector<disk::Placement> placements;
+    for (const auto& [index, chunk] : *verified) {
+      plan_.add_placements(chunk, plan_.chunk(index).offset, placements);
+      plan_.remember(index, chunker::fingerprint(chunk.bytes()));
+      plan_.hold(index);
+      moved_ += plan_.placed_size(index);
     }
+    end_turn();
+    if (!placements.empty())  // flush() tells of a failure
+      target_.place(std::move(slab), std::move(placements), [](const Result<>&) {});
     return {};
   }
 
-  Plan& plan_;
+  using Verified = std::vector<std::pair<ChunkIndex, chunker::VerifiedChunk>>;
+  // Those of the batch that are where they should be. What lies side by side is read at once.
+  Result<Verified> read(const File& file, chunker::Digester& digester, MutableBytes out, std::span<const Move> batch) const {
+    Verified verified;
+    for (std::size_t begin = 0; begin < batch.size();) {
+      std::size_t end = begin, size = 0;
+      while (end < batch.size() && batch[end].from == batch[begin].from + Size{size}) size += room_of(plan_, batch[end++]);
+      STAMPEDE_TRY(const std::size_t got, file.read_some_at(batch[begin].from, out.first(size)));
+      for (std::size_t at = 0; begin < end; ++begin) {
+        const chunker::SpanChunk& chunk = plan_.chunk(batch[begin].chunk);
+        if (at + chunk.length <= got) {
+          const auto named = digester.name(out.subspan(at, chunk.length));
+          if (named.id() == chunk.id) verified.emplace_back(batch[begin].chunk, named);
+        }
+        at += room_of(plan_, batch[begin]);
+      }
+      out = out.subspan(size);
+    }
+    return verified;
+  }
+
+  disk::Slab wait_for_slab() {
+    while (true) {
+      if (auto slab = target_.try_slab()) return slab;
+      std::unique_lock lock(mutex_);
+      if (stopped_) return {};
+      turn_changed_.wait_for(lock, std::chrono::milliseconds(1));
+    }
+  }
+  bool wait_for_turn(std::size_t batch) {
+    std::unique_lock lock(mutex_);
+    turn_changed_.wait(lock, [&] { return stopped_ || turn_ == batch; });
+    return !stopped_;
+  }
+  void end_turn() {
+    {
+      const std::lock_guard lock(mutex_);
+      ++turn_;
+    }
+    turn_changed_.notify_all();
+  }
+  void stop(Error why) {
+    {
+      const std::lock_guard lock(mutex_);
+      if (!stopped_) stopped_ = std::move(why);
+    }
+    turn_changed_.notify_all();
+  }
+  Result<> why_stopped() {
+    const std::lock_guard lock(mutex_);
+    return std::unexpected(*stopped_);
+  }
+
+  Plan& plan_;  // changed by whose turn it is
   disk::Target& target_;
-  const File disk_;
-  chunker::Digester digester_;
-  disk::Slab slab_;
-  std::size_t used_ = 0;
-  std::vector<disk::Placement> placements_;
+  const std::vector<std::span<const Move>> batches_;
   Size moved_;
+  std::mutex mutex_;
+  std::condition_variable turn_changed_;
+  std::size_t turn_ = 0;  // this batch may be written
+  std::optional<Error> stopped_;
 };
 
 }  // namespace
@@ -125,11 +200,8 @@ std::vector<Move> safe_order(const Plan& plan, std::vector<Move> moves) {
 }
 
 Result<Size> carry_out(Plan& plan, disk::Target& target, std::span<const Move> moves, const std::function<bool()>& go_on) {
-  if (moves.empty()) return Size{};
-  STAMPEDE_TRY(auto reader, target.reader());
-  Mover mover(plan, target, std::move(reader));
-  for (const Move& move : moves) STAMPEDE_CHECK(mover.add(move, go_on));
-  mover.place();
+  Mover mover(plan, target, batches_of(plan, moves));
+  STAMPEDE_CHECK(mover.run(go_on));
   return mover.moved();
 }
 

@@ -7,10 +7,13 @@
 #include "chunker/cutter.h"
 #include "chunker/parallel.h"
 #include "src/disk/aligned.h"
+#include "src/volume/inspect.h"
 
 namespace stampede::deploy {
 
 namespace {
+
+constexpr Size kOverlap = 512_KiB, kSamplePiece = 512_KiB;
 
 Result<bool> sample_matches(const Plan& plan, disk::Target& target) {
   const auto all = plan.expected_data();
@@ -55,17 +58,29 @@ class Scan {
     target_ = &target;
   }
 
+  // A chunk that begins in one piece is looked for to its end, and for a while the next piece's too: by then its own cuts
+  // have fallen in with them.
   void add_range(Offset begin, Offset end) {
     end.bytes = round_down(end.bytes, chunker::kBlock.bytes);
     for (Offset at{round_up(begin.bytes, chunker::kBlock.bytes)}; at < end; at += kScanPiece)
-      pieces_.push_back({at, std::min(kScanPiece, end - at)});
+      pieces_.push_back({at, std::min(kScanPiece + kOverlap, end - at)});
+  }
+  // Of all that was added, a few short pieces, evenly spread.
+  void sample() {
+    std::vector<disk::Range> few;
+    const std::size_t count = std::min(kSampled, pieces_.size());
+    for (std::size_t i = 0; i < count; ++i) {
+      few.push_back(pieces_[i * pieces_.size() / count]);
+      few.back().length = std::min(few.back().length, kSamplePiece);
+    }
+    pieces_ = std::move(few);
   }
 
   Result<std::vector<Move>> run(const std::function<bool(Size)>& progress) {
     if (lacking_.empty() || pieces_.empty()) return std::vector<Move>{};
     std::atomic<bool> stopped = false;
     const auto make_job = [&]() -> chunker::Job {
-      return [&, file = std::optional<File>(), memory = disk::AlignedMemory(kScanPiece.bytes),
+      return [&, file = std::optional<File>(), memory = disk::AlignedMemory((kScanPiece + kOverlap).bytes),
               digester = chunker::Digester()](std::size_t index) mutable -> Result<> {
         if (stopped) return fail(Code::interrupted, "reading {} was interrupted", target_->identity().path);
         if (!file) {
@@ -80,6 +95,9 @@ class Scan {
     return std::move(moves_);
   }
   Size read() const { return {read_}; }
+  // What was not zeros, and the part of it that the image wants.
+  Size data() const { return {data_}; }
+  Size found() const { return {found_}; }
 
  private:
   Result<> search(const File& file, disk::Range piece, MutableBytes memory, chunker::Digester& digester) {
@@ -95,6 +113,7 @@ class Scan {
         continue;
       }
       const Size length = chunker::cut(bytes.subspan(at, end - at));
+      data_ += length.bytes;
       look_up(digester.name(bytes.subspan(at, length.bytes)).id(), piece.at + Size{at}, length);
       at += length.bytes;
     }
@@ -107,27 +126,78 @@ class Scan {
     const std::lock_guard lock(mutex_);
     const auto found = lacking_.find(id);
     if (found == lacking_.end()) return;
+    found_ += length.bytes;
     moves_.push_back({found->second, at});
     lacking_.erase(found);
   }
 
   const disk::Target* target_ = nullptr;
   std::vector<disk::Range> pieces_;
-  std::atomic<std::uint64_t> read_ = 0;
+  std::atomic<std::uint64_t> read_ = 0, data_ = 0, found_ = 0;
   std::mutex mutex_;
   std::unordered_map<chunker::ChunkId, ChunkIndex> lacking_;
   std::vector<Move> moves_;
 };
 
+// Where the disk may hold something, in order; where nobody knows, as on one that is blanked, where the image will be.
+std::vector<disk::Range> where_things_are(const Plan& plan, const disk::Target& target) {
+  std::vector<disk::Range> out;
+  if (const auto used = volume::used_ranges(target.identity().path))
+    for (const auto& range : *used) out.push_back({range.at, range.length});
+  if (out.empty())
+    for (const Place& place : plan.places()) out.push_back({place.at, place.length});
+  return out;
+}
+
+// The parts of `ranges` up to `end` in which no place is that matches; neighbours joined.
+std::vector<disk::Range> unmatched(const Plan& plan, const std::vector<bool>& matching,
+                                   const std::vector<disk::Range>& ranges, Offset end) {
+  std::vector<disk::Range> out;
+  const auto add = [&](Offset from, Offset to) {
+    to = std::min(to, end);
+    if (from >= to) return;
+    if (!out.empty() && out.back().end() == from)
+      out.back().length += to - from;
+    else
+      out.push_back({from, to - from});
+  };
+  std::size_t next = 0;
+  for (const disk::Range& range : ranges) {
+    Offset at = range.at;
+    while (next < matching.size() && plan.places()[next].at + plan.places()[next].length <= at) ++next;
+    for (std::size_t i = next; i < matching.size() && plan.places()[i].at < range.end(); ++i) {
+      if (!matching[i]) continue;
+      add(at, std::min(plan.places()[i].at, range.end()));
+      at = std::max(at, plan.places()[i].at + plan.places()[i].length);
+    }
+    add(at, range.end());
+  }
+  return out;
+}
+
+// Do a few pieces of the disk hold chunks that the image wants anywhere?
+Result<bool> sample_holds_chunks(const Plan& plan, const disk::Target& target, Size image) {
+  Scan scan(plan, target, {});
+  const std::vector<bool> none(plan.places().size());
+  for (const auto& range : unmatched(plan, none, where_things_are(plan, target), {image.bytes}))
+    scan.add_range(range.at, range.end());
+  scan.sample();
+  STAMPEDE_CHECK(scan.run({}));
+  return scan.data() > Size{} && scan.found() * kSampled >= scan.data() * kWorthwhile;
+}
+
+Result<bool> is_worthwhile(const Plan& plan, disk::Target& target, const SurveyInput& input) {
+  if (input.delta != Delta::automatic || input.interrupted) return input.delta != Delta::never;
+  STAMPEDE_TRY(const bool matches, sample_matches(plan, target));
+  return matches ? true : sample_holds_chunks(plan, target, input.image);
+}
+
 }  // namespace
 
 Result<Survey> survey(Plan& plan, disk::Target& target, const SurveyInput& input) {
   Survey out;
-  if (input.delta == Delta::never) return out;
-  if (input.delta == Delta::automatic && !input.interrupted) {
-    STAMPEDE_TRY(const bool worthwhile, sample_matches(plan, target));
-    if (!worthwhile) return out;
-  }
+  STAMPEDE_TRY(const bool worthwhile, is_worthwhile(plan, target, input));
+  if (!worthwhile) return out;
   STAMPEDE_TRY(const auto matching, in_place(plan, target, input.progress));
   out.read = plan.data();
   for (const ChunkIndex chunk : plan.whole(matching)) {
@@ -137,13 +207,8 @@ Result<Survey> survey(Plan& plan, disk::Target& target, const SurveyInput& input
 
   out.moves = from_repeats(plan, matching);
   Scan scan(plan, target, out.moves);
-  Offset at;
-  for (std::size_t i = 0; i < matching.size(); ++i) {
-    if (!matching[i]) continue;
-    scan.add_range(at, plan.places()[i].at);
-    at = plan.places()[i].at + plan.places()[i].length;
-  }
-  scan.add_range(at, {input.image.bytes});
+  for (const auto& range : unmatched(plan, matching, where_things_are(plan, target), {input.image.bytes}))
+    scan.add_range(range.at, range.end());
   STAMPEDE_TRY(const auto elsewhere,
                scan.run([&](Size read) { return !input.progress || input.progress(out.read + read); }));
   out.read += scan.read();

@@ -2,8 +2,9 @@
 // in its place is kept, what stands elsewhere can be moved, and only the rest has to come by the network. An interrupted
 // deployment of the same image is the same case, with most of it in place.
 //
-// In place: the data ranges of the image are read through the ring and hashed on all cores. Elsewhere: what is left of the
-// image's size is cut and named as at import, with all cores. Nothing of a manifest's or receipt's word is believed.
+// In place: the data ranges of the image are read through the ring and hashed on all cores. Elsewhere: of what is left, up
+// to the image's size, what is in use by the disk's own file systems is cut and named as at import, with all cores. That
+// word says where to look; what is there is believed once it is hashed.
 //
 // Memory: a bit and a fingerprint for each range while it is read; kScanPiece for each core; 48 bytes for each chunk that is
 // lacking.
@@ -24,8 +25,9 @@ enum class Delta : std::uint8_t {
 };
 
 inline constexpr Size kScanPiece = 4_MiB;
-// A sample of so many ranges, evenly spread; of which this share has to match. Reading a range and naming it takes about an
-// eighth of the time that 1 Gbit/s needs to bring it, and less where many share the wire.
+// A sample of so many ranges of the image, evenly spread, of which so many have to match; or of so many pieces of the disk,
+// which have to hold the same share of chunks that the image wants. Reading a range and naming it takes about an eighth of
+// the time that 1 Gbit/s needs to bring it, and less where many share the wire.
 inline constexpr std::size_t kSampled = 32;
 inline constexpr std::size_t kWorthwhile = 4;
 

@@ -121,6 +121,18 @@ Result<std::vector<std::string>> Ext4::list(std::string_view path) const {
   return out;
 }
 
+Result<std::vector<BlockRange>> Ext4::used() const {
+  state_->files->begin();
+  return state_->files->used();
+}
+
+Result<std::vector<Owner>> Ext4::owners(std::span<const BlockRange> ranges) const {
+  state_->files->begin();
+  return state_->files->owners(ranges);
+}
+
+std::int64_t Ext4::last_mounted() const { return state_->files->last_mounted(); }
+
 Result<> Ext4::write(std::string_view path, ByteView content, unsigned mode) {
   state_->files->begin();
   auto done = [&]() -> Result<> {

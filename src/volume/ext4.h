@@ -5,6 +5,7 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -15,6 +16,26 @@
 #include "src/volume/block_access.h"
 
 namespace stampede::volume {
+
+// A range of the disk.
+struct BlockRange {
+  Offset at;
+  Size length;
+  Offset end() const { return at + length; }
+  bool operator==(const BlockRange&) const = default;
+};
+
+// Whose some ranges of the disk are.
+struct Owner {
+  enum class Kind {
+    named,     // of something with a path: its content, its extended attributes, where its blocks are
+    metadata,  // superblocks, bitmaps, inodes, the journal, and what has no name (any more)
+    free,
+  };
+  Kind kind = Kind::named;
+  std::string path;  // the first of several; of a folder with a slash at its end
+  std::vector<BlockRange> ranges;
+};
 
 class Ext4 {
  public:
@@ -35,6 +56,15 @@ class Ext4 {
   Result<Bytes> read(std::string_view path, Size limit) const;
   // Names in a folder, without "." and "..".
   Result<std::vector<std::string>> list(std::string_view path) const;
+  // The blocks in use, by the file system's own word: in order, neighbours joined. Memory: a bit for each block.
+  Result<std::vector<BlockRange>> used() const;
+  // Whose these ranges (of the disk; in order, apart from each other) are, as far as they lie in the file system. In no
+  // order; those with a path first. Walks all inodes, and all folders. Errors: read_failed, also where folders form a
+  // circle.
+  Result<std::vector<Owner>> owners(std::span<const BlockRange> ranges) const;
+  // When it was mounted last, in seconds since 1970; 0: never.
+  std::int64_t last_mounted() const;
+
   // Makes a regular file and its missing parents, or replaces what a regular file holds (also through a symbolic link; one
   // to nowhere is itself replaced). Errors: cannot_customise where something else is in the way; no_space, write_failed,
   // after which close() refuses.

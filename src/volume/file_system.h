@@ -34,6 +34,11 @@ class FileSystem {
   Result<std::vector<std::string>> names(ext2_ino_t folder);
   Result<Bytes> content(ext2_ino_t file, Size limit);
 
+  // See Ext4. In file_system_map.cpp.
+  Result<std::vector<BlockRange>> used();
+  Result<std::vector<Owner>> owners(std::span<const BlockRange> ranges);
+  std::int64_t last_mounted() const { return fs_->super->s_mtime | std::int64_t{fs_->super->s_mtime_hi} << 32; }
+
   // Edits. After one has failed the file system may be half changed: close() then refuses.
   Result<ext2_ino_t> make_folder(ext2_ino_t parent, const std::string& name);
   Result<ext2_ino_t> make_file(ext2_ino_t parent, const std::string& name);
@@ -49,6 +54,8 @@ class FileSystem {
   // libext2fs passes some errors of its writes over in silence; and what fails half-way must not be closed as if it had not.
   Result<> checked(Result<> done);
   Result<> may_change(ext2_ino_t folder);
+  Result<> read_block_bitmap();
+  BlockRange range_of(blk64_t first, blk64_t end) const;
   Result<> write_inode(ext2_ino_t number, ext2_inode_large& inode);
   // What a file may hold is replaced only where it is a plain one.
   Result<> may_replace(const ext2_inode_large& inode) const;

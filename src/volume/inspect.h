@@ -10,6 +10,7 @@
 
 #include "src/base/error.h"
 #include "src/base/units.h"
+#include "src/volume/ext4.h"
 
 namespace stampede::volume {
 
@@ -60,6 +61,11 @@ struct ImageFacts {
 // "cloudimg-rootfs"), else it is the only ext4 file system that holds /etc/os-release or /usr/lib/os-release.
 // A damaged table or file system is not an error: what cannot be told is left out. Errors: usage, read_failed.
 Result<ImageFacts> inspect(const std::filesystem::path& path);
+
+// Where on a disk something may be: the blocks in use of its ext2/3/4 file systems and all of its other partitions, but for
+// swap; in order. A disk without a partition table counts as one partition; one on which nothing is known has none. Errors:
+// usage, read_failed.
+Result<std::vector<BlockRange>> used_ranges(const std::filesystem::path& path);
 
 // What libblkid sees at the start of a disk that should be overwritten: nothing at all, or a name for it.
 struct Content {
