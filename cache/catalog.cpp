@@ -26,6 +26,7 @@ class SqliteCatalog final : public Catalog {
   Result<std::int64_t> add_receipt(const ReceiptRow& row) override;
   Result<std::vector<ReceiptRow>> list_receipts() override;
   Result<std::optional<ReceiptRow>> find_receipt(std::int64_t number) override;
+  Result<std::optional<ReceiptRow>> newest_success_on(const DiskNames& disk) override;
   Result<std::vector<std::string>> check() override;
   Result<> audit(std::string_view actor, std::string_view action, std::string_view subject) override;
 
@@ -232,6 +233,25 @@ Result<std::optional<ReceiptRow>> SqliteCatalog::find_receipt(std::int64_t numbe
   STAMPEDE_TRY(
       Query query,
       database_.query("SELECT number, node, received, verdict, receipt, signature FROM receipts WHERE number = ?1", number));
+  STAMPEDE_TRY(const bool found, query.next());
+  if (!found) return std::nullopt;
+  return read_receipt(query);
+}
+
+// As the index says it (catalog_schema.h), or it would read every receipt.
+Result<std::optional<ReceiptRow>> SqliteCatalog::newest_success_on(const DiskNames& disk) {
+  const std::lock_guard lock(mutex_);
+  STAMPEDE_TRY(Query query,
+               database_.query(R"sql(
+    SELECT number, node, received, verdict, receipt, signature FROM receipts
+    WHERE verdict = 'success'
+      AND CASE WHEN json_valid(CAST(receipt AS TEXT)) THEN json_extract(CAST(receipt AS TEXT), '$.disk.guid') END = ?1
+      AND CASE WHEN json_valid(CAST(receipt AS TEXT)) THEN json_extract(CAST(receipt AS TEXT), '$.disk.serial') END = ?2
+      AND CASE WHEN json_valid(CAST(receipt AS TEXT)) THEN json_extract(CAST(receipt AS TEXT), '$.disk.wwn') = ?3
+        AND json_extract(CAST(receipt AS TEXT), '$.disk.size') = ?4
+        AND (?2 <> '' OR ?3 <> '' OR json_extract(CAST(receipt AS TEXT), '$.disk.path') = ?5) END
+    ORDER BY number DESC LIMIT 1)sql",
+                               disk.guid, disk.serial, disk.wwn, static_cast<std::int64_t>(disk.size), disk.path));
   STAMPEDE_TRY(const bool found, query.next());
   if (!found) return std::nullopt;
   return read_receipt(query);

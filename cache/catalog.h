@@ -38,6 +38,13 @@ struct ReceiptRow {
   std::array<std::byte, 64> signature{};
 };
 
+// As a receipt's "disk" names them; empty where the disk does not say.
+struct DiskNames {
+  std::string guid, serial, wwn;
+  std::string path;  // counts for a disk that says neither serial nor WWN
+  std::uint64_t size = 0;
+};
+
 class Catalog {
  public:
   static Result<std::unique_ptr<Catalog>> open(const std::filesystem::path& file, Clock& clock);
@@ -63,6 +70,8 @@ class Catalog {
   virtual Result<std::int64_t> add_receipt(const ReceiptRow& row) = 0;
   virtual Result<std::vector<ReceiptRow>> list_receipts() = 0;
   virtual Result<std::optional<ReceiptRow>> find_receipt(std::int64_t number) = 0;
+  // The newest receipt of a success whose "disk" says all of this.
+  virtual Result<std::optional<ReceiptRow>> newest_success_on(const DiskNames& disk) = 0;
 
   // What SQLite finds wrong with the file, a line each.
   virtual Result<std::vector<std::string>> check() = 0;

@@ -32,6 +32,10 @@ PRAGMA user_version = 1;
 // Made where they are missing. They hold nothing of their own, so they are no step to another version.
 inline constexpr const char* kCatalogIndexes = R"sql(
 CREATE INDEX IF NOT EXISTS receipts_by_node ON receipts (node);
+CREATE INDEX IF NOT EXISTS receipts_by_disk ON receipts (
+  CASE WHEN json_valid(CAST(receipt AS TEXT)) THEN json_extract(CAST(receipt AS TEXT), '$.disk.guid') END,
+  CASE WHEN json_valid(CAST(receipt AS TEXT)) THEN json_extract(CAST(receipt AS TEXT), '$.disk.serial') END)
+  WHERE verdict = 'success';
 )sql";
 
 }  // namespace stampede::cache

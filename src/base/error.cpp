@@ -58,6 +58,8 @@ std::string_view name_of(Code code) {
       return "unreachable";
     case Code::patience_ended:
       return "patience_ended";
+    case Code::drifted:
+      return "drifted";
     case Code::address_in_use:
       return "address_in_use";
     case Code::protocol:
@@ -88,6 +90,7 @@ std::string_view class_of(Code code) {
   const auto value = static_cast<unsigned>(code);
   if (value == 1) return "internal";
   if (value == 2) return "usage";
+  if (value == 3) return "drift";
   if (value < 30) return "refused";
   if (value < 40) return "trust";
   if (value < 50) return "retryable";

@@ -75,4 +75,13 @@ std::string to_rfc3339(UnixTime time) {
   return {text.data(), n};
 }
 
+std::optional<UnixTime> parse_rfc3339(std::string_view text) {
+  const std::string whole(text);
+  std::tm parts{};
+  const char* end = ::strptime(whole.c_str(), "%Y-%m-%dT%H:%M:%SZ", &parts);
+  if (end == nullptr) return std::nullopt;
+  const UnixTime time = ::timegm(&parts);
+  return to_rfc3339(time) == text ? std::optional(time) : std::nullopt;
+}
+
 }  // namespace stampede

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 
 #include "src/base/bytes.h"
 
@@ -48,5 +49,7 @@ class SeededRandom final : public Random {
 
 // "2026-11-02T14:03:09Z"
 std::string to_rfc3339(UnixTime time);
+// Nothing where it is not written just so: "2026-11-02T14:03:09Z".
+std::optional<UnixTime> parse_rfc3339(std::string_view text);
 
 }  // namespace stampede

@@ -269,6 +269,19 @@ class Deployment {
   Result<> commit() {
     STAMPEDE_CHECK(target_->commit());
     receipt_.bytes.durable = receipt_.bytes.total;
+    return note_edits();
+  }
+
+  // So that `drift` knows them from changes that nobody meant.
+  Result<> note_edits() {
+    const auto edited = target_->edited_blocks();
+    if (edited.size() > kMostAltered) return {};
+    auto& altered = receipt_.altered.emplace();
+    for (const Offset at : edited) {
+      Bytes block(std::min(chunker::kBlock, Offset{target_->identity().size.bytes} - at).bytes);
+      STAMPEDE_CHECK(target_->blocks().read(at, block));
+      altered.push_back({at.bytes / chunker::kBlock.bytes, chunker::sha256(block)});
+    }
     return {};
   }
 

@@ -1,7 +1,9 @@
 #include "src/deploy/receipt.h"
 
+#include <algorithm>
 #include <boost/json.hpp>
 #include <ranges>
+#include <stdexcept>
 
 #include "src/base/text.h"
 
@@ -17,6 +19,10 @@ std::string_view name_of(Verdict verdict) {
       return "failure";
     case Verdict::refused:
       return "refused";
+    case Verdict::clean:
+      return "clean";
+    case Verdict::drifted:
+      return "drifted";
   }
   return "failure";
 }
@@ -47,9 +53,15 @@ json::object to_json(const DiskFacts& disk) {
 }
 
 json::object to_json(const ByteCounts& bytes) {
-  return {{"total", bytes.total},     {"depot", bytes.depot},  {"peers", bytes.peers}, {"multicast", bytes.multicast},
-          {"local", bytes.local},     {"moved", bytes.moved},  {"read", bytes.read},   {"verified", bytes.verified},
-          {"durable", bytes.durable}, {"served", bytes.served}};
+  return {{"total", bytes.total},     {"depot", bytes.depot},   {"peers", bytes.peers},    {"multicast", bytes.multicast},
+          {"local", bytes.local},     {"moved", bytes.moved},   {"read", bytes.read},      {"verified", bytes.verified},
+          {"durable", bytes.durable}, {"served", bytes.served}, {"differs", bytes.differs}};
+}
+
+json::array to_json(const std::vector<AlteredBlock>& blocks) {
+  json::array out;
+  for (const AlteredBlock& block : blocks) out.push_back(json::array{block.number, to_hex(block.digest)});
+  return out;
 }
 
 json::object to_json(const FitFacts& fit) {
@@ -110,6 +122,7 @@ void read_bytes(const json::object& object, ByteCounts& bytes) {
   members.get("local", bytes.local);
   members.get("moved", bytes.moved);
   members.get("read", bytes.read);
+  members.get("differs", bytes.differs);
   members.get("verified", bytes.verified);
   members.get("durable", bytes.durable);
   members.get("served", bytes.served);
@@ -123,6 +136,27 @@ void read_fit(const json::object& object, FitFacts& fit) {
   members.get("grown_to", fit.grown_to);
   members.get("grown_file_system", fit.grown_file_system);
   members.get("fresh_uuids", fit.fresh_uuids);
+}
+
+Verdict verdict_of(std::string_view name) {
+  for (const Verdict verdict : {Verdict::success, Verdict::refused, Verdict::clean, Verdict::drifted})
+    if (name_of(verdict) == name) return verdict;
+  return Verdict::failure;
+}
+
+std::vector<AlteredBlock> read_altered(const json::array& array) {
+  if (array.size() > kMostAltered) throw std::length_error("altered");
+  std::vector<AlteredBlock> out;
+  for (const auto& value : array) {
+    const json::array& pair = value.as_array();
+    AlteredBlock& block = out.emplace_back();
+    block.number = json::value_to<std::uint64_t>(pair.at(0));
+    const auto digest = from_hex(json::value_to<std::string>(pair.at(1)));
+    if (!digest || digest->size() != block.digest.size()) throw std::invalid_argument("altered");
+    std::ranges::copy(*digest, block.digest.begin());
+    if (out.size() > 1 && out[out.size() - 2].number >= block.number) throw std::invalid_argument("altered");
+  }
+  return out;
 }
 
 Receipt read_receipt(const json::object& object) {
@@ -154,7 +188,8 @@ Receipt read_receipt(const json::object& object) {
   members.get("error", receipt.error);
   std::string verdict;
   members.get("verdict", verdict);
-  receipt.verdict = verdict == "success" ? Verdict::success : verdict == "refused" ? Verdict::refused : Verdict::failure;
+  receipt.verdict = verdict_of(verdict);
+  if (const auto* altered = members.array("altered")) receipt.altered = read_altered(*altered);
   return receipt;
 }
 
@@ -164,25 +199,28 @@ Bytes encode(const Receipt& receipt) {
   json::array stages;
   for (const auto& stage : receipt.stages)
     stages.push_back(json::object{{"name", stage.name}, {"start", stage.start}, {"seconds", stage.seconds}});
-  const json::object object{{"version", 1},
-                            {"deployment", receipt.deployment},
-                            {"node", receipt.node},
-                            {"name", receipt.name},
-                            {"image", receipt.image},
-                            {"started", receipt.started},
-                            {"disk", to_json(receipt.disk)},
-                            {"bytes", to_json(receipt.bytes)},
-                            {"fit", to_json(receipt.fit)},
-                            {"stages", std::move(stages)},
-                            {"unspecified", receipt.unspecified},
-                            {"read_back", receipt.read_back},
-                            {"changed_files", list(receipt.changed_files)},
-                            {"bad_peers", list(receipt.bad_peers)},
-                            {"left_multicast", receipt.left_multicast},
-                            {"verdict", name_of(receipt.verdict)},
-                            {"code", receipt.code},
-                            {"error", text(receipt.error, kMostError)}};
-  return copy(as_bytes(json::serialize(object)));
+  json::object object{{"version", 1},
+                      {"deployment", receipt.deployment},
+                      {"node", receipt.node},
+                      {"name", receipt.name},
+                      {"image", receipt.image},
+                      {"started", receipt.started},
+                      {"disk", to_json(receipt.disk)},
+                      {"bytes", to_json(receipt.bytes)},
+                      {"fit", to_json(receipt.fit)},
+                      {"stages", std::move(stages)},
+                      {"unspecified", receipt.unspecified},
+                      {"read_back", receipt.read_back},
+                      {"changed_files", list(receipt.changed_files)},
+                      {"bad_peers", list(receipt.bad_peers)},
+                      {"left_multicast", receipt.left_multicast},
+                      {"verdict", name_of(receipt.verdict)},
+                      {"code", receipt.code},
+                      {"error", text(receipt.error, kMostError)}};
+  if (receipt.altered) object["altered"] = to_json(*receipt.altered);
+  std::string out = json::serialize(object);
+  if (out.size() > kMaxReceipt.bytes && object.erase("altered") > 0) out = json::serialize(object);
+  return copy(as_bytes(out));
 }
 
 Result<Receipt> decode_receipt(ByteView bytes) {

@@ -16,13 +16,21 @@
 //     "read_back": "data" | "full" | "",   zero extents by samples, or wholly; neither: it did not come to that
 //     "changed_files": [ … ], "bad_peers": [ … ],     at most 100 each, then "and N more"
 //     "left_multicast": false,
+//     "altered": [ [ block, "<64 hex>" ], … ],   blocks of 4 KiB edited after the image was read back, and what they are now
+//                (SHA-256); absent from older receipts, and where there is no room for it
 //     "verdict": "success" | "failure" | "refused", "code": 0, "error": "" }
+//
+// What `stampede drift` finds is a receipt as well, of the verdict "clean" or "drifted": "deployment" is the one that it
+// looked at, "changed_files" are those that differ, "bytes" has "read" and "differs".
+//
 // Text is printable UTF-8: what is not becomes '?'. What is long is cut off, so that a receipt always fits.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "chunker/types.h"
 #include "src/base/bytes.h"
 #include "src/base/error.h"
 #include "src/base/units.h"
@@ -31,7 +39,7 @@ namespace stampede::deploy {
 
 inline constexpr Size kMaxReceipt = 256_KiB;
 
-enum class Verdict : std::uint8_t { success, failure, refused };
+enum class Verdict : std::uint8_t { success, failure, refused, clean, drifted };
 std::string_view name_of(Verdict verdict);
 
 struct StageSpan {
@@ -48,6 +56,7 @@ struct ByteCounts {
   std::uint64_t local = 0;     // plain bytes that were in their places already
   std::uint64_t moved = 0;     // plain bytes that were elsewhere on the disk
   std::uint64_t read = 0;      // of the disk, to find those
+  std::uint64_t differs = 0;   // of what was read, by blocks; of drift alone
   std::uint64_t verified = 0;  // plain bytes whose hash was right
   std::uint64_t durable = 0;   // of them flushed
   std::uint64_t served = 0;    // sealed bytes given to peers
@@ -68,6 +77,14 @@ struct FitFacts {
   bool fresh_uuids = false;
 };
 
+// A block of 4 KiB (the last of a disk may be shorter) that is not as in the image.
+struct AlteredBlock {
+  std::uint64_t number = 0;
+  chunker::Sha256 digest{};
+  bool operator==(const AlteredBlock&) const = default;
+};
+inline constexpr std::size_t kMostAltered = 2000;
+
 struct Receipt {
   std::string deployment;
   std::string node;
@@ -83,6 +100,7 @@ struct Receipt {
   std::vector<std::string> changed_files;
   std::vector<std::string> bad_peers;
   bool left_multicast = false;  // it did not keep up with the stream and got the rest otherwise
+  std::optional<std::vector<AlteredBlock>> altered;  // at most kMostAltered, ascending; left out where a receipt has no room
   Verdict verdict = Verdict::failure;
   std::uint8_t code = 0;  // stampede::Code, 0 for success
   std::string error;

@@ -14,24 +14,33 @@ namespace stampede::deploy {
 namespace {
 
 constexpr Size kOverlap = 512_KiB, kSamplePiece = 512_KiB;
+constexpr std::size_t kSurveyPart = 16384;  // ranges that are compared at once
 
 Result<bool> sample_matches(const Plan& plan, disk::Target& target) {
-  const auto all = plan.expected_data();
-  const std::size_t count = std::min(kSampled, all.size());
+  const std::size_t all = plan.places().size(), count = std::min(kSampled, all);
   std::vector<disk::Expected> sample;
-  for (std::size_t i = 0; i < count; ++i) sample.push_back(all[i * all.size() / count]);
+  for (std::size_t i = 0; i < count; ++i) sample.push_back(plan.expected(i * all / count));
   STAMPEDE_TRY(const auto matching, target.compare(sample, {}));
   return static_cast<std::size_t>(std::ranges::count(matching, true)) * kSampled >= kWorthwhile * count;
 }
 
-// Data ranges that are right and that begin() will leave alone.
+// Data ranges that are right and that begin() will leave alone. A part of them at a time: no list of all of it is needed.
 Result<std::vector<bool>> in_place(Plan& plan, disk::Target& target, const std::function<bool(Size)>& progress) {
-  const auto expected = plan.expected_data();
-  std::vector<chunker::Fingerprint> fingerprints;
-  STAMPEDE_TRY(auto matching, target.compare(expected, progress, &fingerprints));
-  for (std::size_t i = 0; i < expected.size(); ++i) {
-    if (matching[i]) plan.remember(plan.places()[i].chunk, fingerprints[i]);
-    if (target.holds_back(expected[i].at, expected[i].length)) matching[i] = false;
+  std::vector<bool> matching;
+  Size done;
+  while (matching.size() < plan.places().size()) {
+    const std::size_t first = matching.size();
+    std::vector<disk::Expected> expected;
+    for (std::size_t i = first; i < plan.places().size() && expected.size() < kSurveyPart; ++i)
+      expected.push_back(plan.expected(i));
+    std::vector<chunker::Fingerprint> fingerprints;
+    STAMPEDE_TRY(const auto right,
+                 target.compare(expected, [&](Size part) { return !progress || progress(done + part); }, &fingerprints));
+    for (std::size_t i = 0; i < expected.size(); ++i) {
+      done += expected[i].length;
+      if (right[i]) plan.remember(plan.places()[first + i].chunk, fingerprints[i]);
+      matching.push_back(right[i] && !target.holds_back(expected[i].at, expected[i].length));
+    }
   }
   return matching;
 }

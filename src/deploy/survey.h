@@ -6,8 +6,7 @@
 // to the image's size, what is in use by the disk's own file systems is cut and named as at import, with all cores. That
 // word says where to look; what is there is believed once it is hashed.
 //
-// Memory: a bit and a fingerprint for each range while it is read; kScanPiece for each core; 48 bytes for each chunk that is
-// lacking.
+// Memory: a bit for each range; kScanPiece and half a MiB for each core; 80 bytes for each chunk that is lacking.
 #pragma once
 
 #include <functional>

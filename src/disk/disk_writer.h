@@ -44,6 +44,7 @@ class DiskWriter final : public Target {
   Result<std::vector<bool>> compare(std::span<const Expected> expected, const std::function<bool(Size done)>& progress,
                                     std::vector<chunker::Fingerprint>* learnt) override;
   volume::BlockAccess& blocks() override { return blocks_; }
+  std::vector<Offset> edited_blocks() const override { return blocks_.edited(); }
   Result<> commit() override;
   bool holds_back(Offset at, Size length) const override;
   Size written() const override { return {written_}; }

@@ -144,6 +144,22 @@ Result<GuardedDisk> open_guarded(const Selector& selector, const Needs& needs, c
   return open_device(selected, needs, disks, paths);
 }
 
+Result<Disk> look_at_selected(const Selector& selector, const std::vector<Disk>& disks, const SystemPaths& paths) {
+  Disk disk;
+  if (selector.kind == Selector::Kind::file) {
+    std::error_code error;
+    const auto status = std::filesystem::status(selector.value, error);
+    if (!std::filesystem::exists(status)) return fail(Code::not_found, "there is no file {}", selector.value);
+    if (!std::filesystem::is_regular_file(status)) return fail(Code::usage, "{} is not a regular file", selector.value);
+    disk.path = selector.value;
+    disk.size = {std::filesystem::file_size(selector.value, error)};
+  } else {
+    STAMPEDE_TRY(disk, select(selector, disks, paths));
+  }
+  look_into(disk);
+  return disk;
+}
+
 Verdict verdict_on(const Disk& disk) {
   const auto refused = [](const Error& error) { return Verdict{false, error.code, error.message}; };
   if (const auto unused = check_unused(disk); !unused) return refused(unused.error());

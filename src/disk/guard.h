@@ -52,6 +52,10 @@ struct GuardedDisk {
 Result<GuardedDisk> open_guarded(const Selector& selector, const Needs& needs, const std::vector<Disk>& disks,
                                  const SystemPaths& paths = {});
 
+// The disk or file that is meant, and what is on it, without opening it to write. Errors: no_match, several_match; not_found
+// where there is no such file.
+Result<Disk> look_at_selected(const Selector& selector, const std::vector<Disk>& disks, const SystemPaths& paths = {});
+
 // The guard's verdict on one disk if it were named, opened read-only for the look: "may be written", or the refusal.
 struct Verdict {
   bool writable = false;

@@ -42,6 +42,7 @@ namespace stampede::disk {
 inline constexpr Size kSlab = 1_MiB;
 inline constexpr Size kCommitHead = 1_MiB;
 inline constexpr Size kCommitTail = 64_KiB;
+inline constexpr std::size_t kMostEdited = 2048;
 
 // A registered buffer of kSlab bytes, 4096-aligned; goes back to its pool when destroyed. The credit of the whole pipeline:
 // who holds no slab asks for no span.
@@ -153,6 +154,9 @@ class Target {
 
   // The disk as it will be after commit, for first-boot edits. Valid as long as the target.
   virtual volume::BlockAccess& blocks() = 0;
+
+  // The blocks of 4 KiB in which something was written through blocks(), in order; at most kMostEdited of them.
+  virtual std::vector<Offset> edited_blocks() const = 0;
 
   // Bytes that a completed deployment does not come back from: everything is durable and read back when it returns.
   virtual Result<> commit() = 0;

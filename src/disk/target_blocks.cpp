@@ -21,6 +21,9 @@ Result<> TargetBlocks::write(Offset offset, ByteView bytes) {
       STAMPEDE_CHECK(disk_.write(part.range.at, piece));
     written_ += piece.size();
   }
+  for (Offset at{round_down(offset.bytes, chunker::kBlock.bytes)}; at < range.end() && edited_.size() < kMostEdited;
+       at += chunker::kBlock)
+    edited_.insert(at);
   return {};
 }
 

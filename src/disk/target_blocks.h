@@ -3,9 +3,12 @@
 
 #include <atomic>
 #include <functional>
+#include <set>
+#include <vector>
 
 #include "src/disk/commit_region.h"
 #include "src/disk/raw_disk.h"
+#include "src/disk/target.h"
 #include "src/volume/block_access.h"
 
 namespace stampede::disk {
@@ -23,12 +26,16 @@ class TargetBlocks final : public volume::BlockAccess {
   Result<> write(Offset offset, ByteView bytes) override;
   Result<> flush() override { return flush_(); }
 
+  // See Target::edited_blocks().
+  std::vector<Offset> edited() const { return {edited_.begin(), edited_.end()}; }
+
  private:
   RawDisk& disk_;
   CommitRegion& region_;
   std::atomic<std::uint64_t>& written_;
   const std::function<Result<>()> flush_;
   bool held_ = false;
+  std::set<Offset> edited_;
 };
 
 }  // namespace stampede::disk

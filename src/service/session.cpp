@@ -109,6 +109,7 @@ void Session::take_from_node(wire::Message& message) {
   if (const auto* ids = std::get_if<wire::Fetch>(&message)) return fetch(*ids);
   if (auto* wish = std::get_if<wire::Join>(&message)) return join(std::move(*wish));
   if (const auto* news = std::get_if<wire::Receipt>(&message)) return receipt(*news);
+  if (const auto* disk = std::get_if<wire::FindReceipt>(&message)) return find_receipt(*disk);
   if (const auto* news = std::get_if<wire::Progress>(&message)) return progress(*news);
   if (!room_) return misbehaved("a target joins a swarm first");
   if (const auto* news = std::get_if<wire::Have>(&message)) return have(*news);
@@ -306,6 +307,18 @@ void Session::receipt(const wire::Receipt& news) {
       if (!number) return answer(number.error());
       spdlog::info("{}: receipt {}, {}", who(), *number, verdict);
       connection_->send(wire::ReceiptStored{static_cast<std::uint64_t>(*number)});
+    };
+  });
+}
+
+void Session::find_receipt(const wire::FindReceipt& question) {
+  off_loop([this, question] {
+    auto found = depot_.store.catalog().newest_success_on(
+        {question.guid, question.serial, question.wwn, question.path, question.size});
+    return [this, found = std::move(found)] {
+      if (!found) return answer(found.error());
+      if (!*found) return answer({Code::not_found, "no receipt of a success on that disk"});
+      connection_->send(wire::Receipt{(*found)->receipt, (*found)->signature});
     };
   });
 }

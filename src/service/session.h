@@ -54,6 +54,7 @@ class Session : public std::enable_shared_from_this<Session> {
   void have(const wire::Have& have);
   void multicast_report(const wire::MulticastReport& report);
   void receipt(const wire::Receipt& receipt);
+  void find_receipt(const wire::FindReceipt& question);
   Result<cache::ReceiptRow> check_receipt(const wire::Receipt& receipt) const;
   void send_span(const Owed& owed, std::shared_ptr<const chunker::SealedSpan> sealed);
   void send_objects();
@@ -72,7 +73,7 @@ class Session : public std::enable_shared_from_this<Session> {
   std::function<void()> gone_;
   std::shared_ptr<SwarmRoom> room_;
   swarm::MemberId member_ = 0;
-  net::PartialSpans partial_;  // of what it lacks, it has a part
+  net::PartialSpans partial_;         // of what it lacks, it has a part
   std::deque<Owed> owed_;             // to send as the connection drains
   bool reading_ = false;              // one of them
   std::deque<wire::Digest> objects_;  // the same

@@ -205,6 +205,41 @@ TEST(Catalog, KeepsReceiptsInOrder) {
   EXPECT_EQ(opened.catalog->find_receipt(99).value().has_value(), false);
 }
 
+TEST(Catalog, FindsTheNewestSuccessOnADisk) {
+  Opened opened;
+  Catalog& catalog = *opened.catalog;
+  const auto add = [&](std::string_view verdict, std::string_view disk) {
+    const std::string receipt = fmt::format(R"({{"version":1,"disk":{}}})", disk);
+    const auto number = catalog.add_receipt({.number = 0,
+                                             .node = key(1),
+                                             .received = 5,
+                                             .verdict = std::string(verdict),
+                                             .receipt = copy(as_bytes(receipt)),
+                                             .signature = {}});
+    EXPECT_TRUE(number);
+    return number.value_or(0);
+  };
+  const auto find = [&](const DiskNames& disk) -> std::int64_t {
+    const auto row = catalog.newest_success_on(disk);
+    EXPECT_TRUE(row) << row.error().message;
+    return row && *row ? (*row)->number : 0;
+  };
+  EXPECT_TRUE(catalog.add_receipt({.verdict = "success", .receipt = copy(as_bytes("not JSON"))}));
+  add("success", R"({"guid":"g","serial":"S","wwn":"","path":"/dev/a","size":4})");
+  const auto second = add("success", R"({"guid":"g","serial":"S","wwn":"","path":"/dev/b","size":4,"x":1})");
+  add("failure", R"({"guid":"g","serial":"S","wwn":"","path":"/dev/b","size":4,"x":2})");
+  add("failure", R"({"guid":"f","serial":"S","wwn":"","path":"/dev/b","size":4})");
+  const auto nameless = add("success", R"({"guid":"g","serial":"","wwn":"","path":"/vm","size":4})");
+  EXPECT_EQ(find({"g", "S", "", "/dev/other", 4}), second);
+  EXPECT_EQ(find({"g", "", "", "/vm", 4}), nameless);
+  EXPECT_EQ(find({"g", "", "", "/vm2", 4}), 0);
+  EXPECT_EQ(find({"g", "S2", "", "/dev/b", 4}), 0);
+  EXPECT_EQ(find({"g", "S", "w", "/dev/b", 4}), 0);
+  EXPECT_EQ(find({"g", "S", "", "/dev/b", 5}), 0);
+  EXPECT_EQ(find({"f", "S", "", "/dev/b", 4}), 0);
+  EXPECT_EQ(find({"", "", "", "", 0}), 0);
+}
+
 TEST(Catalog, AReceiptThatIsSentAgainKeepsItsNumber) {
   Opened opened;
   ReceiptRow row{

@@ -15,7 +15,18 @@ Receipt sample() {
   receipt.image = std::string(64, 'c');
   receipt.started = "2026-11-02T14:03:09Z";
   receipt.disk = {"serial:X", "/dev/sda", "Model \"7\"", "X", "0x5", "guid", 1ULL << 40, 4096};
-  receipt.bytes = {1, 2, 3, 4, 5, 6, 7, 8};
+  receipt.bytes = {.total = 1,
+                   .depot = 2,
+                   .peers = 3,
+                   .multicast = 4,
+                   .local = 5,
+                   .moved = 6,
+                   .read = 7,
+                   .differs = 8,
+                   .verified = 9,
+                   .durable = 10,
+                   .served = 11};
+  receipt.altered = {{7, {}}, {1ULL << 40, {std::byte{9}}}};
   receipt.fit = {.backup_moved = true,
                  .grown_partition = 2,
                  .grown_from = 9,
@@ -44,6 +55,9 @@ TEST(Receipt, ComesBackAsItWas) {
   EXPECT_EQ(back->verdict, Verdict::refused);
   EXPECT_EQ(back->unspecified, "discard");
   EXPECT_EQ(back->read_back, "full");
+  EXPECT_EQ(back->bytes.moved, 6U);
+  EXPECT_EQ(back->bytes.differs, 8U);
+  EXPECT_EQ(back->altered, sample().altered);
   EXPECT_EQ(back->stages[1].name, "plan");
 }
 
@@ -53,14 +67,40 @@ TEST(Receipt, AlwaysFitsAndIsPrintable) {
   receipt.bad_peers.assign(5000, std::string(1000, '\\'));
   receipt.error = "\033[31m\xff" + std::string(1 << 20, '"');
   receipt.disk.serial = "a\nb";
+  receipt.altered->clear();
+  for (std::uint64_t i = 0; i < kMostAltered; ++i) receipt.altered->push_back({i, {}});
   const Bytes bytes = encode(receipt);
   EXPECT_LT(bytes.size(), kMaxReceipt.bytes);
   const auto back = decode_receipt(bytes);
   ASSERT_TRUE(back) << back.error().message;
+  EXPECT_EQ(back->altered, std::nullopt) << "left out where there is no room";
   EXPECT_EQ(back->disk.serial, "a?b");
   EXPECT_TRUE(back->error.starts_with("?[31m?\""));
   EXPECT_EQ(back->changed_files.size(), 101U);
   EXPECT_EQ(back->changed_files.back(), "and 4900 more");
+}
+
+TEST(Receipt, WithoutEditsAndWithManyOfThem) {
+  Receipt receipt = sample();
+  receipt.verdict = Verdict::drifted;
+  receipt.altered.reset();
+  auto back = decode_receipt(encode(receipt));
+  ASSERT_TRUE(back);
+  EXPECT_EQ(back->altered, std::nullopt);
+  EXPECT_EQ(back->verdict, Verdict::drifted);
+  receipt.altered.emplace();
+  for (std::uint64_t i = 0; i < kMostAltered; ++i) receipt.altered->push_back({i * 3, {}});
+  back = decode_receipt(encode(receipt));
+  ASSERT_TRUE(back);
+  EXPECT_EQ(back->altered, receipt.altered);
+}
+
+TEST(Receipt, RefusesBlocksThatAreNone) {
+  for (const auto* altered : {"[[1]]", "[[1,\"aa\"]]", "[1]", "[[-1,\"\"]]", "{}", "[[2,\"D\"],[2,\"D\"]]"}) {
+    std::string text = fmt::format("{{\"altered\":{}}}", altered);
+    while (text.find('D') != text.npos) text.replace(text.find('D'), 1, std::string(64, 'd'));
+    EXPECT_FALSE(decode_receipt(as_bytes(text))) << text;
+  }
 }
 
 TEST(Receipt, RefusesWhatIsNone) {

@@ -120,6 +120,104 @@ killed_in_the_middle() {
 }
 in_the_middle() { [ "$(head -c 8 "$LAB/disk-1.img")" = STMPMARK ]; }
 
+# drift_of I STATUS [option…]: of $disk, with the state of node I; JSON in $LAB/drift.
+drift_of() {
+  local node=$1 status=$2 got=0
+  shift 2
+  in_node "$node" "$STAMPEDE" drift --disk "dev:$disk" --depot "$(depot_address)" --state "$LAB/node-$node.state" --json "$@" \
+    >"$LAB/drift" 2>"$LAB/drift.log" || got=$?
+  [ "$got" = "$status" ] || no "drift: status $got instead of $status: $(tail -n 1 "$LAB/drift.log") $(head -c 600 "$LAB/drift")"
+}
+# finds FILTER: of what drift said last.
+finds() { jq -e "$1" "$LAB/drift" >/dev/null || no "not '$1': $(head -c 800 "$LAB/drift")"; }
+
+# fresh_machine: tiny:2 with a hostname, on $disk.
+fresh_machine() {
+  blank_disk "$LAB/blank.img" 300M
+  onto "$LAB/blank.img" 1
+  start_deploy 1 node-1 tiny:2 "$LAB/token" "dev:$disk" --hostname node-1 --role web
+  await "$STARTED" node-1 || no "$(tail -n 1 "$LAB/node-1.log")"
+}
+
+# flip_bit BYTE: of $disk's file.
+flip_bit() {
+  local byte
+  byte=$(od -An -tu1 -j "$1" -N 1 "$LAB/disk-1.img")
+  printf "\\x$(printf %02x $((byte ^ 8)))" | dd of="$LAB/disk-1.img" bs=1 seek="$1" conv=notrunc status=none
+}
+
+no_drift_on_a_fresh_machine() {
+  need stampede loop namespaces
+  fresh_machine
+  jq -e '.altered | length > 5' "$LAB/node-1.receipt" >/dev/null || no "the receipt does not tell of first boot's blocks"
+  drift_of 1 0 --strict
+  finds '.drifted == false and .differs == 0 and .entries == [] and .read > 200000000 and .delivered'
+}
+
+# Anywhere on the disk but in the partition table, by which it is known: data, zeros, what first boot wrote.
+each_flipped_bit() {
+  need stampede loop namespaces
+  local i block
+  fresh_machine
+  RANDOM=7
+  for ((i = 0; i < 100; i++)); do
+    block=$((512 + i * 640 + RANDOM % 640))
+    flip_bit $((block * 4096 + RANDOM % 4096))
+    echo $block
+  done | sort -n | uniq >"$LAB/flipped"
+  for block in $(jq '.altered[][0]' "$LAB/node-1.receipt" | head -n 4); do
+    grep -qx "$block" "$LAB/flipped" || { flip_bit $((block * 4096 + 77)) && echo "$block" >>"$LAB/flipped"; }
+  done
+  sync "$LAB/disk-1.img"
+  drift_of 1 3 --strict
+  finds "([.entries[].bytes] | add) == $(($(wc -l <"$LAB/flipped") * 4096))"
+  remark "$(wc -l <"$LAB/flipped") blocks with a flipped bit, $(jq -c '[.entries[] | "\(.what) \(.bytes / 4096)"]' "$LAB/drift")"
+  start_deploy 1 node-1 tiny:2 "$LAB/token" "dev:$disk" --overwrite "$disk" --delta always
+  await "$STARTED" node-1 || no "$(tail -n 1 "$LAB/node-1.log")"
+  receipt=$LAB/node-1.receipt
+  says '.depot + .peers + .multicast < .total / 3'
+  drift_of 1 0 --strict
+}
+
+drift_by_file() {
+  need stampede loop namespaces
+  fresh_machine
+  flip_bit $(((random_at + 100) * 4096 + 5))
+  flip_bit $(((random_at + 5000) * 4096 + 5))
+  sync "$LAB/disk-1.img"
+  drift_of 1 3
+  finds '.drifted and .differs == 8192 and (.entries | length) == 1 and .partitions == [{"number": 2, "differs": 8192, "ignored": 0}]'
+  finds '.entries[0] == {"partition": 2, "kind": "file", "what": "/srv/random", "bytes": 8192, "counts": true}'
+  drift_of 1 0 --ignore '/srv/ran*'
+  finds '.entries[0].kind == "ignored"'
+  drift_of 1 3 --image tiny:1
+  expect_status 60 in_node 1 "$STAMPEDE" drift --disk "dev:$disk" --depot "$(depot_address)" --state "$LAB/node-1.state" --image no:1
+  "$STAMPEDE" receipt list --store "$store" --json >"$LAB/receipts"
+  jq -e '[.[-3:][].verdict] == ["drifted", "clean", "drifted"]' "$LAB/receipts" || no "the depot does not keep the results"
+}
+
+# As it runs: a log grows, a file is changed, one is new.
+drift_of_a_mounted_disk() {
+  need stampede loop namespaces
+  fresh_machine
+  partx --add "$disk"
+  later partx --delete "$disk"
+  mkdir -p "$LAB/mounted"
+  mount "${disk}p2" "$LAB/mounted"
+  later umount "$LAB/mounted"
+  mkdir -p "$LAB/mounted/var/log"
+  head -c 100000 /dev/urandom >"$LAB/mounted/var/log/messages"
+  sync -f "$LAB/mounted"
+  drift_of 1 3
+  finds '.approximate and ([.entries[] | select(.counts) | .what] | all(. == "/var/"))'
+  finds '[.entries[] | select(.kind == "ignored") | .what] | index("/var/log/messages") != null'
+  echo other >"$LAB/mounted/etc/hostname"
+  head -c 50000 /dev/urandom >"$LAB/mounted/usr/bin/fresh"
+  sync -f "$LAB/mounted"
+  drift_of 1 3
+  finds '[.entries[] | select(.counts) | .what] | index("/usr/bin/fresh") != null and index("/etc/hostname") != null'
+}
+
 if ! have_stampede >/dev/null; then say "nothing is built"; else prepare; fi
 run_case "onto an older image only what is new comes" 60 onto_an_older_image
 run_case "onto a damaged disk only the damage comes" 60 onto_a_damaged_disk
@@ -127,4 +225,8 @@ run_case "nothing is read where it was said, or is not worth it" 60 never_and_wh
 run_case "several at once, by multicast" 60 several_at_once auto
 run_case "several at once, without" 60 several_at_once swarm
 run_case "killed in the middle, a second run completes" 120 killed_in_the_middle 20mbit
+run_case "no drift on a fresh machine" 60 no_drift_on_a_fresh_machine
+run_case "drift finds each flipped bit, and a delta mends them" 60 each_flipped_bit
+run_case "drift by file, ignored where that is said" 60 drift_by_file
+run_case "drift of a mounted disk" 60 drift_of_a_mounted_disk
 end_cases

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
+
 #include "tests/volume/images.h"
 
 namespace stampede::volume {
@@ -179,6 +181,54 @@ TEST_P(Ext4Kinds, AFullFileSystemIsAnErrorAndIsNotClosed) {
   ASSERT_FALSE(done);
   EXPECT_EQ(done.error().code, Code::no_space) << done.error().message;
   EXPECT_FALSE(files.close());
+}
+
+Size total_of(const std::vector<BlockRange>& ranges) {
+  Size total;
+  for (const BlockRange& range : ranges) total += range.length;
+  return total;
+}
+
+TEST_P(Ext4Kinds, EveryBlockHasOneOwner) {
+  const auto blocks = open_blocks(image_, false);
+  ASSERT_TRUE(blocks);
+  const auto files = Ext4::look(**blocks, {});
+  ASSERT_TRUE(files) << files.error().message;
+  const BlockRange all{{}, (*blocks)->size()};
+  const auto owners = files->owners(std::span(&all, 1));
+  ASSERT_TRUE(owners) << owners.error().message;
+  std::map<std::string, Size> named;
+  Size used, free;
+  for (const Owner& owner : *owners) {
+    (owner.kind == Owner::Kind::free ? free : used) += total_of(owner.ranges);
+    if (owner.kind == Owner::Kind::named) named[owner.path] = total_of(owner.ranges);
+  }
+  EXPECT_EQ(used + free, all.length);
+  EXPECT_GE(named["/etc/large"], Size{300'000});
+  EXPECT_LT(named["/etc/large"], Size{340'000});
+  EXPECT_TRUE(named.contains("/many/"));
+  const auto in_use = files->used();
+  ASSERT_TRUE(in_use) << in_use.error().message;
+  EXPECT_EQ(total_of(*in_use), used);
+  EXPECT_EQ(files->last_mounted(), 0);
+}
+
+TEST_P(Ext4Kinds, ABlockIsOfItsFile) {
+  const auto blocks = open_blocks(image_, false);
+  ASSERT_TRUE(blocks);
+  const auto files = Ext4::look(**blocks, {});
+  ASSERT_TRUE(files) << files.error().message;
+  const std::string block_size =
+      run("dumpe2fs -h " + image_.string() + " 2>/dev/null | sed -n 's/^Block size: *//p'").output;
+  const std::uint64_t size = std::stoull(block_size);
+  const std::string said = debugfs("bmap /etc/large 7");
+  const std::uint64_t block = std::stoull(said.substr(said.find('\n') + 1));
+  const std::vector<BlockRange> asked{{{block * size + 100}, {1}}, {{block * size + 200}, {5}}};
+  const auto owners = files->owners(asked);
+  ASSERT_TRUE(owners) << owners.error().message;
+  ASSERT_EQ(owners->size(), 1U);
+  EXPECT_EQ(owners->front().path, "/etc/large");
+  EXPECT_EQ(owners->front().ranges, (std::vector<BlockRange>{{{block * size}, {size}}}));
 }
 
 INSTANTIATE_TEST_SUITE_P(All, Ext4Kinds, testing::ValuesIn(kKinds), [](const auto& test) { return test.param.name; });

@@ -122,6 +122,7 @@ class Maker {
       at += static_cast<std::uint32_t>(1 + random_.below(200));
     }
   }
+  void fill(FindReceipt& m) { set(m.guid, 64), set(m.serial, 512), set(m.wwn, 512), set(m.path, 512), set(m.size); }
   void fill(MulticastNews& m) {
     set(m.eager), m.quick = random_.below(kLongest + 1), m.slow = random_.below(kLongest + 1);
     m.given_up.resize(length(65536));

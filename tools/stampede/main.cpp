@@ -47,6 +47,7 @@ int run(int argc, char** argv) {
   tools::add_deploy(app, action);
   tools::add_multicast(app, action);
   tools::add_disks(app, action);
+  tools::add_drift(app, action);
   tools::add_receipt(app, action);
   try {
     app.parse(argc, argv);

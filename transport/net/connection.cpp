@@ -210,7 +210,7 @@ class TlsConnection final : public Connection, public std::enable_shared_from_th
 
   void handshaken() {
     tls_ready_ = true;
-    send(wire::Hello{wire::kMinVersion, wire::kMaxVersion, wire::kPartialSpans, "stampede"});
+    send(wire::Hello{wire::kMinVersion, wire::kMaxVersion, wire::kPartialSpans | wire::kReceipts, "stampede"});
     read();
   }
 

@@ -26,10 +26,10 @@ constexpr TypeSet kCommon = kTypes<wire::Hello, wire::ErrorMessage, wire::Ping, 
 constexpr TypeSet kFromStranger = kTypes<wire::Hello, wire::ErrorMessage, wire::Enrol>;
 constexpr TypeSet kFromNode =
     kCommon | kTypes<wire::Enrol, wire::Resolve, wire::Fetch, wire::Join, wire::Have, wire::WantAny, wire::Request,
-                     wire::Progress, wire::BadPeer, wire::Receipt, wire::MulticastReport, wire::Partial>;
+                     wire::Progress, wire::BadPeer, wire::Receipt, wire::MulticastReport, wire::Partial, wire::FindReceipt>;
 constexpr TypeSet kFromDepot =
     kCommon | kTypes<wire::Enrolled, wire::TagRecordMessage, wire::Object, wire::Members, wire::NoneLeft, wire::SpanData,
-                     wire::NotHeld, wire::ReceiptStored, wire::MulticastOffer, wire::MulticastNews>;
+                     wire::NotHeld, wire::Receipt, wire::ReceiptStored, wire::MulticastOffer, wire::MulticastNews>;
 constexpr TypeSet kFromPeer =
     kCommon | kTypes<wire::Join, wire::Have, wire::Request, wire::SpanData, wire::NotHeld, wire::Partial>;
 

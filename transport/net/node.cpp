@@ -85,6 +85,18 @@ Result<std::uint64_t> SwarmNode::store_receipt(ByteView receipt, const trust::Si
   return stored->number;
 }
 
+Result<SignedReceipt> SwarmNode::find_receipt(const DiskNames& disk) {
+  STAMPEDE_CHECK(wait_for_depot());
+  std::uint64_t features = 0;
+  loop_.run_and_wait([&] { features = depot_->features(); });
+  if ((features & wire::kReceipts) == 0)
+    return fail(Code::protocol, "the depot is of a version that does not tell receipts; name the image");
+  STAMPEDE_TRY(auto messages, ask(wire::FindReceipt{disk.guid, disk.serial, disk.wwn, disk.path, disk.size.bytes}, 1));
+  auto* found = std::get_if<wire::Receipt>(messages.data());
+  if (found == nullptr) return fail(Code::protocol, "the depot answered with something else than a receipt");
+  return SignedReceipt{std::move(found->receipt), found->signature};
+}
+
 Result<> SwarmNode::join(SwarmJob job) {
   Result<> result;
   loop_.run_and_wait([&] { result = start_swarm(std::move(job)); });

@@ -89,6 +89,16 @@ struct StageReport {
   std::uint64_t total = 0, verified = 0, durable = 0;
 };
 
+// What a disk says of itself, and the GUID of its partition table; at most 64 and 512 bytes each.
+struct DiskNames {
+  std::string guid, serial, wwn, path;
+  Size size;
+};
+struct SignedReceipt {
+  Bytes receipt;
+  trust::Signature signature{};
+};
+
 class Node : public chunker::SpanFeed {  // what it had, it serves from then on
  public:
   // Dials the depot, in the background. Errors: what the options have wrong (address_in_use, …).
@@ -99,6 +109,9 @@ class Node : public chunker::SpanFeed {  // what it had, it serves from then on
   virtual Result<chunker::SignedTagRecord> resolve(const chunker::ImageName& name) = 0;
   virtual Result<std::vector<chunker::SealedChunk>> fetch(const std::vector<chunker::ChunkId>& ids) = 0;
   virtual Result<std::uint64_t> store_receipt(ByteView receipt, const trust::Signature& signature) = 0;
+
+  // The newest receipt of a success on that disk. Errors: not_found; protocol, where the depot is too old to tell.
+  virtual Result<SignedReceipt> find_receipt(const DiskNames& disk) = 0;
 
   virtual Result<> join(SwarmJob job) = 0;
   // Of the spans that `lacks` names (in the order that wire::Partial demands) all other chunks are held: depot and peers may

@@ -27,6 +27,7 @@ class SwarmNode final : public Node {
   Result<chunker::SignedTagRecord> resolve(const chunker::ImageName& name) override;
   Result<std::vector<chunker::SealedChunk>> fetch(const std::vector<chunker::ChunkId>& ids) override;
   Result<std::uint64_t> store_receipt(ByteView receipt, const trust::Signature& signature) override;
+  Result<SignedReceipt> find_receipt(const DiskNames& disk) override;
   Result<> join(SwarmJob job) override;
   void hold_parts(std::vector<wire::ChunkRun> lacks) override;
   void set_credit(std::uint32_t spans) override;

@@ -21,7 +21,7 @@ inline constexpr std::array<std::string_view, std::variant_size_v<Message>> kNam
     "Hello",    "ErrorMessage",   "Enrol",           "Enrolled",      "Resolve", "TagRecordMessage", "Fetch",
     "Object",   "Join",           "Members",         "Have",          "WantAny", "NoneLeft",         "Request",
     "SpanData", "NotHeld",        "Progress",        "BadPeer",       "Receipt", "ReceiptStored",    "Ping",
-    "Pong",     "MulticastOffer", "MulticastReport", "MulticastNews", "Partial"};
+    "Pong",     "MulticastOffer", "MulticastReport", "MulticastNews", "Partial", "FindReceipt"};
 
 // T is M or const M: encoding sees messages as const.
 template <class T, class M>
@@ -178,6 +178,13 @@ void fields(auto& a, Like<MulticastNews> auto& m) {
 void fields(auto& a, Like<Partial> auto& m) {
   a.list("lacks", m.lacks, kMaxChunkRuns);
   a.require(std::ranges::adjacent_find(m.lacks, std::not_fn(comes_before)) == m.lacks.end(), "runs of chunks out of order");
+}
+void fields(auto& a, Like<FindReceipt> auto& m) {
+  a.text("guid", m.guid, 64);
+  a.text("serial", m.serial, 512);
+  a.text("wwn", m.wwn, 512);
+  a.text("path", m.path, 512);
+  a.number("size", m.size);
 }
 
 // The archive that measures: the least and the greatest length that a message's encoding can have.

@@ -36,6 +36,7 @@ inline constexpr std::size_t kMaxChunkRuns = 65536;
 
 // Hello::features: what the sender understands beyond version 1.
 inline constexpr std::uint64_t kPartialSpans = 1;  // Partial, and SpanData with parts left out
+inline constexpr std::uint64_t kReceipts = 4;      // a depot: FindReceipt
 
 using Digest = std::array<std::byte, 32>;
 using Key = std::array<std::byte, 32>;
@@ -244,10 +245,21 @@ struct Partial {
   bool operator==(const Partial&) const = default;
 };
 
+// 27. To the depot: the newest receipt of a success whose disk says all of this; the path counts where it says neither
+// serial nor WWN. Answered by Receipt or ErrorMessage(not_found).
+struct FindReceipt {
+  std::string guid;    // at most 64
+  std::string serial;  // at most 512, as are the others
+  std::string wwn;
+  std::string path;
+  std::uint64_t size = 0;
+  bool operator==(const FindReceipt&) const = default;
+};
+
 // In the order of their types, from 1.
 using Message = std::variant<Hello, ErrorMessage, Enrol, Enrolled, Resolve, TagRecordMessage, Fetch, Object, Join, Members,
                              Have, WantAny, NoneLeft, Request, SpanData, NotHeld, Progress, BadPeer, Receipt, ReceiptStored,
-                             Ping, Pong, MulticastOffer, MulticastReport, MulticastNews, Partial>;
+                             Ping, Pong, MulticastOffer, MulticastReport, MulticastNews, Partial, FindReceipt>;
 
 // A whole frame, header included; decode() takes every frame that this makes. Words for people (Hello::software,
 // ErrorMessage::text) are cut to their limit and cleaned of control characters; any other field outside its limits is a
