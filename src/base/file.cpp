@@ -16,6 +16,14 @@ namespace {
 
 std::int64_t nanoseconds(const timespec& time) { return std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec; }
 
+// By /proc/self/fd/N nobody would know it.
+std::string name_of(const std::filesystem::path& path) {
+  if (path.parent_path() != "/proc/self/fd") return path.string();
+  std::error_code error;
+  const auto real = std::filesystem::read_symlink(path, error);
+  return error ? path.string() : real.string();
+}
+
 FileStamp stamp_from(const struct stat& status) {
   return {.device = status.st_dev,
           .inode = status.st_ino,
@@ -55,7 +63,7 @@ File::~File() {
 Result<File> File::open(const std::filesystem::path& path, int flags, unsigned mode) {
   const int fd = ::open(path.c_str(), flags | O_CLOEXEC, mode);
   if (fd < 0) return fail(Code::usage, "cannot open {}: {}", path.string(), errno_text(errno));
-  return File(fd, path.string());
+  return File(fd, name_of(path));
 }
 
 Result<Size> File::size() const {
