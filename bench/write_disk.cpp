@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "chunker/package.h"
+#include "src/deploy/clearing.h"
 #include "src/deploy/local_feed.h"
 #include "src/deploy/read_back.h"
 #include "src/deploy/receiver.h"
@@ -28,6 +29,28 @@ Result<> read_back(disk::Target& target, const deploy::Plan& plan, std::string_v
   return deploy::read_back(target, {plan, plan.zero_extents(), how}, {});
 }
 
+// What a deployment holds while it writes.
+struct Writing {
+  Writing(deploy::Plan& plan, chunker::ChunkSource& chunks, std::unique_ptr<disk::Target> opened, File reader)
+      : target(std::move(opened)),
+        held(plan, {}, std::move(reader)),
+        feed(plan.spans(), chunks),
+        receiver(plan, *target, held, feed, Bitmap(static_cast<std::uint32_t>(plan.spans().size())),
+                 std::max(1U, std::thread::hardware_concurrency())) {}
+  ~Writing() {
+    feed.stop();
+    receiver.stop();
+    target.reset();  // it tells the receiver of its writes
+  }
+  Writing(const Writing&) = delete;
+  Writing& operator=(const Writing&) = delete;
+
+  std::unique_ptr<disk::Target> target;
+  deploy::HeldSpans held;
+  deploy::LocalFeed feed;
+  deploy::Receiver receiver;
+};
+
 Result<> run(std::span<char*> arguments) {
   if (arguments.size() != 5) return fail(Code::usage, "bench_write_disk STORE NAME:TAG SELECTOR none|data|full");
   const std::string_view verify = arguments[4];
@@ -43,30 +66,25 @@ Result<> run(std::span<char*> arguments) {
   STAMPEDE_TRY(auto disk,
                disk::open_guarded(selector, {manifest.root.disk_size, manifest.root.sector_size, selector.value}, disks));
   const Size size = disk.identity.size;
-  STAMPEDE_TRY(const auto target, disk::Target::open(std::move(disk), manifest.root.disk_size));
+  STAMPEDE_TRY(auto target, disk::Target::open(std::move(disk), manifest.root.disk_size));
   STAMPEDE_TRY(auto reader, target->reader());
-  deploy::HeldSpans held(plan, {}, std::move(reader));
-  deploy::LocalFeed feed(plan.spans(), store->chunks());
-  deploy::Receiver receiver(plan, *target, held, feed, Bitmap(manifest.root.span_count()),
-                            std::max(1U, std::thread::hardware_concurrency()));
-  STAMPEDE_CHECK(target->begin({found.record.image, {}, system_clock().unix_time(), size}));
-  STAMPEDE_CHECK(receiver.keep_journal());
+  Writing writing(plan, store->chunks(), std::move(target), std::move(reader));
+  disk::Target& to = *writing.target;
+  STAMPEDE_CHECK(to.begin({found.record.image, {}, system_clock().unix_time(), size}));
+  STAMPEDE_CHECK(writing.receiver.keep_journal());
   const double taken = seconds_since(start);
 
-  feed.set_credit(target->free_slabs());
-  feed.start(receiver);
-  for (const auto& extent : plan.zero_extents()) target->zero(extent.offset, extent.length, [](const Result<>&) {});
-  STAMPEDE_CHECK(feed.wait_complete([&] { return !receiver.failure(); }));
+  writing.feed.set_credit(to.free_slabs());
+  writing.feed.start(writing.receiver);
+  deploy::clear(to, plan.zero_extents(), deploy::Clearing::zero);
+  STAMPEDE_CHECK(writing.feed.wait_complete([&] { return !writing.receiver.failure(); }));
   const double placed = seconds_since(start);
-  STAMPEDE_CHECK(target->flush());
+  STAMPEDE_CHECK(to.flush());
   const double flushed = seconds_since(start);
-  STAMPEDE_CHECK(read_back(*target, plan, verify));
+  STAMPEDE_CHECK(read_back(to, plan, verify));
   const double verified = seconds_since(start);
-  STAMPEDE_CHECK(target->commit());
+  STAMPEDE_CHECK(to.commit());
   const double committed = seconds_since(start);
-  feed.stop();
-  receiver.stop();
-  held.stop();
 
   rusage used{};
   ::getrusage(RUSAGE_SELF, &used);
@@ -74,7 +92,7 @@ Result<> run(std::span<char*> arguments) {
       R"({{"taken": {:.3f}, "placed": {:.3f}, "flushed": {:.3f}, "verified": {:.3f}, "committed": {:.3f}, "data": {}, )"
       R"("engine": "{}", "most_memory": {}}})"
       "\n",
-      taken, placed, flushed, verified, committed, plan.data().bytes, target->engine(), used.ru_maxrss * 1024);
+      taken, placed, flushed, verified, committed, plan.data().bytes, to.engine(), used.ru_maxrss * 1024);
   return {};
 }
 

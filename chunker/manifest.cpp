@@ -1,5 +1,8 @@
 #include "chunker/manifest.h"
 
+#include <algorithm>
+#include <span>
+
 #include "chunker/manifest_layout.h"
 
 namespace stampede::chunker {
@@ -30,7 +33,12 @@ std::vector<Span> spans_of(const Segment& segment) {
   for (std::size_t i = 0; i < segment.records.size(); ++i) {
     const Record& record = segment.records[i];
     if (record.kind == RecordKind::data) {
-      if (spans.size() < starts.size() && starts[spans.size()] == i) spans.emplace_back();
+      if (spans.size() < starts.size() && starts[spans.size()] == i) {
+        const auto end = spans.size() + 1 < starts.size() ? starts[spans.size() + 1] : segment.records.size();
+        const std::span own = std::span(segment.records).subspan(i, end - i);
+        spans.emplace_back().chunks.reserve(
+            static_cast<std::size_t>(std::ranges::count(own, RecordKind::data, &Record::kind)));
+      }
       spans.back().chunks.push_back({record.chunk, static_cast<std::uint32_t>(record.length.bytes), offset});
     }
     offset += record.length;

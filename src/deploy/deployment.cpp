@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <thread>
 
+#include "src/deploy/clearing.h"
 #include "src/deploy/plan.h"
 #include "src/deploy/receiver.h"
 #include "src/firstboot/apply.h"
@@ -89,13 +90,19 @@ class Deployment {
     STAMPEDE_CHECK(resolve_image());
     STAMPEDE_CHECK(check_instance());
     STAMPEDE_CHECK(check_fit(options_.fit, record_.facts));
+    STAMPEDE_CHECK(read_manifest());
+    STAMPEDE_CHECK(take_disk());
+    return look_for_what_is_there();
+  }
+
+  // All of it that is kept is the plan.
+  Result<> read_manifest() {
     STAMPEDE_TRY(const auto manifest, access_->manifest(record_));
     root_ = manifest.root;
     plan_ = std::make_unique<Plan>(manifest);
     free_ = unspecified_extents(manifest);
     receipt_.bytes.total = plan_->data().bytes;
-    STAMPEDE_CHECK(take_disk());
-    return look_for_what_is_there();
+    return {};
   }
 
   Result<> resolve_image() {
@@ -169,10 +176,7 @@ class Deployment {
     STAMPEDE_CHECK(move_what_is_elsewhere());
     node()->hold_parts(plan_->lacking_parts());
     node()->set_credit(target_->free_slabs());
-    zeros_ = plan_->zero_extents();
-    settle_free_space();
-    for (const auto& extent : zeros_)
-      target_->zero(extent.offset, extent.length, [](const Result<>&) {});  // flush() tells of a failure
+    clear_all();
     std::optional<Error> disk_failure;
     const auto waited = node()->wait_complete([&](const net::SwarmStatus& status) {
       count(status);
@@ -183,14 +187,16 @@ class Deployment {
     return waited;
   }
 
-  void settle_free_space() {
+  // All that is not data.
+  void clear_all() {
+    zeros_ = plan_->zero_extents();
     std::ranges::copy(beyond(root_.disk_size, target_->identity().size), std::back_inserter(free_));
     if (options_.unspecified == Unspecified::zero) {
       zeros_.insert(zeros_.end(), free_.begin(), free_.end());
       std::ranges::sort(zeros_, {}, &chunker::Extent::offset);
     }
-    if (options_.unspecified == Unspecified::discard)
-      for (const auto& extent : free_) target_->discard(extent.offset, extent.length, [](const Result<>&) {});
+    clear(*target_, zeros_, Clearing::zero);
+    if (options_.unspecified == Unspecified::discard) clear(*target_, free_, Clearing::discard);
   }
 
   // An older image, this one with damage, or what an interrupted run left.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <future>
 #include <thread>
 
 #include "src/disk/compare.h"
@@ -42,6 +43,14 @@ DiskWriter::DiskWriter(GuardedDisk disk, Size image_size, const TargetOptions& o
 
 DiskWriter::~DiskWriter() {
   journal_.reset();
+  // A callback may begin the next piece of work: from here on that fails, and whoever is in the middle of it comes to an
+  // end.
+  latch_.set({Code::interrupted, fmt::format("writing {} was interrupted", disk_.path())});
+  if (ring_) {
+    std::promise<void> idle;
+    ring_->post([&idle] { idle.set_value(); });
+    idle.get_future().wait();
+  }
   zeroer_.reset();  // first: its results go through the ring
   if (ring_) ring_->stop();
 }

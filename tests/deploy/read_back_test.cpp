@@ -50,7 +50,7 @@ class ReadBackTest : public ::testing::Test {
     flip(bit);
   }
 
-  static constexpr Size kSize = 24_MiB;
+  static constexpr Size kSize = 10_MiB;
   Scratch scratch_;
   std::filesystem::path disk_ = scratch_ / "disk";
   MemoryStore store_;
