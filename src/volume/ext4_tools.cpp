@@ -11,19 +11,19 @@ constexpr int kCorrected = 1;  // e2fsck(8): the least of what is not 0
 
 class Tools {
  public:
-  Tools(const ServedBlocks& served, const std::function<bool()>& go_on) : served_(served), go_on_(go_on) {}
+  Tools(ServedBlocks& served, const std::function<bool()>& go_on) : served_(served), go_on_(go_on) {}
 
   Result<> run(std::string_view name, std::vector<std::string> arguments, int worst = 0) const {
     STAMPEDE_TRY(const std::string path, find_tool(name, "e2fsprogs"));
     arguments.emplace_back(kToolFile);
     STAMPEDE_TRY(const ToolRun ran, run_tool(path, std::move(arguments), served_.file(), go_on_));
-    if (const auto failure = served_.failure()) return pass(*failure, name);
+    if (auto settled = served_.settle(); !settled) return pass(std::move(settled).error(), name);
     if (ran.status <= worst) return {};
     return fail(Code::write_failed, "{} ended with status {}: {}", name, ran.status, ran.last_line());
   }
 
  private:
-  const ServedBlocks& served_;
+  ServedBlocks& served_;
   const std::function<bool()>& go_on_;
 };
 

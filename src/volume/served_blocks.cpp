@@ -21,16 +21,43 @@ constexpr const char* kDevice = "/dev/fuse";
 
 ServedBlocks& served(fuse_req_t request) { return *static_cast<ServedBlocks*>(fuse_req_userdata(request)); }
 
-// The root of this file system is the file itself.
-void get_attributes(fuse_req_t request, fuse_ino_t inode, fuse_file_info*) {
+// Programs write blocks of 4 KiB one by one: the kernel gathers neighbours until they sync the file or close it.
+void begin(void*, fuse_conn_info* connection) {
+  connection->want |= connection->capable & static_cast<unsigned>(FUSE_CAP_WRITEBACK_CACHE);
+}
+
+// The kernel keeps the size that it saw first; the root's would be 0, so the file is one within a folder.
+constexpr fuse_ino_t kFile = 2;
+constexpr const char* kName = "disk";
+constexpr double kForever = 1e6;  // seconds
+
+struct stat attributes_of(const ServedBlocks& blocks, fuse_ino_t inode) {
   struct stat status{};
   status.st_ino = inode;
-  status.st_mode = S_IFREG | 0600;
+  status.st_mode = inode == kFile ? S_IFREG | 0600 : S_IFDIR | 0700;
   status.st_nlink = 1;
-  status.st_size = static_cast<off_t>(served(request).size().bytes);
+  if (inode != kFile) return status;
+  status.st_size = static_cast<off_t>(blocks.size().bytes);
   status.st_blocks = status.st_size / 512;
   status.st_blksize = 4096;
-  fuse_reply_attr(request, &status, 1.0);
+  return status;
+}
+
+void look_up(fuse_req_t request, fuse_ino_t, const char* name) {
+  if (std::string_view(name) != kName) {
+    fuse_reply_err(request, ENOENT);
+    return;
+  }
+  fuse_entry_param entry{};
+  entry.ino = kFile;
+  entry.attr = attributes_of(served(request), kFile);
+  entry.attr_timeout = entry.entry_timeout = kForever;
+  fuse_reply_entry(request, &entry);
+}
+
+void get_attributes(fuse_req_t request, fuse_ino_t inode, fuse_file_info*) {
+  const struct stat status = attributes_of(served(request), inode);
+  fuse_reply_attr(request, &status, kForever);
 }
 
 // Times and modes are nobody's business; its size is fixed.
@@ -74,6 +101,8 @@ void sync_file(fuse_req_t request, fuse_ino_t, int, fuse_file_info*) {
 
 fuse_lowlevel_ops operations() {
   fuse_lowlevel_ops out{};
+  out.init = begin;
+  out.lookup = look_up;
   out.getattr = get_attributes;
   out.setattr = set_attributes;
   out.open = open_file;
@@ -94,7 +123,7 @@ fuse_session* new_session(ServedBlocks* blocks) {
   return fuse_session_new(&arguments, &kOperations, sizeof kOperations, blocks);
 }
 
-// An empty file to mount over, gone again at the end.
+// An empty folder to mount over, gone again at the end.
 class MountPoint {
  public:
   static Result<MountPoint> make() {
@@ -102,12 +131,12 @@ class MountPoint {
     system_random().fill(name);
     std::error_code error;
     auto path = std::filesystem::temp_directory_path(error) / ("stampede-" + to_hex(name));
-    STAMPEDE_TRY(const File made, File::open(path, O_CREAT | O_EXCL | O_WRONLY));
+    STAMPEDE_CHECK(make_folders(path));
     return MountPoint(std::move(path));
   }
   MountPoint(MountPoint&& other) noexcept : path_(std::exchange(other.path_, {})) {}
   ~MountPoint() {
-    if (!path_.empty()) ::unlink(path_.c_str());
+    if (!path_.empty()) ::rmdir(path_.c_str());
   }
   const std::filesystem::path& path() const { return path_; }
 
@@ -137,9 +166,9 @@ Result<> ServedBlocks::mount() {
   STAMPEDE_TRY(const MountPoint point, MountPoint::make());
   session_ = new_session(this);
   if (session_ == nullptr || fuse_session_mount(session_, point.path().c_str()) != 0)
-    return fail(Code::cannot_customise, "cannot mount a FUSE file over {}", point.path().string());
+    return fail(Code::cannot_customise, "cannot mount a FUSE file system over {}", point.path().string());
   thread_ = std::thread([this] { fuse_session_loop(session_); });
-  auto opened = File::open(point.path(), O_RDWR);
+  auto opened = File::open(point.path() / kName, O_RDWR);
   if (::umount2(point.path().c_str(), MNT_DETACH) != 0 && opened)
     return fail(Code::cannot_customise, "cannot detach {}: {}", point.path().string(), errno_text(errno));
   STAMPEDE_TRY(file_, std::move(opened));
@@ -152,6 +181,14 @@ ServedBlocks::~ServedBlocks() {
   if (session_ == nullptr) return;
   fuse_session_unmount(session_);
   fuse_session_destroy(session_);
+}
+
+Result<> ServedBlocks::settle() {
+  auto synced = file_.sync();
+  if (const auto first = failure()) return pass(*first);
+  if (!synced) return synced;
+  ::posix_fadvise(file_.fd(), 0, 0, POSIX_FADV_DONTNEED);
+  return {};
 }
 
 std::optional<Error> ServedBlocks::failure() const {

@@ -28,8 +28,9 @@ class ServedBlocks {
   ServedBlocks& operator=(const ServedBlocks&) = delete;
 
   const File& file() const { return file_; }
-  // The first error of `blocks`: programs tell of an I/O error at most, or not at all.
-  std::optional<Error> failure() const;
+  // What programs have written has gone through `blocks`, and what is read from now on comes from there. Errors: the first
+  // of `blocks`, which programs tell of as an I/O error at most.
+  Result<> settle();
 
   // For the file system's operations.
   Size size() const { return length_; }
@@ -41,6 +42,7 @@ class ServedBlocks {
   ServedBlocks(BlockAccess& blocks, Offset at, Size length) : blocks_(blocks), at_(at), length_(length) {}
   Result<> mount();
   Result<> note(Result<> done);
+  std::optional<Error> failure() const;
 
   BlockAccess& blocks_;
   const Offset at_;

@@ -71,7 +71,7 @@ backup_moves() {
   for extra in 512 65536 $((77 << 20)); do
     larger_disk "$extra"
     deploy tiny:1 "dev:$disk"
-    in_receipt '.fit == {backup_moved: true, grown_partition: 0, grown_from: 0, grown_to: 0, grown_file_system: ""}'
+    in_receipt '.fit == {backup_moved: true, grown_partition: 0, grown_from: 0, grown_to: 0, grown_file_system: "", fresh_uuids: false}'
     sound_gpt "$disk"
     same_partitions "$disk"
     [ "$extra" -lt 65536 ] || [ -z "$(tail -c +$((size - 33 * 512 + 1)) "$file" | head -c $((33 * 512)) | tr -d '\0')" ] ||
@@ -150,13 +150,15 @@ grown_disk() {
   [ "$(blocks_of "${1}p2")" = $((at[1] / 4096)) ] || no "the file system has $(blocks_of "${1}p2") blocks"
   mkdir -p "$dir"
   mount -t ext4 "${1}p2" "$dir"
-  later umount "$dir"
+  later unmount "$dir"
   list_tree "$dir" >"$LAB/tree"
   changed_paths "$(image_tree "$folder")" "$LAB/tree" >"$LAB/changed"
   only_customised "$LAB/changed" || no "more than first boot's files differs: $(cat "$LAB/changed")"
   # Room that there was not before.
   fallocate -l 300M "$dir/big" && sync "$dir/big" || no "the file system has not grown"
+  unmount "$dir"
 }
+unmount() { ! mountpoint -q "$1" || umount "$1"; }
 
 grows() {
   need stampede loop
@@ -165,6 +167,19 @@ grows() {
   in_receipt '.fit.backup_moved and .fit.grown_partition == 2 and .fit.grown_file_system == "ext4" and .fit.grown_to > .fit.grown_from'
   [ "$(read_in_root "$file" /var/lib/cloud/seed/nocloud/meta-data | grep -c grown)" = 1 ] || no "first boot's files are missing"
   grown_disk "$disk" $((size + (400 << 20) - 40 * 512))
+}
+
+# OVMF takes the table and starts the program on the ESP.
+firmware_boots() {
+  need stampede loop qemu
+  local bootable
+  bootable=$("$LAB_HERE/make-image" --variant bootable)/disk.img
+  import_image "$bootable" bootable:1 "$store" >/dev/null
+  size=$(stat -c %s "$bootable")
+  larger_disk $((100 << 20))
+  deploy bootable:1 "dev:$disk" --grow --fresh-uuids
+  sound_gpt "$disk"
+  uefi_boots "$file" 60 || no "the firmware does not boot it"
 }
 
 # Killed when resize2fs has done its work, and when it has only begun: nobody finds a table, and a second run completes.
@@ -190,7 +205,6 @@ interrupted_grow() {
       no "the disk is not known as interrupted"
     deploy tiny:1 "dev:$disk" --grow
     grown_disk "$disk" $((size + (400 << 20) - 40 * 512))
-    umount "$LAB/mounted"
   done
 }
 
@@ -288,6 +302,7 @@ run_case "a disk of the image's size is the image" 30 equal_disk_is_the_image
 run_case "4096-byte sectors" 60 sectors_of_4096
 run_case "MBR and no table are left alone" 60 others_are_left
 run_case "--grow and first boot" 60 grows
+run_case "--grow, and the firmware boots it" 90 firmware_boots
 run_case "--grow, interrupted" 60 interrupted_grow
 run_case "--grow of other file systems" 30 other_file_systems
 run_case "--fresh-uuids" 60 fresh_uuids

@@ -65,15 +65,21 @@ TEST_F(Ext4Tools, ServedFileIsTheDisksPart) {
     Bytes got(4);
     ASSERT_TRUE(file.read_at({1000}, got));
     EXPECT_EQ(as_text(got), "here");
-    EXPECT_FALSE(file.write_at({(1U << 20) - 2}, as_bytes("here")).has_value());
     EXPECT_FALSE(file.truncate(2_MiB));
     ASSERT_TRUE(file.sync());
     EXPECT_EQ(blocks.flushes, 1U);
-    EXPECT_FALSE((*served)->failure());
+    blocks.bytes()[kAt.bytes + 5000] = std::byte{0x77};
+    ASSERT_TRUE((*served)->settle());
+    ASSERT_TRUE(file.read_at({5000}, got));
+    EXPECT_EQ(got[0], std::byte{0x77}) << "from a cache";
+    std::ignore = file.write_at({(1U << 20) - 2}, as_bytes("here"));
+    EXPECT_FALSE((*served)->settle()) << "written beyond its end";
+    EXPECT_EQ(blocks.bytes()[(kAt + 1_MiB).bytes], std::byte{1});
     blocks.fail_at = blocks.writes + 1;
-    EXPECT_FALSE(file.write_at({0}, as_bytes("lost")));
-    ASSERT_TRUE((*served)->failure());
-    EXPECT_EQ((*served)->failure()->message, "no write today");
+    std::ignore = file.write_at({0}, as_bytes("lost"));
+    const auto settled = (*served)->settle();
+    ASSERT_FALSE(settled);
+    EXPECT_EQ(settled.error().message, "no write today");
   }
   EXPECT_EQ(as_text(ByteView(blocks.bytes()).subspan(kAt.bytes + 1000, 4)), "here");
   EXPECT_EQ(run("grep -c ' - fuse stampede ' /proc/self/mountinfo").output, "0\n");
