@@ -120,7 +120,9 @@ fuse_session* new_session(ServedBlocks* blocks) {
   std::array<std::string, 3> words{"stampede", "-o", "fsname=stampede"};
   std::array<char*, 3> pointers{words[0].data(), words[1].data(), words[2].data()};
   fuse_args arguments = FUSE_ARGS_INIT(static_cast<int>(pointers.size()), pointers.data());
-  return fuse_session_new(&arguments, &kOperations, sizeof kOperations, blocks);
+  fuse_session* const out = fuse_session_new(&arguments, &kOperations, sizeof kOperations, blocks);
+  fuse_opt_free_args(&arguments);  // what libfuse has added
+  return out;
 }
 
 // An empty folder to mount over, gone again at the end.
