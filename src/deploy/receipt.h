@@ -99,7 +99,7 @@ struct Receipt {
   std::string read_back;    // what was read back: name_of(Verify); empty: nothing
   std::vector<std::string> changed_files;
   std::vector<std::string> bad_peers;
-  bool left_multicast = false;  // it did not keep up with the stream and got the rest otherwise
+  bool left_multicast = false;                       // it did not keep up with the stream and got the rest otherwise
   std::optional<std::vector<AlteredBlock>> altered;  // at most kMostAltered, ascending; left out where a receipt has no room
   Verdict verdict = Verdict::failure;
   std::uint8_t code = 0;  // stampede::Code, 0 for success
