@@ -201,8 +201,16 @@ class Deployment {
 
   // An older image, this one with damage, or what an interrupted run left.
   Result<> look_for_what_is_there() {
-    STAMPEDE_TRY(auto found,
-                 survey(*plan_, *target_, {options_.delta, resumes_, root_.disk_size, [this](Size) { return tell(); }}));
+    SurveyInput input{options_.delta, resumes_, {}, root_.disk_size, [this](Size) { return tell(); }};
+    if (resumes_) {
+      STAMPEDE_TRY(input.journal, target_->journal(record_.image, root_.span_count()));
+    }
+    STAMPEDE_TRY(auto found, survey(*plan_, *target_, input));
+    if (found.lost > 0)
+      options_.warn(fmt::format(
+          "{} chunks that the interrupted deployment had made durable on {} are not there: something wrote to it "
+          "since, or it loses what it was told to keep; they are fetched again",
+          found.lost, receipt_.disk.path));
     receipt_.bytes.read = found.read.bytes;
     receipt_.bytes.local = found.kept.bytes;
     moves_ = std::move(found.moves);

@@ -24,25 +24,37 @@ Result<bool> sample_matches(const Plan& plan, disk::Target& target) {
   return static_cast<std::size_t>(std::ranges::count(matching, true)) * kSampled >= kWorthwhile * count;
 }
 
-// Data ranges that are right and that begin() will leave alone. A part of them at a time: no list of all of it is needed.
-Result<std::vector<bool>> in_place(Plan& plan, disk::Target& target, const std::function<bool(Size)>& progress) {
-  std::vector<bool> matching;
+// Of the places that are `asked` for, those that are right. A part of them at a time: no list of all of it is needed.
+Result<std::vector<bool>> in_place(Plan& plan, disk::Target& target, const std::vector<bool>& asked,
+                                   const std::function<bool(Size)>& progress) {
+  std::vector<bool> matching(asked.size());
   Size done;
-  while (matching.size() < plan.places().size()) {
-    const std::size_t first = matching.size();
+  for (std::size_t next = 0; next < asked.size();) {
     std::vector<disk::Expected> expected;
-    for (std::size_t i = first; i < plan.places().size() && expected.size() < kSurveyPart; ++i)
-      expected.push_back(plan.expected(i));
+    std::vector<std::size_t> places;
+    for (; next < asked.size() && places.size() < kSurveyPart; ++next) {
+      if (!asked[next]) continue;
+      places.push_back(next);
+      expected.push_back(plan.expected(next));
+    }
     std::vector<chunker::Fingerprint> fingerprints;
-    STAMPEDE_TRY(const auto right,
-                 target.compare(expected, [&](Size part) { return !progress || progress(done + part); }, &fingerprints));
-    for (std::size_t i = 0; i < expected.size(); ++i) {
+    const auto report = [&](Size part) { return !progress || progress(done + part); };
+    STAMPEDE_TRY(const auto right, target.compare(expected, report, &fingerprints));
+    for (std::size_t i = 0; i < places.size(); ++i) {
       done += expected[i].length;
-      if (right[i]) plan.remember(plan.places()[first + i].chunk, fingerprints[i]);
-      matching.push_back(right[i] && !target.holds_back(expected[i].at, expected[i].length));
+      if (right[i]) plan.remember(plan.places()[places[i]].chunk, fingerprints[i]);
+      matching[places[i]] = right[i];
     }
   }
   return matching;
+}
+
+// The places that begin() leaves alone, and of those only the journal's where there is one.
+std::vector<bool> places_to_read(const Plan& plan, const disk::Target& target, const Bitmap* journal) {
+  std::vector<bool> out = journal != nullptr ? plan.places_of(*journal) : std::vector<bool>(plan.places().size(), true);
+  for (std::size_t i = 0; i < out.size(); ++i)
+    if (target.holds_back(plan.places()[i].at, plan.places()[i].length)) out[i] = false;
+  return out;
 }
 
 // Chunks of which one place of several is right.
@@ -196,9 +208,19 @@ Result<bool> sample_holds_chunks(const Plan& plan, const disk::Target& target, S
 }
 
 Result<bool> is_worthwhile(const Plan& plan, disk::Target& target, const SurveyInput& input) {
-  if (input.delta != Delta::automatic || input.interrupted) return input.delta != Delta::never;
+  if (input.delta != Delta::automatic) return input.delta == Delta::always;
+  if (input.interrupted && !input.journal) return true;
   STAMPEDE_TRY(const bool matches, sample_matches(plan, target));
-  return matches ? true : sample_holds_chunks(plan, target, input.image);
+  return matches || input.interrupted ? matches : sample_holds_chunks(plan, target, input.image);
+}
+
+std::size_t count_lost(const Plan& plan, const disk::Target& target, const Bitmap& journal,
+                       const std::vector<bool>& matching) {
+  const auto named = places_to_read(plan, target, &journal);
+  std::size_t lost = 0;
+  for (std::size_t i = 0; i < named.size(); ++i)
+    if (named[i] && !matching[i]) ++lost;
+  return lost;
 }
 
 }  // namespace
@@ -206,13 +228,18 @@ Result<bool> is_worthwhile(const Plan& plan, disk::Target& target, const SurveyI
 Result<Survey> survey(Plan& plan, disk::Target& target, const SurveyInput& input) {
   Survey out;
   STAMPEDE_TRY(const bool worthwhile, is_worthwhile(plan, target, input));
-  if (!worthwhile) return out;
-  STAMPEDE_TRY(const auto matching, in_place(plan, target, input.progress));
-  out.read = plan.data();
+  const bool by_journal = input.journal && input.delta != Delta::never;
+  if (!worthwhile && !by_journal) return out;
+  const auto asked = places_to_read(plan, target, worthwhile ? nullptr : &*input.journal);
+  STAMPEDE_TRY(const auto matching, in_place(plan, target, asked, input.progress));
+  for (std::size_t i = 0; i < asked.size(); ++i)
+    if (asked[i]) out.read += plan.places()[i].length;
+  if (by_journal) out.lost = count_lost(plan, target, *input.journal, matching);
   for (const ChunkIndex chunk : plan.whole(matching)) {
     plan.hold(chunk);
     out.kept += plan.placed_size(chunk);
   }
+  if (!worthwhile) return out;
 
   out.moves = from_repeats(plan, matching);
   Scan scan(plan, target, out.moves);

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <vector>
 
 #include "src/deploy/moves.h"
@@ -18,7 +19,8 @@
 namespace stampede::deploy {
 
 enum class Delta : std::uint8_t {
-  automatic,  // where a sample of the disk says that reading it is worth its time, or an interrupted run left it
+  automatic,  // where a sample of the disk says that reading it is worth its time; after an interrupted run at least what
+              // its journal names, or all where it kept none
   always,
   never,
 };
@@ -32,7 +34,8 @@ inline constexpr std::size_t kWorthwhile = 4;
 
 struct SurveyInput {
   Delta delta = Delta::automatic;
-  bool interrupted = false;  // the disk bears the mark of a deployment of this very image
+  bool interrupted = false;            // the disk bears the mark of a deployment of this very image
+  std::optional<Bitmap> journal = {};  // the spans that it had made durable, if it kept one
   Size image;
   // Called about ten times a second from the calling thread with the bytes read so far; false ends it with `interrupted`.
   std::function<bool(Size read)> progress;
@@ -42,6 +45,7 @@ struct Survey {
   Size read;
   Size kept;                // plain bytes in their places, which the plan holds now
   std::vector<Move> moves;  // in a safe order
+  std::size_t lost = 0;     // places that the journal names and that are wrong
 };
 
 // Before begin(). What is kept is held and remembered by the plan. Errors: read_failed, interrupted.

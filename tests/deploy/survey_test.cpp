@@ -58,7 +58,7 @@ class SurveyTest : public ::testing::Test {
     target_ = *std::move(target);
   }
   Survey look(Delta delta = Delta::always) {
-    auto found = survey(*plan_, *target_, {delta, false, kDisk, {}});
+    auto found = survey(*plan_, *target_, {delta, false, {}, kDisk, {}});
     EXPECT_DONE(found);
     return found ? *found : Survey{};
   }
@@ -137,10 +137,34 @@ TEST_F(SurveyTest, OfTheImageItselfAllIsKeptButTheCommitRegion) {
     if (target_->holds_back(place.at, place.length)) EXPECT_FALSE(plan_->holds(place.chunk));
 }
 
+// Of an interrupted deployment: what its journal names, and more only where more is there.
+TEST_F(SurveyTest, AJournalSaysWhatToRead) {
+  make_image(6);
+  Bitmap journal(static_cast<std::uint32_t>(plan_->spans().size()));
+  for (std::uint32_t i = 0; i < 3; ++i) journal.set(i);
+  const auto bytes = read_file(image_, kDisk);
+  ASSERT_DONE(bytes);
+  write_image(disk_, kDisk, {});
+  auto file = File::open(disk_, O_RDWR);
+  ASSERT_DONE(file);
+  for (const Place& place : plan_->places())
+    if (place.chunk.span.value == 2)
+      ASSERT_DONE(file->write_at(place.at, ByteView(*bytes).subspan(place.at.bytes, place.length.bytes)));
+  open();
+  const auto found = survey(*plan_, *target_, {Delta::automatic, true, journal, kDisk, {}});
+  ASSERT_DONE(found);
+  EXPECT_LT(found->read, plan_->data());
+  EXPECT_TRUE(plan_->held_spans().test(2));
+  EXPECT_GT(found->lost, 0U) << "span 1 is not there";
+  const auto all = survey(*plan_, *target_, {Delta::automatic, true, {}, kDisk, {}});
+  ASSERT_DONE(all);
+  EXPECT_GE(all->read + 2_MiB, plan_->data());
+}
+
 TEST_F(SurveyTest, EndsWhenItIsTold) {
   make_image(5);
   open();
-  const auto found = survey(*plan_, *target_, {Delta::always, false, kDisk, [](Size) { return false; }});
+  const auto found = survey(*plan_, *target_, {Delta::always, false, {}, kDisk, [](Size) { return false; }});
   ASSERT_FALSE(found);
   EXPECT_EQ(found.error().code, Code::interrupted);
 }
