@@ -40,6 +40,8 @@ std::string_view name_of(Code code) {
       return "tag_taken";
     case Code::store_too_new:
       return "store_too_new";
+    case Code::removable:
+      return "removable";
     case Code::token_invalid:
       return "token_invalid";
     case Code::token_used:

@@ -32,6 +32,7 @@ enum class Code : std::uint8_t {
   cannot_customise = 21,  // the image has no root file system that can be customised
   tag_taken = 22,         // name:tag is already another image
   store_too_new = 23,     // the store was written by a newer version
+  removable = 24,         // the disk is removable and the selector does not say so
 
   token_invalid = 30,      // not a join token, or not one of this depot
   token_used = 31,         // all uses taken, by other keys

@@ -6,15 +6,14 @@
 
 #include "src/base/file.h"
 #include "src/volume/inspect.h"
-#include "src/volume/probe.h"
 
 namespace stampede::disk {
 
 namespace {
-Result<bool> is_claimed(const File& disk, Size size) {
-  STAMPEDE_TRY(const auto signatures, volume::find_all_signatures(disk, size));
-  return std::ranges::any_of(
-      signatures, [](const volume::Signature& found) { return found.usage == "raid" || found.usage == "crypto"; });
+// Has a RAID or an encrypted volume taken the whole disk? Its own mark may lie at the end.
+bool is_claimed(const volume::Content& content) {
+  return std::ranges::any_of(content.found,
+                             [](const volume::Found& found) { return found.partition == 0 && found.is_member(); });
 }
 }  // namespace
 
@@ -23,18 +22,17 @@ Result<Look> look_at(int fd, Size size) {
   STAMPEDE_TRY(const File file, File::open(fmt::format("/proc/self/fd/{}", fd), O_RDONLY));
   Bytes head(std::min<std::uint64_t>(size.bytes, kInProgressAt.bytes + kInProgressSize));
   STAMPEDE_CHECK(file.read_at({}, head));
+  STAMPEDE_TRY(volume::Content content, volume::probe_content(fd, size));
   Look look;
-  look.interrupted = find_in_progress(head);
-  // A copy of an interrupted disk onto another one is not that disk, and neither is one that a RAID or an encrypted volume
-  // has taken since, whose own mark may lie at its end.
-  STAMPEDE_TRY(const bool claimed, look.interrupted ? is_claimed(file, size) : false);
-  if (look.interrupted && look.interrupted->disk_size == size && !claimed) {
-    look.description = fmt::format("an interrupted deployment of {:.12}, begun {}", to_string(look.interrupted->image),
-                                   to_rfc3339(look.interrupted->started));
+  look.found = content.found;
+  // A copy of an interrupted disk onto another one is not that disk, and neither is one that somebody has taken since.
+  const auto interrupted = find_in_progress(head);
+  if (interrupted && interrupted->disk_size == size && !is_claimed(content)) {
+    look.interrupted = interrupted;
+    look.description = fmt::format("an interrupted deployment of {:.12}, begun {}", to_string(interrupted->image),
+                                   to_rfc3339(interrupted->started));
     return look;
   }
-  look.interrupted.reset();
-  STAMPEDE_TRY(const volume::Content content, volume::probe_content(fd, size));
   look.blank = content.blank;
   look.description = content.blank ? "blank" : content.description;
   look.guid = content.disk_guid;

@@ -7,6 +7,7 @@
 #include "src/base/error.h"
 #include "src/base/units.h"
 #include "src/disk/in_progress.h"
+#include "src/volume/inspect.h"
 
 namespace stampede::disk {
 
@@ -15,6 +16,7 @@ struct Look {
   bool blank = false;
   std::string description;  // "blank", "gpt partition table, 2 partitions", "an interrupted deployment of …"
   std::string guid;
+  std::vector<volume::Found> found;  // on an interrupted disk too: what is left of the one before
   // Somebody's, to be overwritten only where that is ordered.
   bool foreign() const { return !blank && !interrupted; }
 };

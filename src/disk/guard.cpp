@@ -11,6 +11,7 @@
 #include <cerrno>
 
 #include "src/disk/guard_file.h"
+#include "src/disk/members.h"
 #include "src/disk/patience.h"
 #include "src/disk/rules.h"
 #include "src/disk/same_medium.h"
@@ -19,42 +20,6 @@
 namespace stampede::disk {
 
 namespace {
-
-bool matches(const Selector& selector, const Disk& disk, const SystemPaths& paths) {
-  switch (selector.kind) {
-    case Selector::Kind::serial:
-      return selector.value == disk.serial;
-    case Selector::Kind::wwn:
-      return same_wwn(selector.value, disk.wwn);
-    case Selector::Kind::dev: {
-      const std::string name = device_name(selector.value, paths);
-      return !name.empty() && name == device_name(disk.path, paths);
-    }
-    case Selector::Kind::file:
-      break;
-  }
-  return false;
-}
-
-std::unexpected<Error> no_match(const Selector& selector, const SystemPaths& paths) {
-  if (selector.kind == Selector::Kind::dev) {
-    const std::string name = device_name(selector.value, paths);
-    for (const BlockNode& node : block_nodes(paths))
-      if (node.name == name && node.is_partition())
-        return fail(Code::no_match, "{} is a partition: name the whole disk, dev:/dev/{}", selector.value, node.whole);
-  }
-  return fail(Code::no_match, "no disk matches {}: 'stampede disks' lists what there is", selector.text());
-}
-
-Result<Disk> select(const Selector& selector, const std::vector<Disk>& disks, const SystemPaths& paths) {
-  std::vector<Disk> found;
-  std::ranges::copy_if(disks, std::back_inserter(found), [&](const Disk& disk) { return matches(selector, disk, paths); });
-  if (found.size() == 1) return found.front();
-  if (found.empty()) return no_match(selector, paths);
-  std::vector<std::string> names;
-  for (const Disk& disk : found) names.push_back(disk.path);
-  return fail(Code::several_match, "{} matches {}: name one by dev:", selector.text(), fmt::join(names, ", "));
-}
 
 Result<> known_use(const Disk& disk, const SystemPaths& paths) {
   const auto facts = describe(disk.path, paths);
@@ -109,8 +74,8 @@ Result<Disk> check_identity(const File& file, const Disk& selected, const System
   return open;
 }
 
-Result<GuardedDisk> open_device(const Disk& selected, const Needs& needs, const std::vector<Disk>& disks,
-                                const SystemPaths& paths) {
+Result<GuardedDisk> open_device(const Disk& selected, const Selector& selector, const Needs& needs,
+                                const std::vector<Disk>& disks, const SystemPaths& paths) {
   int fd = -1;
   int error = 0;
   with_patience([&] {
@@ -123,10 +88,13 @@ Result<GuardedDisk> open_device(const Disk& selected, const Needs& needs, const 
   disk.file = File(fd, selected.path);
   STAMPEDE_TRY(disk.identity, check_identity(disk.file, selected, paths));
   STAMPEDE_CHECK(check_unused(disk.identity));
+  STAMPEDE_CHECK(check_unlocked(fd, selected.path));
+  STAMPEDE_CHECK(check_removable(disk.identity, selector));
   STAMPEDE_CHECK(check_one_name(disk.identity, disks, paths));
   STAMPEDE_CHECK(check_size(disk.identity, needs));
   STAMPEDE_CHECK(check_sector(disk.identity, needs));
   STAMPEDE_TRY(const Look look, look_at(fd, disk.identity.size));
+  STAMPEDE_CHECK(check_members(disk.identity, fd, look, paths));
   disk.identity.content = look.description;
   disk.identity.guid = look.guid;
   STAMPEDE_CHECK(check_content(disk.identity, look, needs));
@@ -139,9 +107,9 @@ Result<GuardedDisk> open_device(const Disk& selected, const Needs& needs, const 
 
 Result<GuardedDisk> open_guarded(const Selector& selector, const Needs& needs, const std::vector<Disk>& disks,
                                  const SystemPaths& paths) {
-  if (selector.kind == Selector::Kind::file) return open_guarded_file(selector.value, needs, paths);
+  if (const auto file = selector.file()) return open_guarded_file(*file, needs, paths);
   STAMPEDE_TRY(const Disk selected, select(selector, disks, paths));
-  return open_device(selected, needs, disks, paths);
+  return open_device(selected, selector, needs, disks, paths);
 }
 
 Result<Disk> look_at_selected(const Selector& selector, const std::vector<Disk>& disks, const SystemPaths& paths) {
@@ -163,6 +131,7 @@ Result<Disk> look_at_selected(const Selector& selector, const std::vector<Disk>&
 Verdict verdict_on(const Disk& disk) {
   const auto refused = [](const Error& error) { return Verdict{false, error.code, error.message}; };
   if (const auto unused = check_unused(disk); !unused) return refused(unused.error());
+  if (disk.removable) return refused(removable_error(disk.path, "dev:" + disk.path));
   // Held for a moment only: looking takes its time, and a mount or a deployment that starts meanwhile would fail.
   const int held = ::open(disk.path.c_str(), O_RDONLY | O_EXCL | O_CLOEXEC);
   if (held < 0) return refused(cannot_open(disk, errno, {}));
@@ -171,6 +140,8 @@ Verdict verdict_on(const Disk& disk) {
   if (!file) return refused(file.error());
   const auto look = look_at(file->fd(), disk.size);
   if (!look) return refused(look.error());
+  if (const auto unlocked = check_unlocked(file->fd(), disk.path); !unlocked) return refused(unlocked.error());
+  if (const auto apart = check_members(disk, file->fd(), *look, {}); !apart) return refused(apart.error());
   if (const auto content = check_content(disk, *look, {}); !content) return refused(content.error());
   return {true, Code::internal, "may be written"};
 }

@@ -2,12 +2,14 @@
 //
 // No flag removes the first four rules: a disk must be named; the selector must match exactly one; its identity (path's
 // device number, size, serial, WWN) is read again from the open descriptor; it is opened with O_EXCL (files: flock).
-// Then, each with its own code: mounted, swap, in_use (holders), read_only, own_disk, too_small, sector_size,
-// in_use too where the same medium can be written under another name (a loop device upon it or upon what it lies on) and
-// several_match where another disk has its WWN, or its serial and model; and
-// foreign_content: what is neither blank nor an interrupted deployment of ours is overwritten only where `overwrite` is the
-// disk's GUID, serial, WWN or path. Order of checks: as listed here, so that a message names the gravest. A disk that is
-// held for no known reason is tried for a second: a killed writer's last writes hold it until they have ended.
+// Then, each with its own code: mounted, swap, in_use (holders), read_only, own_disk, removable (unless the selector says
+// that it is), too_small, sector_size,
+// in_use too where another program has locked it, where what is on it is part of an imported ZFS pool or an active LVM
+// volume group, and where the same medium can be written under another name (a loop device upon it or upon what it lies on)
+// and several_match where another disk has its WWN, or its serial and model; and foreign_content: what is neither blank nor
+// an interrupted deployment of ours is overwritten only where `overwrite` is the disk's GUID, serial, WWN or path. Order of
+// checks: as listed here, so that a message names the gravest. A disk that is held for no known reason is tried for a
+// second: a killed writer's last writes hold it until they have ended.
 #pragma once
 
 #include <optional>
@@ -16,18 +18,9 @@
 #include "src/base/file.h"
 #include "src/disk/in_progress.h"
 #include "src/disk/inventory.h"
+#include "src/disk/selector.h"
 
 namespace stampede::disk {
-
-// "serial:…", "wwn:…", "dev:/dev/…", "file:/…" (an absolute path).
-struct Selector {
-  enum class Kind { serial, wwn, dev, file };
-  Kind kind = Kind::dev;
-  std::string value;
-  std::string text() const;
-  // Error: usage, with the list of forms.
-  static Result<Selector> parse(std::string_view text);
-};
 
 struct Needs {
   Size size{};                             // the image's

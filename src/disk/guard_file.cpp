@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "src/disk/members.h"
 #include "src/disk/patience.h"
 #include "src/disk/rules.h"
 #include "src/disk/sysfs.h"
@@ -96,6 +97,7 @@ Result<GuardedDisk> open_existing(const fs::path& path, const Needs& needs, cons
   if (::fstat(fd, &status) != 0 || !S_ISREG(status.st_mode))
     return fail(Code::usage, "{} is not a regular file", path.string());
   STAMPEDE_CHECK(lock(file));
+  STAMPEDE_CHECK(check_unlocked(fd, path));
   STAMPEDE_CHECK(check_not_attached(path, paths));
   GuardedDisk disk = as_guarded(std::move(file), path, {static_cast<std::uint64_t>(status.st_size)}, needs);
   STAMPEDE_CHECK(check_size(disk.identity, needs));

@@ -39,13 +39,34 @@ void add_with_holders(const std::string& name, const System& system, std::set<st
       for (const std::string& holder : node.holders) add_with_holders(holder, system, names);
 }
 
+// What comes and goes with a hand: by the kernel's flag, which USB sticks have and USB disks have not, by the bus, or by the
+// kind of card (an MMC that is soldered in says "MMC").
+bool is_removable(const fs::path& whole) {
+  if (number_attribute(whole / "removable") != 0 || attribute(whole / "device" / "type") == "SD") return true;
+  std::error_code error;
+  const fs::path real = fs::canonical(whole, error);
+  return std::ranges::any_of(real, [](const fs::path& part) {
+    const std::string name = part.string();
+    return name.size() > 3 && name.starts_with("usb") && name.find_first_not_of("0123456789", 3) == name.npos;
+  });
+}
+
+std::string by_path(const std::string& device, const SystemPaths& paths) {
+  std::error_code error;
+  std::set<std::string> names;
+  const std::string name = device_name(device, paths);
+  for (fs::directory_iterator it(paths.dev / "disk" / "by-path", error), end; !error && it != end; it.increment(error))
+    if (device_name(it->path(), paths) == name) names.insert(printable(it->path().filename().string()));
+  return names.empty() ? "" : *names.begin();
+}
+
 void fill_identity(Disk& disk, const fs::path& whole) {
-  disk.model = first_of(whole, {"device/model", "loop/backing_file"});
+  disk.model = first_of(whole, {"device/model", "loop/backing_file", "dm/name"});
   disk.serial = first_of(whole, {"serial", "device/serial"});
   if (disk.serial.empty()) disk.serial = printable(vpd_serial(whole / "device" / "vpd_pg80"));
   disk.wwn = first_of(whole, {"wwid", "device/wwid"});
   disk.sequence = number_attribute(whole / "diskseq");
-  disk.removable = number_attribute(whole / "removable") != 0;
+  disk.removable = is_removable(whole);
   if (const std::uint64_t sector = number_attribute(whole / "queue" / "logical_block_size"); sector != 0)
     disk.sector_size = static_cast<std::uint32_t>(sector);
 }
@@ -56,6 +77,7 @@ void fill_uses(Disk& disk, const BlockNode& about, const System& system) {
     if (node.name != about.name && node.whole != about.name) continue;
     add_with_holders(node.name, system, built_upon);
     disk.holders.insert(disk.holders.end(), node.holders.begin(), node.holders.end());
+    disk.holders.insert(disk.holders.end(), node.members.begin(), node.members.end());
     for (const Use& use : system.mounts)
       if (use.of(node)) disk.mounts.push_back(fmt::format("/dev/{} on {}", node.name, use.where));
     for (const Use& use : system.swaps)
@@ -74,6 +96,7 @@ Disk describe_node(const BlockNode& node, const System& system, const SystemPath
   disk.path = paths.dev / name;
   disk.size = Size{512} * number_attribute(node.folder / "size");
   disk.read_only = number_attribute(node.folder / "ro") != 0;
+  disk.by_path = by_path(disk.path, paths);
   fill_identity(disk, paths.sys / "block" / node.whole);
   fill_uses(disk, node, system);
   return disk;

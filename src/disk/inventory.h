@@ -14,18 +14,19 @@ struct Disk {
   std::string path{};  // "/dev/sda"
   std::string model{};
   std::string serial{};
-  std::string wwn{};   // "0x5000c500…", "eui.…", "naa.…" as the kernel gives it
-  std::string guid{};  // of the partition table on it, lower case; empty where there is none or nobody looked
+  std::string wwn{};      // "0x5000c500…", "eui.…", "naa.…" as the kernel gives it
+  std::string by_path{};  // where it is plugged in: a name in /dev/disk/by-path; empty where nobody made one
+  std::string guid{};     // of the partition table on it, lower case; empty where there is none or nobody looked
   Size size{};
   std::uint32_t sector_size = 512;  // logical
   std::uint64_t sequence = 0;       // the kernel's number for this medium in this drive; 0 where it gives none
-  bool removable = false;
+  bool removable = false;           // the medium can be taken out, or the drive is on USB, or a memory card
   bool read_only = false;
   std::vector<std::string> mounts{};  // "/dev/sda1 on /boot"
   std::vector<std::string> swaps{};
-  std::vector<std::string> holders{};  // "dm-0"
+  std::vector<std::string> holders{};  // "dm-0", "btrfs UUID"
   bool own = false;                    // carries the running system's root (or the agent's boot) file system
-  // "blank", "gpt partition table, 2 partitions", "an interrupted deployment of …"; empty where nobody looked.
+  // "blank", "gpt partition table, 2 partitions: …", "an interrupted deployment of …"; empty where nobody looked.
   std::string content{};
 };
 

@@ -1,7 +1,6 @@
 #include "src/disk/rules.h"
 
 #include <algorithm>
-#include <array>
 #include <cctype>
 #include <filesystem>
 
@@ -41,6 +40,18 @@ Result<> check_unused(const Disk& disk) {
   return {};
 }
 
+Error removable_error(std::string_view path, std::string_view selector) {
+  return {
+      Code::removable,
+      fmt::format("{} is removable (a USB stick, a memory card, a disk on USB): if it is meant, say --disk \"{},removable\"",
+                  path, selector)};
+}
+
+Result<> check_removable(const Disk& disk, const Selector& selector) {
+  if (!disk.removable || selector.wants_removable()) return {};
+  return std::unexpected(removable_error(disk.path, selector.text()));
+}
+
 Result<> check_size(const Disk& disk, const Needs& needs) {
   if (disk.size >= needs.size) return {};
   return fail(Code::too_small, "{} has {} bytes, the image needs {}: choose a larger disk", disk.path, disk.size.bytes,
@@ -61,15 +72,6 @@ Result<> check_content(const Disk& disk, const Look& look, const Needs& needs) {
                 look.description, *needs.overwrite, ways_to_name(disk));
   return fail(Code::foreign_content, "{} holds {}: to destroy that, say --overwrite {}", disk.path, look.description,
               ways_to_name(disk));
-}
-
-bool same_wwn(std::string_view a, std::string_view b) {
-  const auto bare = [](std::string_view text) {
-    for (const std::string_view prefix : {"wwn-", "0x", "naa.", "eui."})
-      if (text.starts_with(prefix)) text.remove_prefix(prefix.size());
-    return text;
-  };
-  return !bare(a).empty() && same_ignoring_case(bare(a), bare(b));
 }
 
 bool overwrite_names(std::string_view overwrite, const Disk& disk) {

@@ -10,15 +10,15 @@ namespace stampede::disk {
 
 // mounted, swap, in_use, read_only, own_disk.
 Result<> check_unused(const Disk& disk);
+// removable.
+Result<> check_removable(const Disk& disk, const Selector& selector);
+Error removable_error(std::string_view path, std::string_view selector);
 // too_small.
 Result<> check_size(const Disk& disk, const Needs& needs);
 // sector_size.
 Result<> check_sector(const Disk& disk, const Needs& needs);
 // foreign_content.
 Result<> check_content(const Disk& disk, const Look& look, const Needs& needs);
-
-// Do both write one WWN? People copy it as "0x5000…" (lsblk), "wwn-0x5000…" (/dev/disk/by-id) or "naa.5000…" (sysfs).
-bool same_wwn(std::string_view a, std::string_view b);
 
 // Does --overwrite name this disk: by GUID, serial, WWN or path, as a selector or without its prefix?
 bool overwrite_names(std::string_view overwrite, const Disk& disk);

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "src/disk/rules.h"
+#include "src/disk/selector.h"
 #include "src/disk/sysfs.h"
 
 namespace stampede::disk {

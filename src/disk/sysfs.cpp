@@ -40,7 +40,20 @@ std::vector<std::string> names_in(const fs::path& folder) {
 }
 
 BlockNode node_at(const fs::path& folder, const std::string& whole) {
-  return {folder.filename(), attribute(folder / "dev"), whole, folder, names_in(folder / "holders")};
+  return {folder.filename(), attribute(folder / "dev"), whole, folder, names_in(folder / "holders"), {}};
+}
+
+// A mounted btrfs of several devices stands in mountinfo with one of them, and a bcache set without a backing device has no
+// node: neither is among the holders.
+void add_members(std::vector<BlockNode>& nodes, const SystemPaths& paths) {
+  const fs::path btrfs = paths.sys / "fs" / "btrfs";
+  std::error_code error;
+  for (const std::string& uuid : names_in(btrfs))
+    for (const std::string& device : names_in(btrfs / uuid / "devices"))
+      for (BlockNode& node : nodes)
+        if (node.name == device) node.members.push_back("btrfs " + uuid);
+  for (BlockNode& node : nodes)
+    if (node.holders.empty() && fs::exists(node.folder / "bcache", error)) node.members.emplace_back("bcache");
 }
 
 // mountinfo and swaps write blanks as \040.
@@ -108,6 +121,7 @@ std::vector<BlockNode> block_nodes(const SystemPaths& paths) {
       if (fs::exists(folder / part / "partition", error)) nodes.push_back(node_at(folder / part, name));
     }
   }
+  add_members(nodes, paths);
   return nodes;
 }
 
@@ -151,6 +165,13 @@ std::string device_name(const std::string& device, const SystemPaths& paths) {
   if (name.starts_with("..")) return "";
   std::ranges::replace(name, '/', '!');  // as sysfs writes "cciss/c0d0"
   return name;
+}
+
+std::string whole_of_partition(const std::string& device, const SystemPaths& paths) {
+  const std::string name = device_name(device, paths);
+  const auto nodes = block_nodes(paths);
+  const auto node = std::ranges::find(nodes, name, &BlockNode::name);
+  return name.empty() || node == nodes.end() || !node->is_partition() ? "" : node->whole;
 }
 
 }  // namespace stampede::disk

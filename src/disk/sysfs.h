@@ -16,6 +16,7 @@ struct BlockNode {
   std::string whole;   // "sda"; the same as `name` for a disk
   std::filesystem::path folder;
   std::vector<std::string> holders;  // names of the nodes that are built upon it
+  std::vector<std::string> members;  // what else holds it, without a node: "btrfs UUID" (mounted), "bcache"
   bool is_partition() const { return name != whole; }
 };
 
@@ -37,6 +38,9 @@ std::vector<Use> swaps(const SystemPaths& paths);
 
 // The kernel's name for "/dev/…", links followed: "sda1". Empty where there is none.
 std::string device_name(const std::string& device, const SystemPaths& paths);
+
+// The kernel's name of the disk that the partition is on; empty for what is no partition.
+std::string whole_of_partition(const std::string& device, const SystemPaths& paths);
 
 // The first line of an attribute without blanks around it; bytes as the device gives them.
 std::string attribute(const std::filesystem::path& path);

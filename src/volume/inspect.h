@@ -67,11 +67,26 @@ Result<ImageFacts> inspect(const std::filesystem::path& path);
 // usage, read_failed.
 Result<std::vector<BlockRange>> used_ranges(const std::filesystem::path& path);
 
-// What libblkid sees at the start of a disk that should be overwritten: nothing at all, or a name for it.
+// Something that libblkid knows, on the whole disk or in one of its partitions.
+struct Found {
+  unsigned partition = 0;  // 0: the whole disk
+  Offset offset;           // of the disk or partition
+  Size length;
+  std::string type;   // libblkid's TYPE: "ext4", "LVM2_member", "linux_raid_member", "zfs_member", …
+  std::string usage;  // "filesystem" (also ZFS), "raid" (also LVM, bcache), "crypto", "other"
+  std::string label;  // of a ZFS member its pool
+  std::string uuid;
+  // A RAID's, a volume group's, a pool's or an encrypted volume's: it belongs to something that is not seen here.
+  bool is_member() const { return usage == "raid" || usage == "crypto" || type == "zfs_member"; }
+};
+
+// What libblkid sees on a disk that should be overwritten: nothing at all, or a name for it.
 struct Content {
-  bool blank = true;        // no signature known, and the first and last MiB are zeros
-  std::string description;  // "gpt partition table, 2 partitions", "ext4 file system 'data'", "unknown data"
-  std::string disk_guid;    // GPT or MBR id, or the whole-disk file system's UUID
+  bool blank = true;  // no signature known, and the first and last MiB are zeros
+  std::string
+      description;  // "gpt partition table, 2 partitions: vfat, ext4 'root'", "ext4 file system 'data'", "unknown data"
+  std::string disk_guid;     // GPT or MBR id, or the whole-disk file system's UUID
+  std::vector<Found> found;  // in the order of the disk; the table itself is not among them
 };
 Result<Content> probe_content(int fd, Size size);
 

@@ -182,7 +182,7 @@ TEST_P(Killed, TheNextRunKnowsTheDisk) {
   int status = 0;
   ASSERT_EQ(::waitpid(child, &status, 0), child);
   ASSERT_TRUE(WIFSIGNALED(status)) << "exited " << WEXITSTATUS(status);
-  const auto disk = open_guarded({Selector::Kind::dev, device->path()}, {.size = 16_MiB}, *list_disks());
+  const auto disk = open_guarded(*Selector::parse("dev:" + device->path()), {.size = 16_MiB}, *list_disks());
   ASSERT_TRUE(disk) << disk.error().message;
   EXPECT_EQ(disk->interrupted, sample_record(16_MiB));
 }

@@ -7,6 +7,7 @@
 #include "src/disk/in_progress.h"
 #include "src/disk/same_medium.h"
 #include "src/disk/sysfs.h"
+#include "tests/disk/machine.h"
 #include "tests/disk/sample_image.h"
 #include "tests/disk/scratch.h"
 
@@ -16,69 +17,6 @@ namespace {
 namespace fs = std::filesystem;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
-
-// A made-up /sys, /proc and /dev.
-class Machine {
- public:
-  Machine() {
-    text(paths_.proc / "self/mountinfo", "");
-    text(paths_.proc / "swaps", "Filename\tType\tSize\tUsed\tPriority\n");
-    fs::create_directories(paths_.sys / "block");
-  }
-  const SystemPaths& paths() const { return paths_; }
-
-  fs::path disk(const std::string& name, const std::string& number, std::uint64_t sectors) {
-    return node(paths_.sys / "block" / name, name, number, sectors);
-  }
-  fs::path partition(const std::string& whole, const std::string& name, const std::string& number) {
-    const fs::path folder = node(paths_.sys / "block" / whole / name, name, number, 2048);
-    text(folder / "partition", "1\n");
-    return folder;
-  }
-  void holds(const fs::path& folder, const std::string& holder) { fs::create_directories(folder / "holders" / holder); }
-  void mount(const std::string& number, const std::string& source, const std::string& where,
-             const std::string& table = "self") {
-    add(paths_.proc / table / "mountinfo",
-        fmt::format("22 1 {} / {} rw,relatime shared:1 master:2 - ext4 {} rw\n", number, where, source));
-  }
-  void swap(const std::string& device) { add(paths_.proc / "swaps", device + " partition 1024 0 -2\n"); }
-  void link(const std::string& from, const std::string& to) {
-    fs::create_directories((paths_.dev / from).parent_path());
-    fs::create_symlink(paths_.dev / to, paths_.dev / from);
-  }
-  static void text(const fs::path& path, std::string_view content) {
-    fs::create_directories(path.parent_path());
-    put(path, as_bytes(content));
-  }
-
-  Disk only() {
-    const auto disks = list_disks(paths_);
-    EXPECT_TRUE(disks);
-    EXPECT_EQ(disks->size(), 1U);
-    Disk disk = disks->at(0);
-    EXPECT_EQ(disk.content, "");  // not looked at unasked
-    look_into(disk);
-    return disk;
-  }
-
- private:
-  fs::path node(const fs::path& folder, const std::string& name, const std::string& number, std::uint64_t sectors) {
-    text(folder / "dev", number + "\n");
-    text(folder / "size", std::to_string(sectors) + "\n");
-    text(folder / "ro", "0\n");
-    text(paths_.dev / name, "");
-    fs::resize_file(paths_.dev / name, sectors * 512);
-    return folder;
-  }
-  static void add(const fs::path& path, const std::string& line) {
-    Bytes all = fs::exists(path) ? content_of(path) : Bytes{};
-    all.insert(all.end(), as_bytes(line).begin(), as_bytes(line).end());
-    text(path, as_text(all));
-  }
-
-  const Scratch folder_;
-  SystemPaths paths_{folder_.path() / "sys", folder_.path() / "proc", folder_.path() / "dev"};
-};
 
 TEST(Inventory, SaysWhatTheKernelSays) {
   Machine machine;
@@ -112,6 +50,34 @@ TEST(Inventory, SerialOfNvmeAndVirtio) {
   EXPECT_EQ(disks->at(0).serial, "NV1");
   EXPECT_EQ(disks->at(0).wwn, "eui.0025");
   EXPECT_EQ(disks->at(1).serial, "virt1");
+}
+
+TEST(Inventory, RemovableByFlagBusOrCard) {
+  Machine machine;
+  const auto block = machine.paths().sys / "block";
+  const fs::path usb = machine.paths().sys / "devices/pci0000:00/usb2/2-1/2-1:1.0/host6/block";
+  machine.disk("sda", "8:0", 2048);
+  machine.disk("sdb", "8:16", 2048);
+  fs::create_directories(usb);
+  fs::rename(block / "sdb", usb / "sdb");
+  fs::create_symlink(usb / "sdb", block / "sdb");
+  Machine::text(machine.disk("mmcblk0", "179:0", 2048) / "device/type", "MMC\n");
+  Machine::text(machine.disk("mmcblk1", "179:8", 2048) / "device/type", "SD\n");
+  Machine::text(machine.disk("sdc", "8:32", 2048) / "removable", "1\n");
+  std::vector<std::string> names;
+  for (const Disk& disk : *list_disks(machine.paths()))
+    if (disk.removable) names.push_back(fs::path(disk.path).filename());
+  EXPECT_THAT(names, ElementsAre("mmcblk1", "sdb", "sdc"));
+}
+
+TEST(Inventory, SaysWhereADiskIsPluggedIn) {
+  Machine machine;
+  machine.disk("sda", "8:0", 2048);
+  machine.partition("sda", "sda1", "8:1");
+  machine.link("disk/by-path/pci-2", "sda");
+  machine.link("disk/by-path/pci-1", "sda");
+  machine.link("disk/by-path/pci-0-part1", "sda1");
+  EXPECT_EQ(machine.only().by_path, "pci-1");
 }
 
 TEST(Inventory, LeavesOutWhatIsNoDisk) {

@@ -95,7 +95,7 @@ TEST_F(Inspect, Gpt512) {
 
   const Content seen = content();
   EXPECT_FALSE(seen.blank);
-  EXPECT_EQ(seen.description, "gpt partition table, 3 partitions");
+  EXPECT_EQ(seen.description, "gpt partition table, 3 partitions: ext4 'cloudimg-rootfs'");
   EXPECT_EQ(seen.disk_guid, "11111111-2222-3333-4444-555555555555");
 }
 
@@ -147,7 +147,7 @@ TEST_F(Inspect, Gpt4096) {
   EXPECT_EQ(got.root->partition, 2U);
   EXPECT_EQ(got.architecture, "aarch64");
   EXPECT_EQ(got.firmware, (std::vector<std::string>{"uefi"}));
-  EXPECT_EQ(content().description, "gpt partition table, 2 partitions");
+  EXPECT_EQ(content().description, "gpt partition table, 2 partitions: ext4");
 }
 
 TEST_F(Inspect, MbrWithLogicalPartitions) {
@@ -170,7 +170,7 @@ TEST_F(Inspect, MbrWithLogicalPartitions) {
   EXPECT_EQ(got.root->partition, 5U);
   EXPECT_TRUE(got.architecture);  // by /bin/sh, which is this machine's
   EXPECT_EQ(got.firmware, (std::vector<std::string>{"bios"}));
-  EXPECT_EQ(content().description, "dos partition table, 3 partitions");
+  EXPECT_EQ(content().description, "dos partition table, 3 partitions: ext4");
   EXPECT_EQ(content().disk_guid, "deadbeef");
 }
 
@@ -246,7 +246,8 @@ TEST_F(Inspect, ThroughADirectDescriptor) {
   make_gpt_disk();
   auto disk = File::open(disk_, O_RDWR | O_DIRECT);
   if (!disk) GTEST_SKIP() << "no O_DIRECT here: " << disk.error().message;
-  EXPECT_EQ(probe_content(disk->fd(), {32U << 20})->description, "gpt partition table, 3 partitions");
+  EXPECT_EQ(probe_content(disk->fd(), {32U << 20})->description,
+            "gpt partition table, 3 partitions: ext4 'cloudimg-rootfs'");
 }
 
 TEST_F(Inspect, NothingFailsOnGarbage) {

@@ -152,7 +152,11 @@ void add_deploy(CLI::App& app, Action& action) {
   command->add_option("NAME:TAG", a.name, "The image, as the depot calls it")->required();
   command->add_option("--depot", a.depot, fmt::format("The depot's address; port {} unless given", net::kDepotPort))
       ->required();
-  command->add_option("--disk", a.disk, "The one disk to write: serial:…, wwn:…, dev:/dev/…, or file:/… for a VM")
+  command
+      ->add_option("--disk", a.disk,
+                   "The one disk to write: serial:…, wwn:…, eui:…, by-path:…, model:TEXT (* for anything), dev:/dev/…, "
+                   "size<1T (also =, >), removable, 'not' and one of these; several joined by commas must all hold, and "
+                   "one disk alone must match. Or file:/… for a VM. A removable disk is written only if this says removable")
       ->required();
   command->add_option("--token-file", a.token_file, "A join token, for a machine that is not enrolled yet")
       ->type_name("FILE");
@@ -214,7 +218,8 @@ void add_deploy(CLI::App& app, Action& action) {
       ->capture_default_str();
   command->footer(
       "Example: stampede deploy debian:12 --depot 10.0.0.1 --token-file join.token --disk serial:S4X9NF0M --hostname web-1 "
-      "--role web");
+      "--role web\n"
+      "Example: stampede deploy debian:12 --depot 10.0.0.1 --disk \"model:Samsung SSD*,size<1T,not removable\"");
   command->callback([=, &action] { action = [=] { return run(*arguments); }; });
 }
 

@@ -14,6 +14,7 @@ json::object to_json(const disk::Disk& disk, const disk::Verdict& verdict) {
           {"model", disk.model},
           {"serial", disk.serial},
           {"wwn", disk.wwn},
+          {"by_path", disk.by_path},
           {"guid", disk.guid},
           {"size", disk.size.bytes},
           {"sector_size", disk.sector_size},
@@ -43,8 +44,9 @@ Result<> show(bool as_json) {
     print(fmt::format("{:<16} {:>10}  {}", disk.path, human_size(disk.size.bytes), disk.model));
     if (!disk.serial.empty()) print("  serial:" + disk.serial);
     if (!disk.wwn.empty()) print("  wwn:" + disk.wwn);
+    if (!disk.by_path.empty()) print("  by-path:" + disk.by_path);
     if (!disk.guid.empty()) print("  guid " + disk.guid);
-    print(fmt::format("  {} bytes a sector; {}", disk.sector_size, disk.content));
+    print(fmt::format("  {}{} bytes a sector; {}", disk.removable ? "removable; " : "", disk.sector_size, disk.content));
     print(verdict.writable ? "  may be written" : fmt::format("  refused ({}): {}", name_of(verdict.code), verdict.reason));
   }
   if (as_json)
@@ -61,7 +63,7 @@ void add_disks(CLI::App& app, Action& action) {
       app.add_subcommand("disks", "Lists the disks of this machine and says of each whether it may be written; only reads");
   auto as_json = std::make_shared<bool>(false);
   command->add_flag("--json", *as_json, "As a JSON array on stdout");
-  command->footer("Example: stampede disks");
+  command->footer("The lines with a colon are what deploy's --disk takes.\nExample: stampede disks");
   command->callback([=, &action] { action = [=] { return show(*as_json); }; });
 }
 
