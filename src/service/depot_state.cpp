@@ -43,10 +43,10 @@ std::vector<net::CastStatus> DepotState::streams() const {
   return all;
 }
 
-bool DepotState::may_send_receipt(const trust::PublicKey& node, Instant now) {
+bool DepotState::counts(const trust::PublicKey& node, Instant now, unsigned Hour::* what) {
   Hour& hour = hours_[node];
-  if (now - hour.since >= std::chrono::hours(1)) hour = {now, 0};
-  return ++hour.receipts <= kReceiptsAnHour;
+  if (now - hour.since >= std::chrono::hours(1)) hour = {now};
+  return ++(hour.*what) <= kWritesAnHour;
 }
 
 bool DepotState::names_bad_peer(const trust::PublicKey& node, const trust::PublicKey& bad) {

@@ -11,8 +11,8 @@
 
 namespace stampede::service {
 
-// A node's receipts, above which it has to wait: each is a write to the disk.
-inline constexpr unsigned kReceiptsAnHour = 60;
+// A node's receipts, and its rescue files, above which it has to wait: each is a write to the disk.
+inline constexpr unsigned kWritesAnHour = 60;
 // Nodes that one node may name as bad; they go into the audit log, once each.
 inline constexpr std::size_t kBadPeersOfANode = 64;
 
@@ -30,7 +30,8 @@ class DepotState {
   std::vector<net::CastStatus> streams() const;
   void close_rooms() { rooms_.clear(); }
 
-  bool may_send_receipt(const trust::PublicKey& node, Instant now);
+  bool may_send_receipt(const trust::PublicKey& node, Instant now) { return counts(node, now, &Hour::receipts); }
+  bool may_send_rescue(const trust::PublicKey& node, Instant now) { return counts(node, now, &Hour::rescues); }
   // False: said already, or often enough.
   bool names_bad_peer(const trust::PublicKey& node, const trust::PublicKey& bad);
 
@@ -48,7 +49,9 @@ class DepotState {
   struct Hour {
     Instant since;
     unsigned receipts = 0;
+    unsigned rescues = 0;
   };
+  bool counts(const trust::PublicKey& node, Instant now, unsigned Hour::* what);
   // Both have an entry for each enrolled node at most.
   std::map<trust::PublicKey, Hour> hours_;
   std::map<trust::PublicKey, std::set<trust::PublicKey>> bad_peers_;

@@ -8,6 +8,7 @@
 #include <mutex>
 #include <thread>
 
+#include "src/service/rescue_shelf.h"
 #include "tests/service/depot_fixture.h"
 #include "transport/net/connection.h"
 #include "transport/net/node.h"
@@ -171,6 +172,72 @@ TEST_F(RawTest, AReceiptIsOfTheNodeThatSendsItAndIsKeptOnce) {
 }
 
 // It claims to have lost nearly everything of every span, again and again, and settles nothing.
+TEST_F(RawTest, ADiskIsKnownByTheReceiptOfASuccess) {
+  const auto identity = enrolled();
+  const auto node = line(identity);
+  const auto report = [&](deploy::Verdict verdict, const std::string& guid) {
+    deploy::Receipt receipt;
+    receipt.node = trust::to_string(identity.key.public_key());
+    receipt.name = "debian:12";
+    receipt.image = std::string(64, 'a');
+    receipt.disk.path = "/dev/sda";
+    receipt.disk.serial = "S1";
+    receipt.disk.guid = guid;
+    receipt.disk.size = 4096;
+    receipt.verdict = verdict;
+    const Bytes bytes = encode(receipt);
+    node->say(wire::Receipt{bytes, identity.key.sign(trust::kReceiptDomain, bytes)});
+    const auto stored = node->hear<wire::ReceiptStored>();
+    return stored ? stored->number : 0;
+  };
+  const auto ask = [&](const wire::FindReceipt& disk) {
+    node->say(disk);
+    return node->hear<wire::Receipt>();
+  };
+  const auto finds_none = [&](const wire::FindReceipt& disk) {
+    node->say(disk);
+    const auto error = node->hear<wire::ErrorMessage>();
+    return error && error->code == static_cast<std::uint8_t>(Code::not_found);
+  };
+  report(deploy::Verdict::failure, "f");
+  report(deploy::Verdict::success, "g");
+  const auto found = ask({"g", "S1", "", "/dev/sdb", 4096});
+  ASSERT_TRUE(found);
+  EXPECT_EQ(deploy::decode_receipt(found->receipt)->name, "debian:12");
+  EXPECT_TRUE(finds_none({"f", "S1", "", "/dev/sda", 4096}));
+  EXPECT_TRUE(finds_none({"g", "S2", "", "/dev/sda", 4096}));
+  EXPECT_TRUE(finds_none({"g", "S1", "", "/dev/sda", 8192}));
+}
+
+TEST_F(RawTest, RescueFilesAreKeptByNodeAndDeploymentAndNotWithoutEnd) {
+  const auto identity = enrolled();
+  const auto node = line(identity);
+  const auto send = [&](unsigned i) {
+    wire::RescueFile file{{}, Bytes(100 + i, std::byte{7})};
+    file.deployment[0] = static_cast<std::byte>(i);
+    node->say(file);
+  };
+  for (unsigned i = 0; i < kRescuesOfANode + 3; ++i) {
+    send(i);
+    const auto stored = node->hear<wire::RescueStored>();
+    ASSERT_TRUE(stored);
+    EXPECT_EQ(stored->size, 100 + i);
+  }
+  const auto kept = [&](unsigned i) {
+    return find_rescue(store_->folder(), identity.key.public_key(), fmt::format("{:02x}{}", i, std::string(30, '0')));
+  };
+  const auto last = kept(kRescuesOfANode + 2);
+  ASSERT_TRUE(last) << last.error().message;
+  EXPECT_EQ(last->size(), 100 + kRescuesOfANode + 2);
+  EXPECT_EQ(kept(0).error().code, Code::not_found);
+  for (const char* const bad : {"", "..", "zz", "00", "../../version"})
+    EXPECT_EQ(find_rescue(store_->folder(), identity.key.public_key(), bad).error().code, Code::not_found) << bad;
+  for (unsigned i = 0; i < kWritesAnHour; ++i) send(i);
+  const auto refused = node->hear<wire::ErrorMessage>();
+  ASSERT_TRUE(refused);
+  EXPECT_EQ(refused->code, static_cast<std::uint8_t>(Code::busy));
+}
+
 TEST_F(RawTest, AMemberThatReportsWithoutEndHoldsNobodyBack) {
   CastOptions stream;
   stream.group = {"239.77.83.10", 17441};

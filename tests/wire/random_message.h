@@ -129,6 +129,8 @@ class Maker {
     for (auto& s : m.given_up) s = span();
     m.end = static_cast<StreamEnd>(random_.below(3));
   }
+  void fill(RescueFile& m) { set(m.deployment), set(m.file, kMaxRescue); }
+  void fill(RescueStored& m) { set(m.size); }
 
   template <std::size_t... I>
   Message make(std::size_t index, std::index_sequence<I...>) {

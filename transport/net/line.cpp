@@ -8,8 +8,8 @@ namespace stampede::net {
 
 namespace {
 
-using TypeSet = std::uint32_t;
-static_assert(std::variant_size_v<wire::Message> < 32);
+using TypeSet = std::uint64_t;
+static_assert(std::variant_size_v<wire::Message> < 64);
 
 template <class M, std::size_t I = 0>
 consteval unsigned type_of() {
@@ -25,11 +25,13 @@ constexpr TypeSet kTypes = (... | (TypeSet{1} << type_of<M>()));
 constexpr TypeSet kCommon = kTypes<wire::Hello, wire::ErrorMessage, wire::Ping, wire::Pong>;
 constexpr TypeSet kFromStranger = kTypes<wire::Hello, wire::ErrorMessage, wire::Enrol>;
 constexpr TypeSet kFromNode =
-    kCommon | kTypes<wire::Enrol, wire::Resolve, wire::Fetch, wire::Join, wire::Have, wire::WantAny, wire::Request,
-                     wire::Progress, wire::BadPeer, wire::Receipt, wire::MulticastReport, wire::Partial, wire::FindReceipt>;
+    kCommon |
+    kTypes<wire::Enrol, wire::Resolve, wire::Fetch, wire::Join, wire::Have, wire::WantAny, wire::Request, wire::Progress,
+           wire::BadPeer, wire::Receipt, wire::MulticastReport, wire::Partial, wire::FindReceipt, wire::RescueFile>;
 constexpr TypeSet kFromDepot =
-    kCommon | kTypes<wire::Enrolled, wire::TagRecordMessage, wire::Object, wire::Members, wire::NoneLeft, wire::SpanData,
-                     wire::NotHeld, wire::Receipt, wire::ReceiptStored, wire::MulticastOffer, wire::MulticastNews>;
+    kCommon |
+    kTypes<wire::Enrolled, wire::TagRecordMessage, wire::Object, wire::Members, wire::NoneLeft, wire::SpanData,
+           wire::NotHeld, wire::Receipt, wire::ReceiptStored, wire::RescueStored, wire::MulticastOffer, wire::MulticastNews>;
 constexpr TypeSet kFromPeer =
     kCommon | kTypes<wire::Join, wire::Have, wire::Request, wire::SpanData, wire::NotHeld, wire::Partial>;
 
@@ -48,7 +50,7 @@ TypeSet expected(Line line, bool identified) {
 }  // namespace
 
 bool may_arrive(Line line, std::uint8_t frame_type, bool identified) {
-  return frame_type < 32 && (expected(line, identified) >> frame_type & 1U) != 0;
+  return frame_type < 64 && (expected(line, identified) >> frame_type & 1U) != 0;
 }
 
 }  // namespace stampede::net

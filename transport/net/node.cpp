@@ -85,16 +85,32 @@ Result<std::uint64_t> SwarmNode::store_receipt(ByteView receipt, const trust::Si
   return stored->number;
 }
 
-Result<SignedReceipt> SwarmNode::find_receipt(const DiskNames& disk) {
-  STAMPEDE_CHECK(wait_for_depot());
+Result<bool> SwarmNode::depot_knows(std::uint64_t feature) {
+  STAMPEDE_CHECK(wait_for_depot(Asking(options_.waiting)));
   std::uint64_t features = 0;
   loop_.run_and_wait([&] { features = depot_->features(); });
-  if ((features & wire::kReceipts) == 0)
-    return fail(Code::protocol, "the depot is of a version that does not tell receipts; name the image");
+  return (features & feature) != 0;
+}
+
+Result<SignedReceipt> SwarmNode::find_receipt(const DiskNames& disk) {
+  STAMPEDE_TRY(const bool known, depot_knows(wire::kReceipts));
+  if (!known) return fail(Code::protocol, "the depot is of a version that does not tell receipts; name the image");
   STAMPEDE_TRY(auto messages, ask(wire::FindReceipt{disk.guid, disk.serial, disk.wwn, disk.path, disk.size.bytes}, 1));
   auto* found = std::get_if<wire::Receipt>(messages.data());
   if (found == nullptr) return fail(Code::protocol, "the depot answered with something else than a receipt");
   return SignedReceipt{std::move(found->receipt), found->signature};
+}
+
+Result<bool> SwarmNode::store_rescue(const std::array<std::byte, 16>& deployment, ByteView file) {
+  if (file.size() > wire::kMaxRescue)
+    return fail(Code::usage, "the rescue file has {}, and a depot takes {}", human_size(file.size()),
+                human_size(wire::kMaxRescue));
+  STAMPEDE_TRY(const bool known, depot_knows(wire::kRescue));
+  if (!known) return false;
+  STAMPEDE_TRY(auto messages, ask(wire::RescueFile{deployment, copy(file)}, 1));
+  if (!std::holds_alternative<wire::RescueStored>(messages.front()))
+    return fail(Code::protocol, "the depot answered with something else than that it keeps a rescue file");
+  return true;
 }
 
 Result<> SwarmNode::join(SwarmJob job) {

@@ -89,7 +89,8 @@ struct StageReport {
   std::uint64_t total = 0, verified = 0, durable = 0;
 };
 
-// What a disk says of itself, and the GUID of its partition table; at most 64 and 512 bytes each.
+// What a disk says of itself, and the GUID of its partition table; at most 64 and 512 bytes each. The path counts for a disk
+// that says neither serial nor WWN.
 struct DiskNames {
   std::string guid, serial, wwn, path;
   Size size;
@@ -108,6 +109,8 @@ class Node : public chunker::SpanFeed {  // what it had, it serves from then on
   virtual Result<> wait_for_depot() = 0;
   virtual Result<chunker::SignedTagRecord> resolve(const chunker::ImageName& name) = 0;
   virtual Result<std::vector<chunker::SealedChunk>> fetch(const std::vector<chunker::ChunkId>& ids) = 0;
+  // False where the depot is of a version that takes none.
+  virtual Result<bool> store_rescue(const std::array<std::byte, 16>& deployment, ByteView file) = 0;
   virtual Result<std::uint64_t> store_receipt(ByteView receipt, const trust::Signature& signature) = 0;
 
   // The newest receipt of a success on that disk. Errors: not_found; protocol, where the depot is too old to tell.

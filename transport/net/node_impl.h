@@ -26,6 +26,7 @@ class SwarmNode final : public Node {
   Result<> wait_for_depot() override { return wait_for_depot(Asking(options_.waiting)); }
   Result<chunker::SignedTagRecord> resolve(const chunker::ImageName& name) override;
   Result<std::vector<chunker::SealedChunk>> fetch(const std::vector<chunker::ChunkId>& ids) override;
+  Result<bool> store_rescue(const std::array<std::byte, 16>& deployment, ByteView file) override;
   Result<std::uint64_t> store_receipt(ByteView receipt, const trust::Signature& signature) override;
   Result<SignedReceipt> find_receipt(const DiskNames& disk) override;
   Result<> join(SwarmJob job) override;
@@ -46,6 +47,8 @@ class SwarmNode final : public Node {
   Answer ask(const wire::Message& question, std::size_t replies);
   Answer ask_once(const wire::Message& question, std::size_t replies, const Asking& asking);
   void warn_of_waiting();
+  // Does the depot that is there know it?
+  Result<bool> depot_knows(std::uint64_t feature);
 
   // Any thread.
   void set_fatal(Error error);

@@ -18,10 +18,11 @@ namespace stampede::wire {
 inline constexpr std::uint32_t kMagic = 0x504D5453;  // "STMP"
 
 inline constexpr std::array<std::string_view, std::variant_size_v<Message>> kNames{
-    "Hello",    "ErrorMessage",   "Enrol",           "Enrolled",      "Resolve", "TagRecordMessage", "Fetch",
-    "Object",   "Join",           "Members",         "Have",          "WantAny", "NoneLeft",         "Request",
-    "SpanData", "NotHeld",        "Progress",        "BadPeer",       "Receipt", "ReceiptStored",    "Ping",
-    "Pong",     "MulticastOffer", "MulticastReport", "MulticastNews", "Partial", "FindReceipt"};
+    "Hello",         "ErrorMessage",  "Enrol",       "Enrolled",   "Resolve",        "TagRecordMessage",
+    "Fetch",         "Object",        "Join",        "Members",    "Have",           "WantAny",
+    "NoneLeft",      "Request",       "SpanData",    "NotHeld",    "Progress",       "BadPeer",
+    "Receipt",       "ReceiptStored", "Ping",        "Pong",       "MulticastOffer", "MulticastReport",
+    "MulticastNews", "Partial",       "FindReceipt", "RescueFile", "RescueStored"};
 
 // T is M or const M: encoding sees messages as const.
 template <class T, class M>
@@ -186,6 +187,12 @@ void fields(auto& a, Like<FindReceipt> auto& m) {
   a.text("path", m.path, 512);
   a.number("size", m.size);
 }
+
+void fields(auto& a, Like<RescueFile> auto& m) {
+  a.array("deployment", m.deployment);
+  a.bytes("file", m.file, kMaxRescue);
+}
+void fields(auto& a, Like<RescueStored> auto& m) { a.number("size", m.size); }
 
 // The archive that measures: the least and the greatest length that a message's encoding can have.
 class Bounds {

@@ -33,9 +33,11 @@ inline constexpr std::size_t kMaxMembers = 4096;
 inline constexpr std::size_t kMaxRuns = 1024;
 inline constexpr std::size_t kMaxLacks = 4096;
 inline constexpr std::size_t kMaxChunkRuns = 65536;
+inline constexpr std::size_t kMaxRescue = std::size_t{4} << 20;
 
 // Hello::features: what the sender understands beyond version 1.
 inline constexpr std::uint64_t kPartialSpans = 1;  // Partial, and SpanData with parts left out
+inline constexpr std::uint64_t kRescue = 2;        // a depot: RescueFile
 inline constexpr std::uint64_t kReceipts = 4;      // a depot: FindReceipt
 
 using Digest = std::array<std::byte, 32>;
@@ -256,10 +258,24 @@ struct FindReceipt {
   bool operator==(const FindReceipt&) const = default;
 };
 
+// 28. To a depot that knows kRescue: what a disk held where the deployment will write first (src/disk/rescue.h). Answered by
+// RescueStored or ErrorMessage.
+struct RescueFile {
+  std::array<std::byte, 16> deployment{};
+  Bytes file;  // at most kMaxRescue
+  bool operator==(const RescueFile&) const = default;
+};
+// 29.
+struct RescueStored {
+  std::uint64_t size = 0;  // of the file
+  bool operator==(const RescueStored&) const = default;
+};
+
 // In the order of their types, from 1.
-using Message = std::variant<Hello, ErrorMessage, Enrol, Enrolled, Resolve, TagRecordMessage, Fetch, Object, Join, Members,
-                             Have, WantAny, NoneLeft, Request, SpanData, NotHeld, Progress, BadPeer, Receipt, ReceiptStored,
-                             Ping, Pong, MulticastOffer, MulticastReport, MulticastNews, Partial, FindReceipt>;
+using Message =
+    std::variant<Hello, ErrorMessage, Enrol, Enrolled, Resolve, TagRecordMessage, Fetch, Object, Join, Members, Have,
+                 WantAny, NoneLeft, Request, SpanData, NotHeld, Progress, BadPeer, Receipt, ReceiptStored, Ping, Pong,
+                 MulticastOffer, MulticastReport, MulticastNews, Partial, FindReceipt, RescueFile, RescueStored>;
 
 // A whole frame, header included; decode() takes every frame that this makes. Words for people (Hello::software,
 // ErrorMessage::text) are cut to their limit and cleaned of control characters; any other field outside its limits is a
