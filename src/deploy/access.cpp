@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "chunker/package.h"
+#include "src/base/text.h"
 
 namespace stampede::deploy {
 
@@ -68,6 +69,20 @@ Result<chunker::Manifest> Access::manifest(const chunker::TagRecord& record) {
   if (manifest.root.disk_size != record.disk_size)
     return fail(Code::content_altered, "the manifest of {} is not what its tag record says", record.name.text());
   return manifest;
+}
+
+Result<std::optional<Receipt>> Access::receipt_of(const disk::Disk& disk) {
+  // As receipts write them (receipt.h).
+  const auto text = [](std::string_view raw, std::size_t most) { return printable(raw.substr(0, most)); };
+  auto found = node_->find_receipt(
+      {text(disk.guid, 64), text(disk.serial, 512), text(disk.wwn, 512), text(disk.path, 512), disk.size});
+  if (!found && (found.error().code == Code::not_found || found.error().code == Code::protocol)) return std::nullopt;
+  if (!found) return pass(std::move(found).error());
+  STAMPEDE_TRY(auto receipt, decode_receipt(found->receipt));
+  const auto key = trust::parse_public_key(receipt.node);
+  if (!key) return fail(Code::signature_invalid, "the receipt of {} names no node", disk.path);
+  STAMPEDE_CHECK(trust::verify(*key, trust::kReceiptDomain, found->receipt, found->signature));
+  return receipt;
 }
 
 }  // namespace stampede::deploy

@@ -10,6 +10,8 @@
 #include "chunker/manifest.h"
 #include "chunker/tag_record.h"
 #include "src/deploy/node_state.h"
+#include "src/deploy/receipt.h"
+#include "src/disk/inventory.h"
 #include "src/trust/token.h"
 #include "transport/net/node.h"
 
@@ -38,6 +40,10 @@ class Access {
   Result<chunker::TagRecord> resolve(const chunker::ImageName& image);
   // Every record verified, and as the tag record says.
   Result<chunker::Manifest> manifest(const chunker::TagRecord& record);
+
+  // The newest receipt of a success that the depot has of this disk, by its GUID, size, serial and WWN (the path, where it
+  // says neither); its signature holds. Nothing where there is none, or where the depot is too old to tell.
+  Result<std::optional<Receipt>> receipt_of(const disk::Disk& disk);
 
   NodeState& state() { return state_; }
   bool enrolled() const { return enrolment_.has_value(); }

@@ -1,8 +1,10 @@
 #include "src/deploy/deployment.h"
 
 #include <algorithm>
+#include <set>
 #include <thread>
 
+#include "src/base/text.h"
 #include "src/deploy/clearing.h"
 #include "src/deploy/plan.h"
 #include "src/deploy/receiver.h"
@@ -30,6 +32,16 @@ class Deployment {
   Deployment(const Deployment&) = delete;
   Deployment& operator=(const Deployment&) = delete;
 
+  Result<Preview> preview() {
+    looks_only_ = true;
+    STAMPEDE_CHECK(connect());
+    STAMPEDE_CHECK(plan());
+    preview_.name = receipt_.name;
+    preview_.image = receipt_.image;
+    count_preview();
+    return preview_;
+  }
+
   Outcome run(const std::function<void(const Outcome&)>& done) {
     const Result<> result = all_stages();
     receipt_.verdict = verdict_of(result);
@@ -39,7 +51,7 @@ class Deployment {
     }
     Outcome outcome = sign();
     if (!result) outcome.error = result.error();
-    tell_of_saved_region(result.has_value());
+    tell_of_rescue_file(result.has_value());
     release_disk();
     deliver(outcome);
     done(outcome);
@@ -123,10 +135,58 @@ class Deployment {
     return {};
   }
 
+  void count_preview() {
+    preview_.data = plan_->data().bytes;
+    preview_.kept = receipt_.bytes.local;
+    preview_.resumes = resumes_;
+    std::set<ChunkIndex> moved;
+    for (const Move& move : moves_) moved.insert(move.chunk);
+    std::uint64_t wanted = 0;  // repeats counted
+    for (std::uint32_t span = 0; span < plan_->spans().size(); ++span) {
+      for (std::uint32_t i = 0; i < plan_->spans()[span].chunks.size(); ++i) {
+        const ChunkIndex chunk{{span}, i};
+        if (plan_->holds(chunk)) continue;
+        const std::uint64_t placed = plan_->placed_size(chunk).bytes;
+        if (moved.contains(chunk)) {
+          preview_.moved += placed;
+        } else {
+          preview_.fetched += plan_->chunk(chunk).length;
+          wanted += placed;
+        }
+      }
+    }
+    preview_.repeated = wanted - preview_.fetched;
+    for (const auto& extent : plan_->zero_extents()) preview_.zeroed += extent.length.bytes;
+    preview_.unspecified = root_.disk_size.bytes - preview_.data - preview_.zeroed;
+  }
+
+  // Of a file that is not there yet nothing can be said but that; it is not made.
+  bool is_missing_file() {
+    const auto file = options_.disk.file();
+    std::error_code error;
+    if (!file || std::filesystem::exists(*file, error) ||
+        !std::filesystem::is_directory(std::filesystem::path(*file).parent_path(), error))
+      return false;
+    preview_.made = true;
+    preview_.content = "no file yet";
+    preview_.disk = receipt_.disk;
+    preview_.disk.path = *file;
+    preview_.disk.guid.clear();
+    preview_.disk.size = root_.disk_size.bytes;
+    preview_.disk.sector_size = root_.sector_size;
+    return true;
+  }
+
   Result<> take_disk() {
+    if (looks_only_ && is_missing_file()) return {};
     STAMPEDE_TRY(const auto disks, disk::list_disks());
-    STAMPEDE_TRY(auto guarded,
-                 disk::open_guarded(options_.disk, {root_.disk_size, root_.sector_size, options_.overwrite}, disks));
+    STAMPEDE_TRY(auto deployed, deployed_guid(disks));
+    STAMPEDE_TRY(auto guarded, disk::open_guarded(options_.disk,
+                                                  {.size = root_.disk_size,
+                                                   .sector_size = root_.sector_size,
+                                                   .overwrite = options_.overwrite,
+                                                   .deployed = std::move(deployed)},
+                                                  disks));
     DiskFacts& facts = receipt_.disk;
     facts.path = guarded.identity.path;
     facts.model = guarded.identity.model;
@@ -137,25 +197,46 @@ class Deployment {
     if (!guarded.direct)
       options_.warn(fmt::format("{} is on a file system without O_DIRECT: what is read back may come from memory",
                                 guarded.identity.path));
+    preview_.disk = facts;
+    preview_.disk.guid = guarded.identity.guid;
+    preview_.disks = disks.size();
+    preview_.content = guarded.identity.content;
+    preview_.lost = guarded.found;
     resumes_ = guarded.interrupted && guarded.interrupted->image == record_.image;
     disk::TargetOptions options;
     // What an interrupted run left is nobody's.
-    if (!guarded.interrupted) options.save = [this](const auto& region) { return save_region(region); };
+    if (!guarded.interrupted) options.save = [this](const disk::Rescue& now) { return keep_rescue(now); };
     STAMPEDE_TRY(target_, disk::Target::open(std::move(guarded), root_.disk_size, options));
+    preview_.wiped = target_->wiped();
     return {};
   }
 
-  Result<> save_region(const std::vector<disk::Patch>& region) {
-    STAMPEDE_CHECK(access_->state().save_region(region));
-    saved_region_ = true;
+  // The GUID on the disk that is meant, if a receipt of this site says that it was deployed with it. What stands against the
+  // disk is the guard's to say.
+  Result<std::string> deployed_guid(const std::vector<disk::Disk>& disks) {
+    const auto meant = disk::look_at_selected(options_.disk, disks);
+    if (options_.overwrite || !meant || meant->guid.empty()) return "";
+    STAMPEDE_TRY(const auto found, access_->receipt_of(*meant));
+    if (!found) return "";
+    preview_.deployed = fmt::format("{} (deployment {})", found->name, found->deployment.substr(0, 12));
+    if (!looks_only_) options_.warn(fmt::format("{} holds {}, which this site deployed", meant->path, preview_.deployed));
+    return meant->guid;
+  }
+
+  // Here it has to be kept; at the depot if that can be.
+  Result<> keep_rescue(const disk::Rescue& rescue) {
+    const Bytes bytes = encode(rescue);
+    const auto folder = options_.rescue_folder.empty() ? access_->state().rescue_folder() : options_.rescue_folder;
+    STAMPEDE_TRY(rescue_file_, deploy::keep_rescue(folder, rescue, bytes));
+    if (const auto kept = node()->store_rescue(rescue.deployment, bytes); !kept)
+      options_.warn(fmt::format("the depot does not keep the rescue file: {}", kept.error().message));
     return {};
   }
 
-  void tell_of_saved_region(bool success) {
-    if (!saved_region_) return;
-    if (success) return access_->state().forget_region();
-    options_.warn(fmt::format("what {} held at its start and end is kept in {}, a file for each offset", receipt_.disk.path,
-                              access_->state().region_folder().string()));
+  void tell_of_rescue_file(bool success) {
+    if (rescue_file_.empty() || success) return;
+    options_.warn(fmt::format("what {} held at its start and end is kept: stampede disk restore-table {} --disk '{}'",
+                              receipt_.disk.path, rescue_file_.string(), options_.disk.text()));
   }
 
   // The swarm is joined first, without credit: a depot or peers that cannot be had are known of before the disk changes.
@@ -173,6 +254,7 @@ class Deployment {
     begun_ = true;
     STAMPEDE_CHECK(target_->begin({record_.image, deployment_, system_clock().unix_time(), target_->identity().size}));
     STAMPEDE_CHECK(receiver_->keep_journal());
+    receipt_.wiped = preview_.wiped;
     STAMPEDE_CHECK(move_what_is_elsewhere());
     node()->hold_parts(plan_->lacking_parts());
     node()->set_credit(target_->free_slabs());
@@ -201,6 +283,7 @@ class Deployment {
 
   // An older image, this one with damage, or what an interrupted run left.
   Result<> look_for_what_is_there() {
+    if (!target_) return {};  // a dry run, and a file that is still to be made
     SurveyInput input{options_.delta, resumes_, {}, root_.disk_size, [this](Size) { return tell(); }};
     if (resumes_) {
       STAMPEDE_TRY(input.journal, target_->journal(record_.image, root_.span_count()));
@@ -375,9 +458,11 @@ class Deployment {
   std::uint32_t peers_ = 0;
   bool depot_up_ = false;
   bool resumes_ = false;
-  bool begun_ = false;  // the disk changes
-  bool saved_region_ = false;
+  bool looks_only_ = false;
+  Preview preview_;
+  bool begun_ = false;       // the disk changes
   std::vector<Move> moves_;  // of what the disk holds elsewhere
+  std::filesystem::path rescue_file_;
 
   chunker::TagRecord record_;
   chunker::Root root_;
@@ -391,6 +476,8 @@ class Deployment {
 };
 
 }  // namespace
+
+Result<Preview> preview(const Options& options) { return Deployment(options).preview(); }
 
 Outcome deploy(const Options& options, const std::function<void(const Outcome&)>& done) {
   return Deployment(options).run(done);

@@ -12,6 +12,7 @@
 #include "src/deploy/access.h"
 #include "src/deploy/fit.h"
 #include "src/deploy/free_space.h"
+#include "src/deploy/preview.h"
 #include "src/deploy/read_back.h"
 #include "src/deploy/receipt.h"
 #include "src/deploy/survey.h"
@@ -38,6 +39,7 @@ struct Options : AccessOptions {
   std::optional<std::string> overwrite;
   FitOptions fit;
   Delta delta = Delta::automatic;
+  std::filesystem::path rescue_folder;  // empty: in the state's folder
   firstboot::Instance instance;
   Unspecified unspecified = Unspecified::leave;
   Verify verify = Verify::data;
@@ -56,5 +58,10 @@ struct Outcome {
 
 // `done` is called once the outcome stands, before a successful target goes on serving others.
 Outcome deploy(const Options& options, const std::function<void(const Outcome&)>& done);
+
+// What deploy() would do: connects (and enrols if need be), works the plan out, takes the disk, looks at it, and lets go of
+// it. Nothing is written to it, no file is made, and the depot gets no receipt. Errors: those that deploy() would refuse
+// with.
+Result<Preview> preview(const Options& options);
 
 }  // namespace stampede::deploy

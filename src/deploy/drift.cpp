@@ -221,10 +221,11 @@ class DriftFinder {
       STAMPEDE_TRY(record_, access_->resolve(*options_.image));
       made_ = parse_rfc3339(record_.created).value_or(0);
     }
-    auto found = receipt_of_disk();
-    if (!found && options_.image && (found.error().code == Code::not_found || found.error().code == Code::protocol))
-      return {};
-    if (!found) return pass(std::move(found).error());
+    STAMPEDE_TRY(auto found, access_->receipt_of(disk_));
+    if (!found && options_.image) return {};
+    if (!found)
+      return fail(Code::not_found, "the depot has no receipt of {} as it is now (GUID {}): name its image by --image",
+                  disk_.path, disk_.guid.empty() ? "none" : disk_.guid);
     if (!options_.image) {
       STAMPEDE_TRY(const auto name, chunker::ImageName::parse(found->name));
       STAMPEDE_TRY(record_, access_->resolve(name));
@@ -237,21 +238,6 @@ class DriftFinder {
     out_.receipt_image = base_.deployment;
     made_ = parse_rfc3339(base_.started).value_or(0);
     return {};
-  }
-
-  Result<Receipt> receipt_of_disk() {
-    const auto text = [](std::string_view raw, std::size_t most) { return printable(raw.substr(0, most)); };
-    auto found = access_->node()->find_receipt(
-        {text(disk_.guid, 64), text(disk_.serial, 512), text(disk_.wwn, 512), text(disk_.path, 512), disk_.size});
-    if (!found && found.error().code == Code::not_found)
-      return fail(Code::not_found, "the depot has no receipt of {} as it is now (GUID {}): name its image by --image",
-                  disk_.path, disk_.guid.empty() ? "none" : disk_.guid);
-    if (!found) return pass(std::move(found).error());
-    STAMPEDE_TRY(auto receipt, decode_receipt(found->receipt));
-    const auto key = trust::parse_public_key(receipt.node);
-    if (!key) return fail(Code::signature_invalid, "the receipt of {} names no node", disk_.path);
-    STAMPEDE_CHECK(trust::verify(*key, trust::kReceiptDomain, found->receipt, found->signature));
-    return receipt;
   }
 
   Result<std::vector<BlockRange>> compare(const chunker::Manifest& manifest) {

@@ -111,17 +111,15 @@ void NodeState::forget_unsent() {
   std::filesystem::remove(folder_ / "unsent", ignored);
 }
 
-Result<> NodeState::save_region(const std::vector<disk::Patch>& region) {
-  forget_region();
-  STAMPEDE_CHECK(make_folders(region_folder()));
-  for (const disk::Patch& patch : region)
-    STAMPEDE_CHECK(replace_file(region_folder() / fmt::format("{}", patch.at.bytes), patch.bytes));
-  return {};
-}
-
-void NodeState::forget_region() {
-  std::error_code ignored;
-  std::filesystem::remove_all(region_folder(), ignored);
+Result<std::filesystem::path> keep_rescue(const std::filesystem::path& folder, const disk::Rescue& rescue,
+                                          ByteView encoded) {
+  std::string time = to_rfc3339(rescue.saved);
+  std::erase_if(time, [](char c) { return c == '-' || c == ':'; });
+  const std::string disk = std::filesystem::path(rescue.disk.path).filename();
+  const auto path = folder / fmt::format("{}-{}-{:.12}.rescue", time, disk.substr(0, 100), to_hex(rescue.deployment));
+  STAMPEDE_CHECK(make_folders(folder));
+  STAMPEDE_CHECK(replace_file(path, encoded));
+  return path;
 }
 
 }  // namespace stampede::deploy

@@ -3,15 +3,15 @@
 //   <folder>/node.key     Ed25519, PEM, 0600
 //   <folder>/enrolment    JSON: {"version": 1, "site", "certificate", "authority" (base64url DER), "signers": [hex]}
 //   <folder>/unsent       a receipt waiting for its depot: 64 bytes of signature, then the JSON
-//   <folder>/overwritten/<offset>   what a disk that was not ours held in the commit region, until a deployment succeeds;
-//                         0600, byte <offset> of the disk on: "dd if=FILE of=DISK seek=OFFSET oflag=seek_bytes" puts it back
+//   <folder>/rescue/<time>-<disk>-<deployment>.rescue   what disks held before they were written (src/disk/rescue.h); kept,
+//                         also after a success: `stampede disk restore-table` puts one back
 #pragma once
 
 #include <filesystem>
 #include <optional>
 #include <vector>
 
-#include "src/disk/commit_region.h"
+#include "src/disk/rescue.h"
 #include "src/trust/token.h"
 #include "transport/net/node.h"
 
@@ -47,15 +47,15 @@ class NodeState {
   std::optional<Unsent> unsent() const;
   void forget_unsent();
 
-  // Durable when it returns.
-  Result<> save_region(const std::vector<disk::Patch>& region);
-  void forget_region();
-  std::filesystem::path region_folder() const { return folder_ / "overwritten"; }
+  std::filesystem::path rescue_folder() const { return folder_ / "rescue"; }
 
  private:
   NodeState(std::filesystem::path folder, trust::PrivateKey key) : folder_(std::move(folder)), key_(std::move(key)) {}
   std::filesystem::path folder_;
   trust::PrivateKey key_;
 };
+
+// Writes a rescue file into the folder, which is made if it is missing; its path. Durable when it returns.
+Result<std::filesystem::path> keep_rescue(const std::filesystem::path& folder, const disk::Rescue& rescue, ByteView encoded);
 
 }  // namespace stampede::deploy

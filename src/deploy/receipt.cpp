@@ -184,6 +184,7 @@ Receipt read_receipt(const json::object& object) {
   members.get("changed_files", receipt.changed_files);
   members.get("bad_peers", receipt.bad_peers);
   members.get("left_multicast", receipt.left_multicast);
+  members.get("wiped", receipt.wiped);
   members.get("code", receipt.code);
   members.get("error", receipt.error);
   std::string verdict;
@@ -214,6 +215,7 @@ Bytes encode(const Receipt& receipt) {
                       {"changed_files", list(receipt.changed_files)},
                       {"bad_peers", list(receipt.bad_peers)},
                       {"left_multicast", receipt.left_multicast},
+                      {"wiped", list(receipt.wiped)},
                       {"verdict", name_of(receipt.verdict)},
                       {"code", receipt.code},
                       {"error", text(receipt.error, kMostError)}};

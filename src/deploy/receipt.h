@@ -16,6 +16,7 @@
 //     "read_back": "data" | "full" | "",   zero extents by samples, or wholly; neither: it did not come to that
 //     "changed_files": [ … ], "bad_peers": [ … ],     at most 100 each, then "and N more"
 //     "left_multicast": false,
+//     "wiped": [ … ],   marks of volume managers beyond the image's end that were zeroed; the same
 //     "altered": [ [ block, "<64 hex>" ], … ],   blocks of 4 KiB edited after the image was read back, and what they are now
 //                (SHA-256); absent from older receipts, and where there is no room for it
 //     "verdict": "success" | "failure" | "refused", "code": 0, "error": "" }
@@ -101,6 +102,7 @@ struct Receipt {
   std::vector<std::string> bad_peers;
   bool left_multicast = false;                       // it did not keep up with the stream and got the rest otherwise
   std::optional<std::vector<AlteredBlock>> altered;  // at most kMostAltered, ascending; left out where a receipt has no room
+  std::vector<std::string> wiped;
   Verdict verdict = Verdict::failure;
   std::uint8_t code = 0;  // stampede::Code, 0 for success
   std::string error;

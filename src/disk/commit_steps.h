@@ -11,6 +11,9 @@
 //                   before the mark the old disk boots from its primary; with it the disk is ours, and no firmware and no
 //                   kernel sees a table. sgdisk may still see the old one, whose data are still whole: the rest of the
 //                   tail waits, since it may be the old last partition's.
+//                   The marks of volume managers beyond the image's end (stale.h) are zeroed next: were they first, the old
+//                   disk would still be whole to its owner; while the old primary header stands, a second run finds them.
+//                   (An MBR goes with LBA 0: of its partitions a second run finds none.)
 //   primary header  LBA 1 zeroed. From here on nobody sees a table. (Had it gone before LBA 0, an old MBR's entries or a
 //                   hybrid one's would stand alone behind it.)
 //   blank           The rest of the region.

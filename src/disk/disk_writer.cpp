@@ -1,5 +1,7 @@
 #include "src/disk/disk_writer.h"
 
+#include <fcntl.h>
+
 #include <algorithm>
 #include <chrono>
 #include <future>
@@ -38,6 +40,7 @@ DiskWriter::DiskWriter(GuardedDisk disk, Size image_size, const TargetOptions& o
       image_size_(image_size),
       disk_(std::move(disk), options.faults),
       region_(disk_.size(), image_size),
+      stale_(find_stale(disk_.guarded().found, disk_.size(), image_size)),
       blocks_(disk_, region_, written_, [this] { return flush({}); }),
       slabs_(options.slabs) {}
 
@@ -222,11 +225,47 @@ Result<Bytes> DiskWriter::begin(const InProgress& record) {
     saved.write(range.at, bytes);
     all.insert(all.end(), bytes.begin(), bytes.end());
   }
-  if (options_.save && !all_zero(all)) STAMPEDE_CHECK(options_.save(saved.slice({}, {disk_.size().bytes})));
-  STAMPEDE_CHECK(run_steps("begin", begin_steps(steps_input(), saved)));
+  if (options_.save) STAMPEDE_CHECK(save());
+  for (const Step& step : begin_steps(steps_input(), saved)) {
+    STAMPEDE_CHECK(run_step("begin", step));
+    if (step.name == "mark") STAMPEDE_CHECK(wipe_stale());
+  }
   stage_ = Stage::held_back;
   blocks_.hold(true);
   disk_.announce_table();  // there is none: whoever still saw the old partitions could mount them
+  return all;
+}
+
+Result<> DiskWriter::save() {
+  STAMPEDE_TRY(const File file, File::open(fmt::format("/proc/self/fd/{}", disk_.fd()), O_RDONLY));
+  std::vector<Range> extra;
+  for (const Stale& stale : stale_) extra.insert(extra.end(), stale.ranges.begin(), stale.ranges.end());
+  Rescue now{record_.deployment, record_.started, disk_.guarded().identity, image_size_, {}};
+  bool blank = true;
+  for (const Range& range : rescue_ranges(file, disk_.size(), now.disk.sector_size, image_size_, extra)) {
+    Bytes bytes(range.length.bytes);
+    STAMPEDE_CHECK(disk_.read(range.at, bytes));
+    blank = blank && all_zero(bytes);
+    now.runs.push_back({range.at, std::move(bytes)});
+  }
+  return blank ? Result<>{} : options_.save(now);
+}
+
+Result<> DiskWriter::wipe_stale() {
+  for (const Stale& stale : stale_)
+    for (const Range& range : stale.ranges) STAMPEDE_CHECK(disk_.write(range.at, Bytes(range.length.bytes)));
+  if (stale_.empty()) return {};
+  STAMPEDE_CHECK(latch_.check());
+  STAMPEDE_CHECK(sync());
+  if (options_.after_step) options_.after_step("begin", "stale");
+  return {};
+}
+
+std::vector<std::string> DiskWriter::wiped() const {
+  std::vector<std::string> all;
+  for (const Stale& stale : stale_)
+    for (const Range& range : stale.ranges)
+      all.push_back(fmt::format("{}, {} from byte {} on", stale.what, human_size(range.length.bytes), range.at.bytes));
   return all;
 }
 

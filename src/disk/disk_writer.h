@@ -12,6 +12,7 @@
 #include "src/disk/raw_disk.h"
 #include "src/disk/ring.h"
 #include "src/disk/slab_pool.h"
+#include "src/disk/stale.h"
 #include "src/disk/target.h"
 #include "src/disk/target_blocks.h"
 #include "src/disk/zeroer.h"
@@ -31,6 +32,7 @@ class DiskWriter final : public Target {
   Result<std::optional<Bitmap>> journal(const chunker::ImageId& image, std::uint32_t spans) override;
   Result<> keep_journal(std::function<Bitmap()> placed) override;
   void stop_journal() override { journal_.reset(); }
+  std::vector<std::string> wiped() const override;
   Slab try_slab() override { return slabs_.try_take(); }
   std::uint32_t free_slabs() const override { return slabs_.free(); }
   void on_slab_free(std::function<void()> slab_freed) override { slabs_.on_free(std::move(slab_freed)); }
@@ -65,12 +67,15 @@ class DiskWriter final : public Target {
   Result<> run_steps(std::string_view stage, const std::vector<Step>& steps);
   Result<> run_step(std::string_view stage, const Step& step);
   Result<> read_back(Offset from, Offset to);
+  Result<> save();
+  Result<> wipe_stale();
   StepsInput steps_input() const;
 
   const TargetOptions options_;
   const Size image_size_;
   RawDisk disk_;
   CommitRegion region_;
+  const std::vector<Stale> stale_;
   ErrorLatch latch_;
   std::atomic<std::uint64_t> written_ = 0;
   std::atomic<Stage> stage_ = Stage::opened;

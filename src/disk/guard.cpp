@@ -100,6 +100,7 @@ Result<GuardedDisk> open_device(const Disk& selected, const Selector& selector, 
   STAMPEDE_CHECK(check_content(disk.identity, look, needs));
   disk.alignment = disk.identity.sector_size;
   disk.interrupted = look.interrupted;
+  disk.found = look.found;
   return disk;
 }
 
@@ -114,13 +115,11 @@ Result<GuardedDisk> open_guarded(const Selector& selector, const Needs& needs, c
 
 Result<Disk> look_at_selected(const Selector& selector, const std::vector<Disk>& disks, const SystemPaths& paths) {
   Disk disk;
-  if (selector.kind == Selector::Kind::file) {
-    std::error_code error;
-    const auto status = std::filesystem::status(selector.value, error);
-    if (!std::filesystem::exists(status)) return fail(Code::not_found, "there is no file {}", selector.value);
-    if (!std::filesystem::is_regular_file(status)) return fail(Code::usage, "{} is not a regular file", selector.value);
-    disk.path = selector.value;
-    disk.size = {std::filesystem::file_size(selector.value, error)};
+  if (const auto file = selector.file()) {
+    STAMPEDE_TRY(const FileStamp stamp, stamp_of(*file));
+    if (!stamp.regular) return fail(Code::usage, "{} is not a regular file", *file);
+    disk.path = *file;
+    disk.size = {stamp.size};
   } else {
     STAMPEDE_TRY(disk, select(selector, disks, paths));
   }

@@ -2,14 +2,18 @@
 //
 // No flag removes the first four rules: a disk must be named; the selector must match exactly one; its identity (path's
 // device number, size, serial, WWN) is read again from the open descriptor; it is opened with O_EXCL (files: flock).
-// Then, each with its own code: mounted, swap, in_use (holders), read_only, own_disk, removable (unless the selector says
-// that it is), too_small, sector_size,
-// in_use too where another program has locked it, where what is on it is part of an imported ZFS pool or an active LVM
-// volume group, and where the same medium can be written under another name (a loop device upon it or upon what it lies on)
-// and several_match where another disk has its WWN, or its serial and model; and foreign_content: what is neither blank nor
-// an interrupted deployment of ours is overwritten only where `overwrite` is the disk's GUID, serial, WWN or path. Order of
-// checks: as listed here, so that a message names the gravest. A disk that is held for no known reason is tried for a
-// second: a killed writer's last writes hold it until they have ended.
+// Then, each with its own code and in this order, so that a message names the gravest:
+//   mounted, swap, in_use (holders), read_only, own_disk
+//   in_use            another program has locked it, as virtual machine monitors lock their disks
+//   removable         unless the selector says that it is
+//   in_use            the same medium can be written under another name: a loop device upon it or upon what it lies on
+//   several_match     another disk has its WWN, or its serial and model
+//   too_small, sector_size
+//   in_use            what is on it is part of an imported ZFS pool or of an active LVM volume group
+//   foreign_content   it is neither blank nor an interrupted deployment of ours nor a finished one of this site (its GUID is
+//                     `deployed`), and `overwrite` is not the disk's GUID, serial, WWN or path
+// A disk that is held for no known reason is tried for a second: a killed writer's last writes hold it until they have
+// ended.
 #pragma once
 
 #include <optional>
@@ -19,6 +23,7 @@
 #include "src/disk/in_progress.h"
 #include "src/disk/inventory.h"
 #include "src/disk/selector.h"
+#include "src/volume/inspect.h"
 
 namespace stampede::disk {
 
@@ -26,6 +31,8 @@ struct Needs {
   Size size{};                             // the image's
   std::uint32_t sector_size = 512;         // the image's; files take any
   std::optional<std::string> overwrite{};  // --overwrite
+  bool create = true;                      // a file that is missing; else no_match
+  std::string deployed{};                  // what this site deployed to the disk bears this GUID; empty: nothing is known
 };
 
 // The disk, open and held.
@@ -37,6 +44,7 @@ struct GuardedDisk {
   bool created = false;                   // a file made by this call: reads as zeros
   std::uint32_t alignment = 4096;         // for O_DIRECT addresses, offsets and lengths: the logical sector size, or 4096
   std::optional<InProgress> interrupted;  // found on it
+  std::vector<volume::Found> found;       // on it and in its partitions, in the order of the disk
 };
 
 // `disks` is what list_disks() said. A file: target is created at needs.size if missing (its folder must exist), flushed
@@ -45,8 +53,8 @@ struct GuardedDisk {
 Result<GuardedDisk> open_guarded(const Selector& selector, const Needs& needs, const std::vector<Disk>& disks,
                                  const SystemPaths& paths = {});
 
-// The disk or file that is meant, and what is on it, without opening it to write. Errors: no_match, several_match; not_found
-// where there is no such file.
+// The disk or file that is meant, and what is on it, without opening it to write. Errors: as select(); not_found where there
+// is no file yet.
 Result<Disk> look_at_selected(const Selector& selector, const std::vector<Disk>& disks, const SystemPaths& paths = {});
 
 // The guard's verdict on one disk if it were named, opened read-only for the look: "may be written", or the refusal.

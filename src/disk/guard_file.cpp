@@ -106,6 +106,7 @@ Result<GuardedDisk> open_existing(const fs::path& path, const Needs& needs, cons
   disk.identity.guid = look.guid;
   STAMPEDE_CHECK(check_content(disk.identity, look, needs));
   disk.interrupted = look.interrupted;
+  disk.found = look.found;
   return disk;
 }
 
@@ -115,7 +116,9 @@ Result<GuardedDisk> open_guarded_file(const fs::path& path, const Needs& needs, 
   if (!path.is_absolute()) return fail(Code::usage, "file:{} is not an absolute path", path.string());
   struct stat status{};
   if (::stat(path.c_str(), &status) != 0) {
-    if (errno == ENOENT || errno == ENOTDIR) return create(path, needs);
+    const bool missing = errno == ENOENT || errno == ENOTDIR;
+    if (missing && !needs.create) return fail(Code::no_match, "there is no file {}", path.string());
+    if (missing) return create(path, needs);
     return std::unexpected(cannot_open(path, errno));
   }
   // Before it is opened: opening some devices and pipes does something.

@@ -66,6 +66,7 @@ Result<> check_sector(const Disk& disk, const Needs& needs) {
 
 Result<> check_content(const Disk& disk, const Look& look, const Needs& needs) {
   if (!look.foreign()) return {};
+  if (!needs.deployed.empty() && same_ignoring_case(needs.deployed, disk.guid)) return {};
   if (needs.overwrite && overwrite_names(*needs.overwrite, disk)) return {};
   if (needs.overwrite)
     return fail(Code::foreign_content, "{} holds {} and --overwrite names another disk ('{}'): this one is '{}'", disk.path,

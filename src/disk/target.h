@@ -35,6 +35,7 @@
 #include "src/disk/faults.h"
 #include "src/disk/guard.h"
 #include "src/disk/in_progress.h"
+#include "src/disk/rescue.h"
 #include "src/volume/block_access.h"
 
 namespace stampede::disk {
@@ -90,8 +91,9 @@ struct TargetOptions {
   // Called on the controlling thread after each step of begin() and commit() (commit_steps.h) is durable, with "begin" or
   // "commit" and the step's name: where tests stop the machine.
   std::function<void(std::string_view stage, std::string_view step)> after_step{};
-  // Called by begin(), before it writes, with what the commit region held, unless that was zeros. An error ends begin().
-  std::function<Result<>(const std::vector<Patch>& region)> save{};
+  // Called by begin(), before it writes, with what the disk holds where it will (rescue.h), unless all of that is zeros. An
+  // error ends begin().
+  std::function<Result<>(const Rescue& now)> save{};
 };
 
 class Target {
@@ -119,6 +121,8 @@ class Target {
   virtual Result<> keep_journal(std::function<Bitmap()> placed) = 0;
   // `placed` is not called any more; what has been written of the journal stays.
   virtual void stop_journal() = 0;
+  // What begin() zeroes beyond the image's end besides (stale.h): "zfs_member 'tank' in partition 3, 2 MiB from byte N on".
+  virtual std::vector<std::string> wiped() const = 0;
 
   // A free slab, or an empty one if there is none now; slab_freed is called (on some thread) when one comes back.
   virtual Slab try_slab() = 0;

@@ -217,6 +217,33 @@ TEST_F(DeviceGuard, AnotherDiskUnderTheSameNameIsNoticed) {
   EXPECT_EQ(seen_with([](Disk& disk) { disk.wwn = "another"; }), Code::identity_changed);
 }
 
+TEST_F(DeviceGuard, WhatChangesBetweenPlanAndWriteIsNoticed) {
+  ATTACH();
+  const std::vector<Disk> planned = *list_disks();
+  const auto open_planned = [&] { return open_guarded(named("dev:" + device_->path()), {.size = 4_MiB}, planned); };
+  fs::resize_file(file(), (8_MiB).bytes);
+  ASSERT_EQ(run("losetup --set-capacity " + device_->path()).code, 0);
+  EXPECT_EQ(code_of(open_planned()), Code::identity_changed) << message_of(open_planned());
+  fs::resize_file(file(), kDisk.bytes);
+  ASSERT_EQ(run("losetup --set-capacity " + device_->path()).code, 0);
+  EXPECT_TRUE(open_planned());
+  // Another medium of the same size under the same name.
+  const fs::path other = folder_.path() / "other";
+  put(other, {});
+  fs::resize_file(other, kDisk.bytes);
+  ASSERT_EQ(run(fmt::format("losetup --detach {0} && losetup {0} {1}", device_->path(), other.string())).code, 0);
+  EXPECT_EQ(code_of(open_planned()), Code::identity_changed) << message_of(open_planned());
+}
+
+TEST_F(DeviceGuard, WhatThisSiteDeployedIsItsOwn) {
+  put_gpt();
+  ATTACH();
+  const std::string guid = described().guid;
+  EXPECT_TRUE(open({.size = kDisk, .deployed = guid}));
+  EXPECT_EQ(code_of(open({.size = kDisk, .deployed = "another"})), Code::foreign_content);
+  EXPECT_EQ(code_of(open({.size = kDisk, .overwrite = "another", .deployed = ""})), Code::foreign_content);
+}
+
 TEST_F(DeviceGuard, AnInterruptedDeploymentIsOurs) {
   put_gpt();
   ATTACH();

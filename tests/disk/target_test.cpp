@@ -173,9 +173,9 @@ TEST_F(Opened, WhatTheCommitRegionHeldIsSavedFirst) {
   put(folder_.path() / "disk", random_bytes(random_, 4 * kMiB));
   const Bytes before = content_of(folder_.path() / "disk");
   std::vector<Patch> saved;
-  open(4_MiB, {.slabs = 4, .depth = 4, .save = [&](const std::vector<Patch>& region) {
+  open(4_MiB, {.slabs = 4, .depth = 4, .save = [&](const Rescue& now) {
                  EXPECT_TRUE(same(content_of(path_), before));
-                 saved = region;
+                 saved = now.runs;
                  return Result<>{};
                }});
   ASSERT_TRUE(target_->begin(sample_record(4_MiB)));

@@ -27,6 +27,7 @@ void add_deploy(CLI::App& app, Action& action);
 void add_multicast(CLI::App& app, Action& action);
 void add_disks(CLI::App& app, Action& action);
 void add_drift(CLI::App& app, Action& action);
+void add_disk(CLI::App& app, Action& action);
 void add_receipt(CLI::App& app, Action& action);
 
 // --store, defaulting to $STAMPEDE_STORE, else /var/lib/stampede.

@@ -4,6 +4,7 @@
 
 #include "src/base/file.h"
 #include "tools/stampede/command.h"
+#include "tools/stampede/preview.h"
 #include "tools/stampede/progress.h"
 
 namespace stampede::tools {
@@ -11,7 +12,7 @@ namespace stampede::tools {
 namespace {
 
 struct DeployArguments {
-  std::string name, depot, token_file, state, disk, overwrite, instance, hostname, network, user_data, receipt;
+  std::string name, depot, token_file, state, disk, overwrite, rescue_dir, instance, hostname, network, user_data, receipt;
   std::string peer_listen = ":0";
   std::string patience = "2m";
   std::string serve_for;
@@ -22,6 +23,7 @@ struct DeployArguments {
   bool grow = false, fresh_uuids = false;
   std::string delta = "auto";
   std::vector<std::string> roles, ssh_keys;
+  bool dry_run = false, as_json = false;
 };
 
 constexpr Size kMaxInput = 1_MiB;
@@ -97,6 +99,7 @@ Result<deploy::Options> read_options(const DeployArguments& arguments) {
   options.unspecified = *deploy::unspecified_named(arguments.unspecified);  // one of its names, says CLI::IsMember
   options.verify = arguments.verify == "full" ? deploy::Verify::full : deploy::Verify::data;
   options.fit = {.grow = arguments.grow, .fresh_uuids = arguments.fresh_uuids};
+  options.rescue_folder = arguments.rescue_dir;
   options.state = arguments.state;
   STAMPEDE_TRY(options.token, read_token(arguments.token_file));
   STAMPEDE_TRY(options.instance, read_instance(arguments));
@@ -126,6 +129,9 @@ void tell(const deploy::Outcome& outcome) {
 Result<> run(const DeployArguments& arguments) {
   STAMPEDE_TRY(auto options, read_options(arguments));
   catch_signals();
+  if (arguments.as_json && !arguments.dry_run)
+    return fail(Code::usage, "--json is for --dry-run; a deployment tells its progress as JSON with --progress json");
+  if (arguments.dry_run) return show_preview(options, arguments.as_json);
   const auto mode = arguments.progress == "json"   ? ProgressMode::json
                     : arguments.progress == "none" ? ProgressMode::none
                                                    : ProgressMode::automatic;
@@ -161,7 +167,11 @@ void add_deploy(CLI::App& app, Action& action) {
   command->add_option("--token-file", a.token_file, "A join token, for a machine that is not enrolled yet")
       ->type_name("FILE");
   command->add_option("--state", a.state, "Keeps this node's key and enrolment")->capture_default_str()->type_name("DIR");
-  command->add_option("--overwrite", a.overwrite, "The GUID, serial, WWN or path of the disk, if what is on it may be lost")
+  command
+      ->add_option(
+          "--overwrite", a.overwrite,
+          "The GUID, serial, WWN or path of the disk, if what is on it may be lost. Not needed where receipts of this "
+          "site say that it deployed that")
       ->type_name("ID");
   command
       ->add_option("--unspecified", a.unspecified,
@@ -181,6 +191,11 @@ void add_deploy(CLI::App& app, Action& action) {
       "--fresh-uuids", a.fresh_uuids,
       "New disk and partition GUIDs and UUIDs of ext2/3/4 and swap; fstab, boot loader and kernel command line "
       "follow. Refused where one is mentioned in what cannot be edited, such as an initramfs");
+  command
+      ->add_option("--rescue-dir", a.rescue_dir,
+                   "Where to keep what the disk held at its start and end, for `stampede disk restore-table`; unless given, "
+                   "in the state's folder. The depot keeps it too")
+      ->type_name("DIR");
   command->add_option("--instance", a.instance, "YAML with hostname, roles, network, ssh_keys, user_data")
       ->type_name("FILE");
   command->add_option("--hostname", a.hostname, "The machine's name");
@@ -212,6 +227,11 @@ void add_deploy(CLI::App& app, Action& action) {
       ->type_name("TIME");
   command->add_option("--serve-for", a.serve_for, "Serve peers this long afterwards, instead of while others are active")
       ->type_name("TIME");
+  command->add_flag(
+      "--dry-run", a.dry_run,
+      "Writes nothing: says what would be written, kept and fetched, why to this disk, and what on it would be "
+      "lost; or refuses as the deployment would. A machine that is not enrolled is enrolled");
+  command->add_flag("--json", a.as_json, "With --dry-run: as JSON on stdout");
   command->add_option("--receipt", a.receipt, "Also write the receipt here")->type_name("FILE");
   command->add_option("--progress", a.progress, "auto: a line on a terminal; json: events on stdout; none")
       ->check(CLI::IsMember({"auto", "json", "none"}))

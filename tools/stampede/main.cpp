@@ -48,6 +48,7 @@ int run(int argc, char** argv) {
   tools::add_multicast(app, action);
   tools::add_disks(app, action);
   tools::add_drift(app, action);
+  tools::add_disk(app, action);
   tools::add_receipt(app, action);
   try {
     app.parse(argc, argv);

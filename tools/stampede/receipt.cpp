@@ -2,7 +2,9 @@
 
 #include <boost/json.hpp>
 
+#include "src/base/file.h"
 #include "src/base/text.h"
+#include "src/service/rescue_shelf.h"
 #include "src/trust/keys.h"
 #include "tools/stampede/command.h"
 #include "tools/stampede/progress.h"
@@ -16,6 +18,7 @@ namespace {
 struct ReceiptArguments {
   std::filesystem::path store;
   std::int64_t number = 0;
+  std::filesystem::path output;
   bool as_json = false;
 };
 
@@ -76,6 +79,7 @@ void print_receipt(const deploy::Receipt& receipt) {
     print_line(fmt::format("  grew partition {} from {} to {}, file system: {}", receipt.fit.grown_partition,
                            human_size(receipt.fit.grown_from), human_size(receipt.fit.grown_to),
                            receipt.fit.grown_file_system.empty() ? "as it was" : receipt.fit.grown_file_system));
+  for (const auto& mark : receipt.wiped) print_line("  wiped " + mark);
   for (const auto& file : receipt.changed_files) print("  changed " + file);
   for (const auto& peer : receipt.bad_peers) print("  altered bytes from node " + peer);
 }
@@ -106,6 +110,17 @@ Result<> verify(const ReceiptArguments& arguments) {
   return {};
 }
 
+Result<> rescue(const ReceiptArguments& arguments) {
+  STAMPEDE_TRY(const auto store, open_store(arguments.store));
+  STAMPEDE_TRY(const auto row, find(*store, arguments.number));
+  STAMPEDE_TRY(const auto receipt, deploy::decode_receipt(row.receipt));
+  STAMPEDE_TRY(const Bytes bytes, service::find_rescue(store->folder(), row.node, receipt.deployment));
+  STAMPEDE_CHECK(replace_file(arguments.output, bytes));
+  note(fmt::format("{}: what {} held before {} was deployed", arguments.output.string(), printable(receipt.disk.path),
+                   printable(receipt.name)));
+  return {};
+}
+
 CLI::App* add_one(CLI::App& parent, const char* name, const char* what, bool numbered,
                   const std::shared_ptr<ReceiptArguments>& arguments, Action& action,
                   Result<> (*run)(const ReceiptArguments&)) {
@@ -128,6 +143,10 @@ void add_receipt(CLI::App& app, Action& action) {
       ->footer("Example: stampede receipt list --json");
   add_one(*receipt, "show", "Shows one receipt from this machine's store", true, arguments, action, show)
       ->footer("Example: stampede receipt show 7");
+  auto* from_depot = add_one(*receipt, "rescue", "Gets what a disk held before that deployment, as its node sent it", true,
+                             arguments, action, rescue);
+  from_depot->add_option("FILE", arguments->output, "Where to write it, for `stampede disk restore-table`")->required();
+  from_depot->footer("Example: stampede receipt rescue 7 sda.rescue");
   add_one(*receipt, "verify", "Checks the node's signature on a receipt in this machine's store", true, arguments, action,
           verify)
       ->footer("Example: stampede receipt verify 7");
