@@ -3,13 +3,13 @@
 # between two flushes random subsets of its writes, in random order and torn (tests/powerloss). Each state is the old disk, or
 # not bootable, or complete; and from a sample of them a second run completes.
 #
-#   STATES=100 tests/e2e/powerloss.sh     random states of each epoch (12); SEED: which; RESUMES: second runs of each case (2);
+#   STATES=100 tests/e2e/powerloss.sh     random states of each epoch (8); SEED: which; RESUMES: second runs of each case (2);
 #                                         BOOTS: how many states firmware is asked for in each case (0)
 # timeout: 900
 . "$(dirname "$0")/../lab/lib.sh"
 lab_begin
 store=$LAB/store
-states=${STATES:-12}
+states=${STATES:-8}
 resumes=${RESUMES:-2}
 boots=${BOOTS:-0}
 seed=${SEED:-$(($(date +%s) % 32768))}
@@ -38,9 +38,10 @@ larger() { cp --sparse=always "$old" "$1" && truncate -s +96M "$1"; }
 grown() { larger "$1" && sgdisk -e "$1" >/dev/null; }
 same_size() { cp --sparse=always "$old" "$1"; }
 
-# is_complete DISK: the image, but for the table that a larger disk needs.
+# is_complete DISK: the image, but for the table that a larger disk needs, with its backup at the disk's end.
 is_complete() {
   local size
+  sgdisk --verify "$1" | grep -q '^No problems found' || no "sgdisk finds fault with the disk's tables"
   size=$(stat -c %s "$new")
   if [ "$(stat -c %s "$1")" = "$size" ]; then same_bytes "$1" "$new"; return; fi
   # 34 sectors at the start, 33 at the end.
