@@ -107,7 +107,7 @@ Result<Kind> Oracle::judge(const File& disk, const std::filesystem::path& path) 
   STAMPEDE_TRY(const bool old_whole, is_same(disk, old_, size_, {Offset{}, last}));
   if (old_whole) return Kind::old;
   STAMPEDE_TRY(const bool new_whole, is_same(disk, complete_, size_, {Offset{}, {kSector.bytes}, last}));
-  if (new_whole && !signature) return Kind::new_;
+  if (new_whole && !signature) return Kind::fresh;
   return fail(Code::internal, "{} a partition table on half an image",
               finders.empty() ? "a boot sector promises" : fmt::format("{} would find", fmt::join(finders, ", ")));
 }

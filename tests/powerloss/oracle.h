@@ -18,8 +18,8 @@ namespace stampede::powerloss {
 // unbootable   nobody finds a table, no GPT header stands where one is looked for, there is no boot sector, and a second run
 // knows the disk as an interrupted deployment new          complete but for the boot sector and a header: somebody finds the
 // new table, which names what is there complete     byte for byte what the deployment leaves
-enum class Kind : std::uint8_t { untouched, old, unbootable, new_, complete };
-inline constexpr std::array<std::string_view, 5> kKindNames{"untouched", "old", "unbootable", "new", "complete"};
+enum class Kind : std::uint8_t { untouched, old, unbootable, fresh, complete };
+inline constexpr std::array<std::string_view, 5> kKindNames{"untouched", "old", "unbootable", "fresh", "complete"};
 
 class Oracle {
  public:

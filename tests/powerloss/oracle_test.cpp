@@ -72,7 +72,7 @@ TEST_F(OracleTest, KnowsWhatMayBe) {
   EXPECT_EQ(verdict(without_backup), "old");
   Bytes unsigned_new = new_;
   put_sectors(unsigned_new, marked_, 0, 0, 1);
-  EXPECT_EQ(verdict(unsigned_new), "new");
+  EXPECT_EQ(verdict(unsigned_new), "fresh");
 }
 
 TEST_F(OracleTest, ATableOnHalfAnImageIsWrong) {
