@@ -291,8 +291,8 @@ class Deployment {
     STAMPEDE_TRY(auto found, survey(*plan_, *target_, input));
     if (found.lost > 0)
       options_.warn(fmt::format(
-          "{} chunks that the interrupted deployment had made durable on {} are not there: something wrote to it "
-          "since, or it loses what it was told to keep; they are fetched again",
+          "{} chunks that the interrupted deployment had made durable on {} are not there: it had begun to fit them to "
+          "this disk, something wrote to it since, or it loses what it was told to keep; they are fetched again",
           found.lost, receipt_.disk.path));
     receipt_.bytes.read = found.read.bytes;
     receipt_.bytes.local = found.kept.bytes;

@@ -105,6 +105,13 @@ Result<Ext4::Kind> Ext4::kind(std::string_view path) const {
   return out;
 }
 
+Result<Size> Ext4::size(std::string_view path) const {
+  state_->files->begin();
+  STAMPEDE_TRY(const ext2_ino_t file, state_->files->find(path));
+  STAMPEDE_TRY(const ext2_inode_large node, state_->files->inode(file));
+  return Size{EXT2_I_SIZE(&node)};
+}
+
 Result<Bytes> Ext4::read(std::string_view path, Size limit) const {
   state_->files->begin();
   STAMPEDE_TRY(const ext2_ino_t file, state_->files->find(path));

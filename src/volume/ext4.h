@@ -52,6 +52,8 @@ class Ext4 {
   // What the last name of a path is itself, a symbolic link not followed.
   enum class Kind { none, file, folder, link, other };
   Result<Kind> kind(std::string_view path) const;
+  // Of a regular file, a symbolic link followed.
+  Result<Size> size(std::string_view path) const;
   // A regular file's content. Errors: not_found, read_failed (also where it is larger than `limit`).
   Result<Bytes> read(std::string_view path, Size limit) const;
   // Names in a folder, without "." and "..".

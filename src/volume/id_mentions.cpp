@@ -13,7 +13,8 @@ namespace stampede::volume {
 
 namespace {
 
-constexpr Size kMostFile = 256_MiB;
+constexpr Size kMostFile = 256_MiB;       // that is looked through when an image is packaged
+constexpr Size kMostText = 4_MiB;         // that is edited on a target, which has no memory for more
 constexpr std::size_t kMostReason = 400;  // a tag record holds them
 constexpr std::size_t kMostFiles = 50000, kDeepest = 12;
 constexpr std::array<std::string_view, 6> kFolders{"/etc", "/boot", "/grub", "/loader", "/extlinux", "/EFI"};
@@ -40,6 +41,7 @@ std::vector<Place> places(const ImageFacts& facts) {
 }
 
 enum class Mention { none, text, fixed };
+enum class Use { look, edit, read_back };
 
 Result<Mention> look(std::string_view path, ByteView content, const NewIds& ids) {
   if (is_packed(content)) {
@@ -49,7 +51,7 @@ Result<Mention> look(std::string_view path, ByteView content, const NewIds& ids)
   if (!mentions(content, ids)) return Mention::none;
   const bool binary = std::ranges::find(content, std::byte{0}) != content.end();
   const bool built_in = path.ends_with("/i386-pc/load.cfg");  // and what it is built into is compressed
-  return binary || built_in ? Mention::fixed : Mention::text;
+  return binary || built_in || content.size() > kMostText.bytes ? Mention::fixed : Mention::text;
 }
 
 // Calls each(path, content or error, overwrite(bytes)) for every file; an error of `each` ends it.
@@ -57,41 +59,47 @@ using FileContent = Result<Bytes>;
 using Overwrite = std::function<Result<>(ByteView)>;
 using Each = std::function<Result<>(const std::string& path, FileContent content, const Overwrite& overwrite)>;
 
-Result<> walk_folder(Ext4& files, const std::string& folder, bool deep, std::size_t& count, const Each& each) {
+// On a target (`small`) what is too large for a text that can be edited is passed over: packaging has looked.
+Result<> walk_folder(Ext4& files, const std::string& folder, bool deep, bool small, std::size_t& count, const Each& each) {
   STAMPEDE_TRY(const auto names, files.list(folder.empty() ? "/" : folder));
   for (const std::string& name : names) {
     const std::string path = folder + "/" + name;
     STAMPEDE_TRY(const Ext4::Kind kind, files.kind(path));
     if (++count > kMostFiles) return fail(Code::cannot_customise, "it holds more than {} files", kMostFiles);
     if (kind == Ext4::Kind::folder && deep && std::ranges::count(path, '/') <= static_cast<std::ptrdiff_t>(kDeepest))
-      STAMPEDE_CHECK(walk_folder(files, path, deep, count, each));
+      STAMPEDE_CHECK(walk_folder(files, path, deep, small, count, each));
     if (kind != Ext4::Kind::file) continue;
+    STAMPEDE_TRY(const Size size, files.size(path));
+    if (small && size > kMostText) continue;
     STAMPEDE_CHECK(each(path, files.read(path, kMostFile), [&](ByteView bytes) { return files.overwrite(path, bytes); }));
   }
   return {};
 }
 
-Result<> walk_ext4(BlockAccess& blocks, const Place& place, bool write, const Each& each) {
+Result<> walk_ext4(BlockAccess& blocks, const Place& place, Use use, const Each& each) {
   STAMPEDE_TRY(Ext4 files, Ext4::open(blocks, place.offset, true));
   std::size_t count = 0;
-  STAMPEDE_CHECK(walk_folder(files, "", false, count, each));
+  STAMPEDE_CHECK(walk_folder(files, "", false, use != Use::look, count, each));
   for (const std::string_view folder : kFolders) {
     STAMPEDE_TRY(const Ext4::Kind kind, files.kind(folder));
-    if (kind == Ext4::Kind::folder) STAMPEDE_CHECK(walk_folder(files, std::string(folder), true, count, each));
+    if (kind == Ext4::Kind::folder)
+      STAMPEDE_CHECK(walk_folder(files, std::string(folder), true, use != Use::look, count, each));
   }
-  return write ? files.close() : Result<>{};
+  return use == Use::edit ? files.close() : Result<>{};
 }
 
-Result<> walk_fat(BlockAccess& blocks, const Place& place, bool write, const Each& each) {
+Result<> walk_fat(BlockAccess& blocks, const Place& place, Use use, const Each& each) {
   STAMPEDE_TRY(Fat fat, Fat::open(blocks, place.offset, place.length));
   STAMPEDE_TRY(const auto files, fat.files());
-  for (const Fat::Entry& file : files)
+  for (const Fat::Entry& file : files) {
+    if (use != Use::look && file.size > kMostText) continue;
     STAMPEDE_CHECK(each(file.path, fat.read(file, kMostFile), [&](ByteView bytes) { return fat.overwrite(file, bytes); }));
-  return write ? blocks.flush() : Result<>{};
+  }
+  return use == Use::edit ? blocks.flush() : Result<>{};
 }
 
-Result<> walk(BlockAccess& blocks, const Place& place, bool write, const Each& each) {
-  auto done = is_ext(place.filesystem) ? walk_ext4(blocks, place, write, each) : walk_fat(blocks, place, write, each);
+Result<> walk(BlockAccess& blocks, const Place& place, Use use, const Each& each) {
+  auto done = is_ext(place.filesystem) ? walk_ext4(blocks, place, use, each) : walk_fat(blocks, place, use, each);
   if (!done) return pass(std::move(done).error(), fmt::format("partition {}", place.partition));
   return done;
 }
@@ -107,7 +115,7 @@ std::vector<std::string> reasons_to_keep_ids(BlockAccess& blocks, const ImageFac
   };
   for (const Place& place : places(facts)) {
     const auto done =
-        walk(blocks, place, false, [&](const std::string& path, const FileContent& content, const auto&) -> Result<> {
+        walk(blocks, place, Use::look, [&](const std::string& path, const FileContent& content, const auto&) -> Result<> {
           if (!content) {
             add(fmt::format("{} of partition {} cannot be read ({})", path, place.partition, content.error().message));
             return {};
@@ -141,8 +149,8 @@ Result<std::vector<std::string>> replace_ids(BlockAccess& blocks, const ImageFac
       if (!mentions(*content, ids)) return {};
       return fail(Code::readback_mismatch, "{} does not hold what was written", path);
     };
-    STAMPEDE_CHECK(walk(blocks, place, true, replace));
-    STAMPEDE_CHECK(walk(blocks, place, false, read_back));
+    STAMPEDE_CHECK(walk(blocks, place, Use::edit, replace));
+    STAMPEDE_CHECK(walk(blocks, place, Use::read_back, read_back));
   }
   return changed;
 }

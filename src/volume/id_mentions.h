@@ -4,6 +4,7 @@
 //
 // Looked through: /etc and /boot of every ext2/3/4, the top level and /grub, /loader, /extlinux, /EFI (a boot partition),
 // and all of a FAT (an EFI system partition). Packed files are unpacked for the look.
+// Memory: a file of at most 256 MiB where an image is packaged, of at most 4 MiB where ids are replaced.
 //
 // What Debian does: fstab and GRUB's configuration, in ext4 and, for UEFI, EFI/debian/grub.cfg on the ESP, name the root by
 // UUID. The initramfs does not, but names a swap partition to resume from, which initramfs-tools finds by itself

@@ -87,7 +87,9 @@ Result<ToolRun> run_tool(const std::string& path, std::vector<std::string> argum
   arguments.insert(arguments.begin(), path);
   STAMPEDE_TRY(const pid_t child, start(path, arguments, file, output));
   const auto status = await(child, go_on);
-  if (!status) return fail(Code::interrupted, "{} was interrupted", path);
+  // A terminal's interrupt reaches the program too.
+  const bool interrupted = !status || (WIFSIGNALED(*status) && go_on && !go_on());
+  if (interrupted) return fail(Code::interrupted, "{} was interrupted", path);
   Bytes said(kMostOutput.bytes);
   STAMPEDE_TRY(const std::size_t length, output.read_some_at({}, said));
   return ToolRun{WIFSIGNALED(*status) ? 128 + WTERMSIG(*status) : WEXITSTATUS(*status),

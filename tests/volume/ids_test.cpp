@@ -233,6 +233,12 @@ TEST_F(IdMentions, BuiltInConfigurationKeepsThem) {
   EXPECT_THAT(facts_.fixed_ids.value(), testing::UnorderedElementsAre(HasSubstr("BOOTX64.EFI"), HasSubstr("load.cfg")));
 }
 
+TEST_F(IdMentions, LargeTextKeepsThem) {
+  put(tree_ / "etc/large", std::string(5U << 20, '\n') + kRoot);
+  MemoryBlocks blocks = image();
+  EXPECT_THAT(facts_.fixed_ids.value(), ElementsAre(HasSubstr("/etc/large of partition 2")));
+}
+
 TEST_F(IdMentions, WriteErrorsAreTold) {
   const MemoryBlocks good = image();
   SeededRandom random(3);
