@@ -49,7 +49,7 @@ class SurveyTest : public ::testing::Test {
   void open() {
     auto file = File::open(disk_, O_RDWR);
     ASSERT_DONE(file);
-    disk::GuardedDisk guarded{*std::move(file), false, {}, true, false, 512, std::nullopt};
+    disk::GuardedDisk guarded{*std::move(file), false, {}, true, false, 512, std::nullopt, {}};
     guarded.identity.path = disk_;
     guarded.identity.size = kDisk;
     guarded.identity.sector_size = 512;
