@@ -142,7 +142,8 @@ class Attribution {
     if (volume::is_ext(type)) {
       const auto live = blocks_of_mounted(number, offset);
       if (auto files = volume::Ext4::look(live ? *live : *blocks_, offset)) {
-        if (auto owners = files->owners(wrong)) return add_owners(number, *owners, files->last_mounted() > known_.made);
+        if (auto owners = files->owners(wrong))
+          return add_owners(number, *owners, live != nullptr || files->last_mounted() > known_.made);
       }
     }
     add(number, DriftKind::outside, type.empty() ? "no file system that is known" : fmt::format("{} file system", type),
