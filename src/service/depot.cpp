@@ -69,7 +69,6 @@ class LoopDepot final : public Depot {
   void tick() {
     const Instant now = system_clock().now();
     state_.tend_rooms(now);
-    for (const auto& [number, session] : sessions_) session->send_owed();
     if (now < next_check_) return;
     next_check_ = now + kCheckEvery;
     for (const auto& [number, session] : sessions_) session->check(now);

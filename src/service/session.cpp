@@ -237,14 +237,13 @@ void Session::requested(const wire::Request& request) {
 
 // One at a time: what is queued is on its way meanwhile.
 void Session::send_owed() {
-  if (room_ && room_->unicast_waits(system_clock().now())) return;
   if (reading_ || !room_ || owed_.empty() || !connection_->is_open() || connection_->queued() >= net::kQueueLimit) return;
   reading_ = true;
   const Owed owed = owed_.front();
   owed_.pop_front();
   room_->read(owed.span, [self = shared_from_this(), owed](std::shared_ptr<const chunker::SealedSpan> sealed) {
     self->reading_ = false;
-    if (!self->connection_->is_open() || !self->room_) return;
+    if (!self->connection_->is_open()) return;
     self->send_span(owed, std::move(sealed));
     self->send_owed();
   });
@@ -252,10 +251,7 @@ void Session::send_owed() {
 
 // What the store cannot read may still come from a peer.
 void Session::send_span(const Owed& owed, std::shared_ptr<const chunker::SealedSpan> sealed) {
-  if (auto part = partial_.cut(std::move(sealed))) {
-    room_->sent_by_unicast(Size{part->bytes.size()}, system_clock().now());
-    return connection_->send_span(std::move(part));
-  }
+  if (auto part = partial_.cut(std::move(sealed))) return connection_->send_span(std::move(part));
   connection_->send(wire::NotHeld{owed.span});
   if (owed.any) connection_->send(wire::NoneLeft{1});
 }

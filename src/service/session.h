@@ -27,8 +27,6 @@ class Session : public std::enable_shared_from_this<Session> {
   std::optional<trust::PublicKey> key() const;
   // Once a second: closes what has been silent for too long, and gives a sign of life where an answer takes long.
   void check(Instant now);
-  // What it has asked for and may have by now. At every tick, too: see SwarmRoom::unicast_waits().
-  void send_owed();
   bool is_open() const { return connection_->is_open(); }
 
  private:
@@ -57,6 +55,7 @@ class Session : public std::enable_shared_from_this<Session> {
   void find_receipt(const wire::FindReceipt& question);
   void rescue(const wire::RescueFile& file);
   Result<cache::ReceiptRow> check_receipt(const wire::Receipt& receipt) const;
+  void send_owed();
   void send_span(const Owed& owed, std::shared_ptr<const chunker::SealedSpan> sealed);
   void send_objects();
   void hold(bool held);

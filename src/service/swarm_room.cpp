@@ -15,8 +15,6 @@ constexpr std::size_t kListed = 64;
 // No policy asks for more.
 constexpr Duration kReportSpacing = std::chrono::milliseconds(2);
 constexpr Duration kTellPerMember = std::chrono::milliseconds(1);
-constexpr double kMost = 0.75;          // of the members
-constexpr double kUnicastShare = 0.02;  // of a stream's rate
 }  // namespace
 
 Result<std::shared_ptr<SwarmRoom>> SwarmRoom::open(cache::Store& store, const chunker::ImageId& image, Worker& reader) {
@@ -29,22 +27,6 @@ Result<std::shared_ptr<SwarmRoom>> SwarmRoom::open(cache::Store& store, const ch
 void SwarmRoom::read(std::uint32_t span, std::function<void(std::shared_ptr<const chunker::SealedSpan>)> give) {
   reader_.run(
       [spans = spans_, span, give = std::move(give)] { return [give, sealed = spans->span({span})] { give(sealed); }; });
-}
-
-bool SwarmRoom::most_follow_a_stream() const {
-  const bool sending = std::ranges::any_of(
-      casters_, [](const auto& at) { return at.second && at.second->status().phase == net::CastStatus::Phase::sending; });
-  const auto listening = std::ranges::count_if(members_, [](const auto& m) { return m.second.listens; });
-  return sending && static_cast<double>(listening) >= kMost * static_cast<double>(members_.size());
-}
-
-void SwarmRoom::sent_by_unicast(Size size, Instant now) {
-  double rate = 0;
-  for (const auto& [interface, caster] : casters_)
-    if (caster) rate = std::max(rate, caster->status().rate);
-  if (rate == 0) return;
-  const double seconds = static_cast<double>(size.bytes) / (kUnicastShare * rate);
-  unicast_due_ = std::max(now, unicast_due_) + std::chrono::duration_cast<Duration>(std::chrono::duration<double>(seconds));
 }
 
 Result<swarm::MemberId> SwarmRoom::join(const wire::Join& join, wire::Member listed, net::Connection::Ptr connection) {

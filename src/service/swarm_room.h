@@ -33,10 +33,6 @@ class SwarmRoom {
   // `give` is called on the loop later, or never where the depot ends; with nothing where the store cannot read the span (it
   // has said so).
   void read(std::uint32_t span, std::function<void(std::shared_ptr<const chunker::SealedSpan>)> give);
-  // While most members follow a stream, what the others get from the depot leaves the line to it: all together a small share
-  // of its rate. The peers have what the stream brought, and it is over soon.
-  bool unicast_waits(Instant now) const { return now < unicast_due_ && most_follow_a_stream(); }
-  void sent_by_unicast(Size size, Instant now);
   std::uint32_t span_count() const { return span_count_; }
   bool empty() const { return members_.empty(); }
   // Tells every member who else is there and was heard of lately, if that has changed since the last time. The more members
@@ -57,7 +53,6 @@ class SwarmRoom {
   wire::Members list_for(swarm::MemberId member, std::uint32_t active, Instant now) const;
   void evict(const wire::Key& node);
   void offer(Member& member);
-  bool most_follow_a_stream() const;
   net::Caster* caster_on(unsigned interface, std::size_t mtu);
 
   std::shared_ptr<chunker::SpanSource> spans_;  // what is being read may outlive the room
@@ -71,7 +66,6 @@ class SwarmRoom {
   swarm::MemberId next_ = 1;
   bool changed_ = false;
   Instant next_tell_;
-  Instant unicast_due_;
   std::uint32_t told_active_ = 0;
 };
 
