@@ -67,11 +67,18 @@ void Receiver::handle(chunker::Opener& opener, Arrival arrival) {
     feed_.set_credit(slabs_ - ++writing_);  // under the lock: a later value is never overtaken by this one
   }
   // What came by multicast the others have too: its memory is better used for the next, and it can be read from the disk.
-  if (arrival.origin.path != chunker::Origin::Path::multicast)
+  // Parts that were here already nobody has looked at: they are not passed on.
+  if (arrival.origin.path != chunker::Origin::Path::multicast && !has_unseen_parts(arrival.span))
     held_.put(std::make_shared<const chunker::SealedSpan>(std::move(arrival.span)));
   // Placed before it counts as had: who sees the image complete and flushes then misses nothing.
   target_.place(std::move(slab), std::move(*placements), [this, index](const Result<>& result) { written(index, result); });
   feed_.had(index);
+}
+
+bool Receiver::has_unseen_parts(const chunker::SealedSpan& span) const {
+  for (std::uint32_t i = 0; i < span.parts.size(); ++i)
+    if (span.parts[i].sealed_size > 0 && plan_.holds({span.index, i})) return true;
+  return false;
 }
 
 Result<std::vector<disk::Placement>> Receiver::open(chunker::Opener& opener, const chunker::SealedSpan& sealed,

@@ -42,6 +42,7 @@ class Receiver final : public chunker::SpanInbox {
   void work();
   disk::Slab wait_for_slab();
   void handle(chunker::Opener& opener, Arrival arrival);
+  bool has_unseen_parts(const chunker::SealedSpan& span) const;
   Result<std::vector<disk::Placement>> open(chunker::Opener& opener, const chunker::SealedSpan& sealed, MutableBytes slab);
   Bitmap placed() const;
   void written(chunker::SpanIndex span, const Result<>& result);

@@ -18,12 +18,15 @@ class LoopDepot final : public Depot {
 
   ~LoopDepot() override {
     loop_.run_and_wait([this] {
-      worker_.reset();
-      reader_.reset();
       ticker_.reset();
       listener_.reset();
       for (const auto& [number, session] : sessions_) session->close({Code::interrupted, "the depot stops"});
       state_.close_rooms();
+    });
+    // After the sessions have heard that they are closed: until then their rooms' streams may want a span.
+    loop_.run_and_wait([this] {
+      worker_.reset();
+      reader_.reset();
     });
     loop_.stop();
   }

@@ -1,7 +1,7 @@
 // The depot: the long-running service that enrols nodes, answers for images, is the origin of their swarms, and keeps
 // receipts.
 //
-// One loop thread does the protocol; packs are read on it (they are usually in the page cache). Catalog writes and manifests
+// One loop thread does the protocol; packs, the catalog and manifests
 // have a thread of their own. Memory: kMaxSessions connections with at most net::kQueueLimit and a span or object queued
 // each, and the manifests of the images that are being deployed. Of one key at most kMaxOfAKey connections are kept, of
 // machines without a certificate kMaxStrangers; the oldest gives way.

@@ -82,6 +82,16 @@ void SwarmRoom::offer(Member& member) {
   member.connection->send(caster->offer());
 }
 
+// A target that knows one end of a stream alone is told that one.
+void SwarmRoom::tell(swarm::MemberId member, wire::MulticastNews news) {
+  const auto found = members_.find(member);
+  if (found == members_.end()) return;
+  net::Connection& connection = *found->second.connection;
+  if (news.end == wire::StreamEnd::too_slow && (connection.features() & wire::kTooSlow) == 0)
+    news.end = wire::StreamEnd::over;
+  connection.send(news);
+}
+
 net::Caster* SwarmRoom::caster_on(unsigned interface, std::size_t mtu) {
   const auto& allowed = cast_->interfaces;
   if (!allowed.empty() && std::ranges::find(allowed, interface) == allowed.end()) return nullptr;
@@ -97,10 +107,7 @@ net::Caster* SwarmRoom::caster_on(unsigned interface, std::size_t mtu) {
     });
   };
   auto opened = net::Caster::open(*loop_, route, span_count_, std::move(read),
-                                  [this](swarm::MemberId member, const wire::MulticastNews& news) {
-                                    if (const auto found = members_.find(member); found != members_.end())
-                                      found->second.connection->send(news);
-                                  });
+                                  [this](swarm::MemberId member, const wire::MulticastNews& news) { tell(member, news); });
   if (opened)
     at->second = *std::move(opened);
   else

@@ -53,6 +53,7 @@ class SwarmRoom {
   wire::Members list_for(swarm::MemberId member, std::uint32_t active, Instant now) const;
   void evict(const wire::Key& node);
   void offer(Member& member);
+  void tell(swarm::MemberId member, wire::MulticastNews news);
   net::Caster* caster_on(unsigned interface, std::size_t mtu);
 
   std::shared_ptr<chunker::SpanSource> spans_;  // what is being read may outlive the room

@@ -189,13 +189,14 @@ newest_slot() {
   done
   echo "${best:?no journal}"
 }
-# Alters a block in each MiB that holds new data: some of these the journal names.
+# Alters a block in each 256 KiB that holds new data: some of these the journal names. A MiB would be too much: spans come in
+# any order, and a few of them need not cover one.
 alter_placed() {
   local at altered=0 root
   read -ra root < <(partition_of "$new" "$ROOT_TYPE")
-  for at in $(seq $((root[1] / 1048576 + 1)) $((root[1] / 1048576 + 79))); do
-    cmp -s -i $((at << 20)) -n 1048576 "$LAB/disk.img" "$new" || continue
-    dd if=/dev/urandom of="$disk" bs=4096 seek=$((at * 256)) count=1 oflag=direct conv=notrunc status=none
+  for at in $(seq $((root[1] / 262144 + 4)) $((root[1] / 262144 + 319))); do
+    cmp -s -i $((at << 18)) -n 262144 "$LAB/disk.img" "$new" || continue
+    dd if=/dev/urandom of="$disk" bs=4096 seek=$((at * 64)) count=1 oflag=direct conv=notrunc status=none
     altered=$((altered + 1))
   done
   [ $altered -gt 0 ] || no "nothing was placed"

@@ -29,6 +29,7 @@ constexpr Duration kPatience = 150ms;
 constexpr std::uint32_t kJoinerLacks = 4;
 constexpr std::uint64_t kDeafAfter = 65536;  // symbols, about a second at 1 Gbit/s
 constexpr std::size_t kDeferred = 4096;
+constexpr std::size_t kMostGivenUp = 65536;  // in one answer, as in wire::MulticastNews
 
 }  // namespace
 
@@ -252,9 +253,12 @@ Answer Carousel::report(MemberId member, const Report& report, Instant now) {
       s.ask(*who, lack, report.sequence);
     }
   }
-  std::ranges::move(std::exchange(who->left_to_peers, {}), std::back_inserter(out.given_up));
+  // What an answer has no room for, the next one has.
+  for (auto& left = who->left_to_peers; !left.empty() && out.given_up.size() < kMostGivenUp; left.pop_back())
+    out.given_up.push_back(left.back());
   const auto& withdrawn = s.members.withdrawn();
-  for (; who->told < withdrawn.size(); ++who->told) out.given_up.push_back(withdrawn[who->told]);
+  for (; who->told < withdrawn.size() && out.given_up.size() < kMostGivenUp; ++who->told)
+    out.given_up.push_back(withdrawn[who->told]);
   return out;
 }
 

@@ -7,7 +7,7 @@
 // store), a beacon every kBeacon, a sealed packet with sequence number 0 and nothing in it, tells members that the stream
 // reaches them.
 //
-// Loop thread only. Frames are read from `spans` on it. Memory: that of the carousel (transport/multicast/carousel.h).
+// Loop thread only. Memory: that of the carousel (transport/multicast/carousel.h).
 #pragma once
 
 #include <functional>

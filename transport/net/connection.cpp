@@ -210,8 +210,8 @@ class TlsConnection final : public Connection, public std::enable_shared_from_th
 
   void handshaken() {
     tls_ready_ = true;
-    send(wire::Hello{wire::kMinVersion, wire::kMaxVersion, wire::kPartialSpans | wire::kRescue | wire::kReceipts,
-                     "stampede"});
+    send(wire::Hello{wire::kMinVersion, wire::kMaxVersion,
+                     wire::kPartialSpans | wire::kRescue | wire::kReceipts | wire::kTooSlow, "stampede"});
     read();
   }
 

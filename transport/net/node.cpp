@@ -86,10 +86,14 @@ Result<std::uint64_t> SwarmNode::store_receipt(ByteView receipt, const trust::Si
 }
 
 Result<bool> SwarmNode::depot_knows(std::uint64_t feature) {
-  STAMPEDE_CHECK(wait_for_depot(Asking(options_.waiting)));
-  std::uint64_t features = 0;
-  loop_.run_and_wait([&] { features = depot_->features(); });
-  return (features & feature) != 0;
+  while (true) {
+    STAMPEDE_CHECK(wait_for_depot(Asking(options_.waiting)));
+    std::optional<std::uint64_t> features;
+    loop_.run_and_wait([&] {
+      if (depot_->up()) features = depot_->features();
+    });
+    if (features) return (*features & feature) != 0;  // else the line broke in between
+  }
 }
 
 Result<SignedReceipt> SwarmNode::find_receipt(const DiskNames& disk) {

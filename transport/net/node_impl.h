@@ -112,6 +112,7 @@ class SwarmNode final : public Node {
   bool repoll_set_ = false;
   std::optional<wire::MulticastOffer> offer_;  // not taken up yet
   unsigned bad_casts_ = 0;
+  std::set<std::uint32_t> stale_;  // spans that this stream does not bring any more
   std::unique_ptr<Catcher> catcher_;
   std::unique_ptr<DepotLink> depot_;
   std::unique_ptr<PeerLinks> peers_;

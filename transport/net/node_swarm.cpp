@@ -179,10 +179,12 @@ void SwarmNode::listen_to_multicast() {
   const wire::MulticastOffer offer = *std::exchange(offer_, std::nullopt);
   if (!listens_to_multicast() || lacks_only_parts()) return;
   catcher_.reset();
+  stale_.clear();
   Catcher::Events events;
   events.span = [this](wire::SpanData data) { caught(std::move(data)); };
   events.stale = [this](const std::vector<std::uint32_t>& spans) {
     for (const std::uint32_t span : spans) picker_->release(span, system_clock().now());
+    stale_.insert(spans.begin(), spans.end());
     pump();
   };
   events.quiet = [this] {
@@ -205,10 +207,12 @@ bool SwarmNode::lacks_only_parts() const {
   return static_cast<std::uint32_t>(lacking) == job_.span_count - picker_->have().count();
 }
 
-// All but the spans that are here in part: their rest is a fraction of what a stream would bring.
+// All but what will not come any more, and the spans that are here in part: their rest is a fraction of what a stream would
+// bring.
 void SwarmNode::expect_multicast() {
   picker_->expect_all();
   for (const std::uint32_t span : partial_.spans()) picker_->release(span, system_clock().now());
+  for (const std::uint32_t span : stale_) picker_->release(span, system_clock().now());
 }
 
 void SwarmNode::caught(wire::SpanData data) {
@@ -230,7 +234,11 @@ void SwarmNode::doubt_multicast() {
   notice(fmt::format("multicast is not used any more: {} spans of it had altered bytes", bad_casts_));
 }
 
+// Out of the group, too: what still came would take the line from what it gets instead.
 void SwarmNode::dismissed() {
+  catcher_.reset();
+  picker_->release_all(system_clock().now());
+  pump();
   notice("this machine does not keep up with the multicast stream: it gets the rest from peers and the depot");
   const std::lock_guard lock(mutex_);
   status_.left_multicast = true;
