@@ -41,12 +41,16 @@ Result<std::optional<Enrolment>> load(const std::filesystem::path& path, const t
   STAMPEDE_TRY(const Bytes bytes, read_file(path, 64_KiB));
   json::error_code error;
   const json::value value = json::parse(json::string_view(as_text(bytes)), error);
+  const auto damaged = [&] {
+    return fail(Code::usage, "{} is damaged; remove it and enrol again with a token", path.string());
+  };
+  if (error) return damaged();
   try {
-    if (!error)
-      if (auto enrolment = parse(value.as_object(), key)) return enrolment;
+    if (auto enrolment = parse(value.as_object(), key)) return enrolment;
+    return damaged();
   } catch (const std::exception&) {  // a member that is missing or of the wrong type
+    return damaged();
   }
-  return fail(Code::usage, "{} is damaged; remove it and enrol again with a token", path.string());
 }
 
 }  // namespace
@@ -116,7 +120,7 @@ Result<std::filesystem::path> keep_rescue(const std::filesystem::path& folder, c
   std::string time = to_rfc3339(rescue.saved);
   std::erase_if(time, [](char c) { return c == '-' || c == ':'; });
   const std::string disk = std::filesystem::path(rescue.disk.path).filename();
-  const auto path = folder / fmt::format("{}-{}-{:.12}.rescue", time, disk.substr(0, 100), to_hex(rescue.deployment));
+  auto path = folder / fmt::format("{}-{}-{:.12}.rescue", time, disk.substr(0, 100), to_hex(rescue.deployment));
   STAMPEDE_CHECK(make_folders(folder));
   STAMPEDE_CHECK(replace_file(path, encoded));
   return path;

@@ -63,7 +63,7 @@ using Each = std::function<Result<>(const std::string& path, FileContent content
 Result<> walk_folder(Ext4& files, const std::string& folder, bool deep, bool small, std::size_t& count, const Each& each) {
   STAMPEDE_TRY(const auto names, files.list(folder.empty() ? "/" : folder));
   for (const std::string& name : names) {
-    const std::string path = folder + "/" + name;
+    const std::string path = fmt::format("{}/{}", folder, name);
     STAMPEDE_TRY(const Ext4::Kind kind, files.kind(path));
     if (++count > kMostFiles) return fail(Code::cannot_customise, "it holds more than {} files", kMostFiles);
     if (kind == Ext4::Kind::folder && deep && std::ranges::count(path, '/') <= static_cast<std::ptrdiff_t>(kDeepest))

@@ -348,7 +348,7 @@ again() {
   written "dev:$disk" --overwrite "$disk"
   # What this site deployed there is known by its receipt.
   written "dev:$disk"
-  expect_said 'gpt:1 \(receipt [0-9]+\), which this site deployed'
+  expect_said 'gpt:1 \(deployment [0-9a-f]+\), which this site deployed'
   first=$file
   layout
   # Not so a copy of it.
