@@ -52,9 +52,9 @@ table_of() { sfdisk --json "$1" | jq -S '.partitiontable | [.id, [.partitions[] 
 
 # power_loss MAKE-OLD [deploy option…]
 power_loss() {
+  need stampede logged_disk namespaces crash_states
   # Slow enough for some records of the journal.
   shape depot e0 "${RATE:-1gbit}"
-  need stampede logged_disk namespaces crash_states
   local before=$LAB/before.img disk=$LAB/disk.img sum began
   rm -rf "$folder"/*
   "$1" "$before"

@@ -24,8 +24,8 @@ attach_disk() {
   echo "$dev"
 }
 
-# Only while the device still belongs to that file.
-detach_disk() { [ "$(losetup -nO BACK-FILE "$1" 2>/dev/null)" != "$(readlink -f "$2")" ] || losetup -d "$1"; }
+# Only while the device still belongs to that file, which may be out of reach: on a FUSE mount whose daemon is dead.
+detach_disk() { [ "$(losetup -nO BACK-FILE "$1" 2>/dev/null)" != "$(readlink -m "$2")" ] || losetup -d "$1"; }
 
 blank_disk() { rm -f "$1"; truncate -s "$2" "$1"; }
 

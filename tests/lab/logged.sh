@@ -14,6 +14,7 @@ attach_logged() {
   local mount=$LAB/logged.$RANDOM
   : >"$2"
   : >"$mount"
+  later unmount_dead "$mount"  # after the daemon's end, since undoing goes backwards
   start "${mount##*/}" qemu-storage-daemon --blockdev "driver=file,node-name=disk,filename=$1,discard=unmap" \
     --blockdev "driver=file,node-name=log,filename=$2" \
     --blockdev driver=blklogwrites,node-name=both,file=disk,log=log,log-sector-size=512,discard=unmap \
@@ -24,6 +25,8 @@ attach_logged() {
   LOGGED_FILE=$mount
   later detach_disk "$LOGGED_DISK" "$mount"
 }
+# A daemon that was killed leaves its mount behind; one that ended does not.
+unmount_dead() { ! grep -qF " $1 " /proc/self/mounts || umount -l "$1"; }
 mountpoint_holds() { [ "$(stat -c %s "$1")" = "$2" ]; }
 
 detach_logged() {
