@@ -178,15 +178,23 @@ set_mtu() {  # set_mtu BYTES: of the depot's and the first two machines' links
     ip -n "$LAB_NETID-switch" link set "v$node" mtu "$1"
   done
 }
+# What the link counts as a packet is one on the wire only where the depot sends unsegmented.
 jumbo_frames() {
-  need stampede namespaces loop
-  local i
+  need stampede namespaces loop nft
+  local i packets bytes
+  in_node depot ethtool -k e0 | grep '^tx-udp-segmentation: off' || no "the depot's packets cannot be counted: they leave in batches"
   later set_mtu 1500
   set_mtu 9000
   end_process "$DEPOT"
   start_depot "$store" --multicast-rate 92M --min-receivers 2
+  packets=$(packets_by depot)
+  bytes=$(sent_by depot)
   for i in 1 2; do start_target "$i"; done
   complete 1 2
+  packets=$(($(packets_by depot) - packets))
+  bytes=$((($(sent_by depot) - bytes) / packets))
+  remark "the depot sent $packets packets of $bytes bytes"
+  [ "$bytes" -gt 4000 ] || no "the depot's packets have $bytes bytes: no jumbo frames"
   for i in 1 2; do [ "$(by_multicast "$i")" -ge 95 ] || no "node-$i got $(by_multicast "$i") % by multicast: $(jq -c .bytes "$LAB/node-$i.receipt")"; done
   end_process "$DEPOT"
 }

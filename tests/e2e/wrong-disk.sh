@@ -13,13 +13,14 @@ prepare() {
   gpt_disk "$LAB/gpt.img" 8M
   import_image "$LAB/gpt.img" gpt:1 "$store" >/dev/null
   start depot "$STAMPEDE" serve --store "$store" --listen 127.0.0.1:7466 --multicast off
-  wait_for 20 "the depot" grep -q . <(sleep 0.3; ss -Hltn 'sport = :7466')
+  wait_for 20 "the depot" listens
   new_token "$store" "$LAB/token" --uses 1000
   # Bystanders: disks like the targets, of every size that is used.
   for i in 1 2 3; do noise "$LAB/by-$i.img" 8M; done
   blank_disk "$LAB/by-blank.img" 16M
   for i in 1 2 3 blank; do attach_disk "$LAB/by-$i.img" >/dev/null; done
 }
+listens() { is_running "$STARTED" && ss -Hltn 'sport = :7466' | grep -q .; }
 
 # deploy SELECTOR [option…]: by a node for each layout, since a depot takes 60 receipts an hour of one.
 node=0
@@ -117,7 +118,8 @@ gone() {
   need stampede loop
   layout
   losetup -d "$disk"
-  refused 10 '' "dev:$disk" --overwrite "$disk"
+  # Its number may be another's by now: the file says that it is this one.
+  refused 10 '' "dev:$disk,model:$file" --overwrite "$disk"
   refused 10 '' "model:$file" --overwrite "$disk"
 }
 # A link that names another disk than it did.
@@ -215,12 +217,15 @@ attached_upon() {
   attach_disk "$disk" >/dev/null
   refused 13 'is attached upon' "dev:$disk" --overwrite "$disk"
 }
+# A plan only: the guard refuses it the same way, and if it ever did not, this machine would be erased.
 own_disk() {
   need stampede
-  local root
+  local root parent
   root=$(findmnt -no SOURCE / | sed 's/\[.*//')
   [ -b "$root" ] || { note "the root file system is on no disk"; trap - ERR; exit 77; }
-  refused '(14|20)' "$root" "dev:$root" --overwrite "$root"
+  parent=$(lsblk -dno PKNAME "$root")
+  [ -z "$parent" ] || root=/dev/$parent
+  refused '14|20' "$root" "dev:$root" --overwrite "$root" --dry-run
 }
 locked_file() {
   need stampede

@@ -117,11 +117,13 @@ start_in() {
 }
 
 # sent_by NODE / received_by NODE: bytes that left or entered the node's interface so far; 0 where it has none of its own.
-sent_by() { link_bytes "$1" tx; }
-received_by() { link_bytes "$1" rx; }
-link_bytes() {
+# packets_by NODE: and packets that left it.
+sent_by() { link_count "$1" tx.bytes; }
+received_by() { link_count "$1" rx.bytes; }
+packets_by() { link_count "$1" tx.packets; }
+link_count() {
   [ "$LAB_NET" = namespaces ] || { echo 0; return; }
-  ip -n "$LAB_NETID-$1" -s -j link show dev e0 | jq ".[0].stats64.$2.bytes"
+  ip -n "$LAB_NETID-$1" -s -j link show dev e0 | jq ".[0].stats64.$2"
 }
 
 # listening NODE PORT: does something listen there?
