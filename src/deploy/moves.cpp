@@ -1,6 +1,7 @@
 #include "src/deploy/moves.h"
 
 #include <algorithm>
+#include <chrono>
 #include <condition_variable>
 #include <mutex>
 #include <optional>
@@ -12,6 +13,8 @@
 namespace stampede::deploy {
 
 namespace {
+
+constexpr std::chrono::milliseconds kTick{100};
 
 // Every chunk lies aligned in its slab; only the disk's last is not whole blocks.
 std::size_t room_of(const Plan& plan, const Move& move) {
@@ -54,6 +57,19 @@ class Hazards {
   std::vector<std::vector<std::size_t>> after_;  // who waits for this one's reading
 };
 
+// By source. Pieces of the disk that are looked through overlap, and where they do other cuts may have been found in each:
+// Hazards looks at one reader before a place only, so the later one is left out.
+std::vector<Move> apart(const Plan& plan, std::vector<Move> moves) {
+  std::ranges::sort(moves, {}, &Move::from);
+  Offset end;
+  std::erase_if(moves, [&](const Move& move) {
+    if (move.from < end) return true;
+    end = move.from + Size{plan.chunk(move.chunk).length};
+    return false;
+  });
+  return moves;
+}
+
 // As many moves, in their order, as fill a slab.
 std::vector<std::span<const Move>> batches_of(const Plan& plan, std::span<const Move> moves) {
   std::vector<std::span<const Move>> out;
@@ -77,14 +93,25 @@ class Mover {
     const auto make_job = [this]() -> chunker::Job {
       return [this, file = std::optional<File>(), digester = chunker::Digester()](std::size_t batch) mutable -> Result<> {
         if (!file) {
-          STAMPEDE_TRY(file, target_.reader());
+          auto opened = target_.reader();
+          if (!opened) stop(opened.error());  // others wait for this one's turn to end
+          if (!opened) return why_stopped();
+          file = *std::move(opened);
         }
         return carry_out(*file, digester, batch);
       };
     };
-    return chunker::run_parallel(0, batches_.size(), make_job, [&] {
+    const auto ask = [&] {
       if (!go_on()) stop({Code::interrupted, fmt::format("moving what {} holds was interrupted", target_.identity().path)});
-    });
+    };
+    // Who waits for its turn holds a slab: with more threads than slabs whose turn it is might get none.
+    const unsigned threads = std::min(chunker::thread_count(0), std::max(1U, target_.free_slabs()));
+    const auto moved = chunker::run_parallel(threads, batches_.size(), make_job, ask);
+    wait_for_writes(ask);
+    STAMPEDE_CHECK(moved);
+    const std::lock_guard lock(mutex_);
+    if (stopped_) return pass(*stopped_);
+    return {};
   }
   Size moved() const { return moved_; }
 
@@ -92,30 +119,31 @@ class Mover {
   Result<> carry_out(const File& file, chunker::Digester& digester, std::size_t batch) {
     disk::Slab slab = wait_for_slab();
     if (!slab) return why_stopped();
-    auto verified = read(file, digester, slab.bytes(), batches_[batch]);
-    if (!verified) stop(verified.error());
+    const Verified verified = read(file, digester, slab.bytes(), batches_[batch]);
     if (!wait_for_turn(batch)) return why_stopped();
     std::vector<disk::Placement> placements;
-    for (const auto& [index, chunk] : *verified) {
+    for (const auto& [index, chunk] : verified) {
       plan_.add_placements(chunk, plan_.chunk(index).offset, placements);
       plan_.remember(index, chunker::fingerprint(chunk.bytes()));
       plan_.hold(index);
       moved_ += plan_.placed_size(index);
     }
     end_turn();
-    if (!placements.empty())  // flush() tells of a failure
-      target_.place(std::move(slab), std::move(placements), [](const Result<>&) {});
+    if (placements.empty()) return {};
+    begin_write();
+    target_.place(std::move(slab), std::move(placements), [this](const Result<>&) { end_write(); });
     return {};
   }
 
   using Verified = std::vector<std::pair<ChunkIndex, chunker::VerifiedChunk>>;
-  // Those of the batch that are where they should be. What lies side by side is read at once.
-  Result<Verified> read(const File& file, chunker::Digester& digester, MutableBytes out, std::span<const Move> batch) const {
+  // Those of the batch that are where they should be. What lies side by side is read at once; what cannot be read is not
+  // there.
+  Verified read(const File& file, chunker::Digester& digester, MutableBytes out, std::span<const Move> batch) const {
     Verified verified;
     for (std::size_t begin = 0; begin < batch.size();) {
       std::size_t end = begin, size = 0;
       while (end < batch.size() && batch[end].from == batch[begin].from + Size{size}) size += room_of(plan_, batch[end++]);
-      STAMPEDE_TRY(const std::size_t got, file.read_some_at(batch[begin].from, out.first(size)));
+      const std::size_t got = file.read_some_at(batch[begin].from, out.first(size)).value_or(0);
       for (std::size_t at = 0; begin < end; ++begin) {
         const chunker::SpanChunk& chunk = plan_.chunk(batch[begin].chunk);
         if (at + chunk.length <= got) {
@@ -149,6 +177,25 @@ class Mover {
     }
     turn_changed_.notify_all();
   }
+  // Of a failing write flush() tells.
+  void begin_write() {
+    const std::lock_guard lock(mutex_);
+    ++writes_;
+  }
+  void end_write() {
+    const std::lock_guard lock(mutex_);
+    --writes_;
+    turn_changed_.notify_all();  // under the lock: whoever waits may be gone right after it
+  }
+  // Spans that are held then are in their places, so that the journal may name them.
+  void wait_for_writes(const std::function<void()>& ask) {
+    std::unique_lock lock(mutex_);
+    while (!turn_changed_.wait_for(lock, kTick, [&] { return writes_ == 0; })) {
+      lock.unlock();
+      ask();
+      lock.lock();
+    }
+  }
   void stop(Error why) {
     {
       const std::lock_guard lock(mutex_);
@@ -167,14 +214,15 @@ class Mover {
   Size moved_;
   std::mutex mutex_;
   std::condition_variable turn_changed_;
-  std::size_t turn_ = 0;  // this batch may be written
+  std::size_t turn_ = 0;    // this batch may be written
+  std::size_t writes_ = 0;  // begun and not ended
   std::optional<Error> stopped_;
 };
 
 }  // namespace
 
 std::vector<Move> safe_order(const Plan& plan, std::vector<Move> moves) {
-  std::ranges::sort(moves, {}, &Move::from);
+  moves = apart(plan, std::move(moves));
   Hazards hazards(plan, moves);
   std::priority_queue<std::size_t, std::vector<std::size_t>, std::greater<>> ready;
   for (std::size_t i = 0; i < moves.size(); ++i)

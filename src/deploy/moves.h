@@ -21,14 +21,15 @@ struct Move {
 };
 
 // The moves in an order in which none writes to where a later one reads; in the order of the disk but for that. Where they
-// stand in a circle one of it is left out: that chunk has to be fetched. At most one move for each chunk, from ranges that
-// are apart from each other.
+// stand in a circle one of it is left out: that chunk has to be fetched; so is one whose source overlaps another's. At most
+// one move for each chunk.
 std::vector<Move> safe_order(const Plan& plan, std::vector<Move> moves);
 
 // Reads, verifies and places the chunks, in this order; those that succeed are held and remembered by the plan. Between
-// begin() and the first place() or zero() of anything else. A chunk that is not there (any more) is left out. Returns the
-// plain bytes of what was placed, all places counted. Errors: interrupted, where `go_on` (asked now and then) says no;
-// read_failed. Of a failing write flush() tells.
+// begin() and the first place() or zero() of anything else. A chunk that is not there (any more) or cannot be read is left
+// out. Returns, when all has been written, the plain bytes of what was placed, all places counted. Errors: interrupted,
+// where `go_on` (asked now and then) says no; read_failed where the disk cannot even be opened. Of a failing write flush()
+// tells.
 Result<Size> carry_out(Plan& plan, disk::Target& target, std::span<const Move> moves, const std::function<bool()>& go_on);
 
 }  // namespace stampede::deploy

@@ -20,8 +20,10 @@ Result<bool> sample_matches(const Plan& plan, disk::Target& target) {
   const std::size_t all = plan.places().size(), count = std::min(kSampled, all);
   std::vector<disk::Expected> sample;
   for (std::size_t i = 0; i < count; ++i) sample.push_back(plan.expected(i * all / count));
-  STAMPEDE_TRY(const auto matching, target.compare(sample, {}));
-  return static_cast<std::size_t>(std::ranges::count(matching, true)) * kSampled >= kWorthwhile * count;
+  const auto matching = target.compare(sample, {});
+  if (!matching && matching.error().code == Code::read_failed) return false;  // nothing of it is needed
+  if (!matching) return pass(matching.error());
+  return static_cast<std::size_t>(std::ranges::count(*matching, true)) * kSampled >= kWorthwhile * count;
 }
 
 // Of the places that are `asked` for, those that are right. A part of them at a time: no list of all of it is needed.
@@ -36,14 +38,19 @@ Result<std::vector<bool>> in_place(Plan& plan, disk::Target& target, const std::
       if (!asked[next]) continue;
       places.push_back(next);
       expected.push_back(plan.expected(next));
+      // What was on the disk before us is believed by its SHA-256 alone: a fingerprint can be forged.
+      expected.back().fingerprint.reset();
     }
     std::vector<chunker::Fingerprint> fingerprints;
     const auto report = [&](Size part) { return !progress || progress(done + part); };
-    STAMPEDE_TRY(const auto right, target.compare(expected, report, &fingerprints));
+    const auto right = target.compare(expected, report, &fingerprints);
+    if (!right && right.error().code != Code::read_failed) return pass(right.error());
     for (std::size_t i = 0; i < places.size(); ++i) {
       done += expected[i].length;
-      if (right[i]) plan.remember(plan.places()[places[i]].chunk, fingerprints[i]);
-      matching[places[i]] = right[i];
+      // Where a sector cannot be read none of the part counts: all that can be read is looked for elsewhere.
+      if (!right || !(*right)[i]) continue;
+      plan.remember(plan.places()[places[i]].chunk, fingerprints[i]);
+      matching[places[i]] = true;
     }
   }
   return matching;
@@ -122,8 +129,9 @@ class Scan {
 
  private:
   Result<> search(const File& file, disk::Range piece, MutableBytes memory, chunker::Digester& digester) {
-    STAMPEDE_TRY(const std::size_t got, file.read_some_at(piece.at, memory.first(piece.length.bytes)));
-    const ByteView bytes = memory.first(round_down(got, chunker::kBlock.bytes));
+    const auto got = file.read_some_at(piece.at, memory.first(piece.length.bytes));
+    if (!got) return {};  // what cannot be read is not there: nobody needs it
+    const ByteView bytes = memory.first(round_down(*got, chunker::kBlock.bytes));
     read_ += bytes.size();
     for (std::size_t at = 0; at < bytes.size();) {
       std::size_t end = at;

@@ -48,7 +48,8 @@ struct Survey {
   std::size_t lost = 0;     // places that the journal names and that are wrong
 };
 
-// Before begin(). What is kept is held and remembered by the plan. Errors: read_failed, interrupted.
+// Before begin(). What is kept is held and remembered by the plan. What cannot be read is not there. Errors: read_failed
+// where the disk cannot even be opened, interrupted.
 Result<Survey> survey(Plan& plan, disk::Target& target, const SurveyInput& input);
 
 }  // namespace stampede::deploy

@@ -64,6 +64,12 @@ TEST(Moves, OfACircleOneIsLeftOut) {
   expect_safe(plan, order);
 }
 
+TEST(Moves, OfOverlappingSourcesTheFirstIsTaken) {
+  const Plan plan = plan_of(8);
+  const auto order = safe_order(plan, {move(plan, 0, 5.5), move(plan, 1, 5), move(plan, 2, 6.25), move(plan, 3, 6)});
+  EXPECT_EQ(order, (std::vector{move(plan, 1, 5), move(plan, 3, 6)}));
+}
+
 TEST(Moves, AnyPermutationIsSafeAndOnlyCirclesLose) {
   SeededRandom random(5);
   for (int round = 0; round < 300; ++round) {

@@ -1,5 +1,6 @@
 #include "src/deploy/survey.h"
 
+#include <atomic>
 #include <optional>
 
 #include "chunker/seal.h"
@@ -46,14 +47,14 @@ class SurveyTest : public ::testing::Test {
         ASSERT_DONE(file->write_at({to * 4096}, run));
     }
   }
-  void open() {
+  void open(const disk::TargetOptions& options = {.slabs = 4, .depth = 4, .hash_threads = 2}) {
     auto file = File::open(disk_, O_RDWR);
     ASSERT_DONE(file);
     disk::GuardedDisk guarded{*std::move(file), false, {}, true, false, 512, std::nullopt, {}};
     guarded.identity.path = disk_;
     guarded.identity.size = kDisk;
     guarded.identity.sector_size = 512;
-    auto target = disk::Target::open(std::move(guarded), kDisk, {.slabs = 4, .depth = 4, .hash_threads = 2});
+    auto target = disk::Target::open(std::move(guarded), kDisk, options);
     ASSERT_DONE(target);
     target_ = *std::move(target);
   }
@@ -102,7 +103,8 @@ TEST_F(SurveyTest, ADisturbedDiskBecomesTheImage) {
     make_image(seed);
     SeededRandom random(seed);
     for (int i = 0; i < 8; ++i) disturb(random);
-    open();
+    // With fewer slabs than threads too.
+    open({.slabs = static_cast<std::uint32_t>(1 + seed % 4), .depth = 4, .hash_threads = 2});
     const Survey found = look();
     kept += found.kept;
     ASSERT_DONE(target_->begin({.image = {}, .deployment = {}, .started = 0, .disk_size = kDisk}));
@@ -135,6 +137,45 @@ TEST_F(SurveyTest, OfTheImageItselfAllIsKeptButTheCommitRegion) {
   EXPECT_LT(found.kept, plan_->data());
   for (const Place& place : plan_->places())
     if (target_->holds_back(place.at, place.length)) EXPECT_FALSE(plan_->holds(place.chunk));
+}
+
+// What was on the disk before is not believed by a fingerprint, which can be forged.
+TEST_F(SurveyTest, AKnownFingerprintProvesNothing) {
+  make_image(8);
+  open();
+  const auto place = std::ranges::find_if(plan_->places(), [&](const Place& one) {
+    return one.at.bytes > (4_MiB).bytes && !target_->holds_back(one.at, one.length);
+  });
+  ASSERT_NE(place, plan_->places().end());
+  const Bytes other = random_bytes(1, place->length.bytes);
+  auto file = File::open(disk_, O_RDWR);
+  ASSERT_DONE(file);
+  ASSERT_DONE(file->write_at(place->at, other));
+  plan_->remember(place->chunk, chunker::fingerprint(other));
+  look();
+  EXPECT_FALSE(plan_->holds(place->chunk));
+}
+
+// Nobody needs what cannot be read: it is fetched, or found elsewhere.
+TEST_F(SurveyTest, WhatCannotBeReadIsNotThere) {
+  make_image(9);
+  std::atomic<bool> broken = true;
+  disk::TargetOptions options{.slabs = 4, .depth = 4, .hash_threads = 2};
+  options.faults = [&](const disk::Operation& operation) {
+    return disk::Fault{.error = broken && operation.kind == disk::Operation::Kind::read ? EIO : 0};
+  };
+  open(options);
+  const auto journal = target_->journal({}, 8);
+  ASSERT_DONE(journal);
+  EXPECT_FALSE(*journal);
+  EXPECT_EQ(look(Delta::automatic).kept, Size{});
+  const Survey found = look();
+  EXPECT_EQ(found.kept, Size{});
+  EXPECT_FALSE(found.moves.empty());  // read by a descriptor of its own
+  broken = false;
+  ASSERT_DONE(target_->begin({.image = {}, .deployment = {}, .started = 0, .disk_size = kDisk}));
+  ASSERT_DONE(carry_out(*plan_, *target_, found.moves, [] { return true; }));
+  finish();
 }
 
 // Of an interrupted deployment: what its journal names, and more only where more is there.
