@@ -9,6 +9,7 @@
 
 #include "src/disk/compare.h"
 #include "src/disk/placing.h"
+#include "src/disk/table_ranges.h"
 
 namespace stampede::disk {
 
@@ -242,7 +243,12 @@ Result<> DiskWriter::save() {
   for (const Stale& stale : stale_) extra.insert(extra.end(), stale.ranges.begin(), stale.ranges.end());
   Rescue now{record_.deployment, record_.started, disk_.guarded().identity, image_size_, {}};
   bool blank = true;
-  for (const Range& range : rescue_ranges(file, disk_.size(), now.disk.sector_size, image_size_, extra)) {
+  const auto ranges = rescue_ranges(file, disk_.size(), now.disk.sector_size, image_size_, extra);
+  for (const Range& range : extra)
+    if (!covers(ranges, range))
+      return fail(Code::usage, "{} has more marks of volume managers than a rescue file holds: wipe them first (wipefs)",
+                  disk_.path());
+  for (const Range& range : ranges) {
     Bytes bytes(range.length.bytes);
     STAMPEDE_CHECK(disk_.read(range.at, bytes));
     blank = blank && all_zero(bytes);
@@ -306,6 +312,7 @@ Result<> DiskWriter::commit() {
 
 // The commit region between the two offsets, from the disk.
 Result<> DiskWriter::read_back(Offset from, Offset to) {
+  disk_.drop_cache();
   for (const Patch& expected : region_.slice(from, to)) {
     Bytes bytes(expected.bytes.size());
     STAMPEDE_CHECK(disk_.read(expected.at, bytes));

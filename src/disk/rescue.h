@@ -23,7 +23,8 @@ namespace stampede::disk {
 inline constexpr std::size_t kMostRuns = 4096;
 inline constexpr std::size_t kMostRescueText = 512;
 inline constexpr Size kMostCovered = 16_MiB;
-inline constexpr Size kMostRescue = 4_MiB;  // of a file; what a depot takes
+// Of a file: all bytes of the runs, and its head. A depot may take less (wire::kMaxRescue).
+inline constexpr Size kMostRescue = kMostCovered + 1_MiB;
 
 struct Rescue {
   std::array<std::byte, 16> deployment{};

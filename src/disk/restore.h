@@ -22,8 +22,8 @@ struct Restored {
   Size written;
 };
 
-// Durable and read back when it returns. Errors: the guard's; identity_changed where the file is of another disk, before
-// anything is written.
+// Durable and read back when it returns. Errors: the guard's; before anything is written: usage where the file does not
+// hold all that is blanked, identity_changed where it is of another disk.
 Result<Restored> restore_table(const Rescue& rescue, const RestoreOptions& options, const std::vector<Disk>& disks,
                                const SystemPaths& paths = {});
 

@@ -75,4 +75,9 @@ std::vector<Range> merged(std::vector<Range> ranges) {
   return out;
 }
 
+bool covers(const std::vector<Range>& ranges, Range wanted) {
+  return std::ranges::any_of(ranges,
+                             [&](const Range& range) { return range.at <= wanted.at && wanted.end() <= range.end(); });
+}
+
 }  // namespace stampede::disk

@@ -101,6 +101,16 @@ TEST(Rescue, IsReadAsItWasWritten) {
   EXPECT_EQ(encode(*again), encode(sample()));
 }
 
+TEST(Rescue, IsReadHoweverMuchItHolds) {
+  Rescue most = sample();
+  most.disk.size = 32_MiB;
+  most.runs = {{{0}, Bytes(kMostCovered.bytes)}};
+  SeededRandom(3).fill(most.runs[0].bytes);
+  const auto again = decode_rescue(encode(most));
+  ASSERT_TRUE(again) << again.error().message;
+  EXPECT_TRUE(again->runs[0].bytes == most.runs[0].bytes);
+}
+
 TEST(Rescue, EveryAlteredByteIsNoticed) {
   const Bytes good = encode(sample());
   for (std::size_t i = 0; i < good.size(); i += 7) {
@@ -324,6 +334,47 @@ TEST_F(OnDisk, ASecondRunFindsWhatAnInterruptedOneLeft) {
   const auto disk = open();
   ASSERT_TRUE(disk) << disk.error().message;
   EXPECT_THAT(disk->found, IsEmpty());
+}
+
+TEST_F(OnDisk, NothingIsWipedThatIsNotSaved) {
+  const Bytes old = old_disk();
+  put(path(), old);
+  auto disk = open(path());
+  ASSERT_TRUE(disk) << disk.error().message;
+  disk->found.clear();
+  for (unsigned i = 0; i < 20; ++i) disk->found.push_back(member(i + 1, {(10 + 3ULL * i) << 20}, 2_MiB));
+  TargetOptions options;
+  options.save = [](const Rescue&) -> Result<> { return {}; };
+  const auto target = Target::open(std::move(*disk), kImage, options);
+  ASSERT_TRUE(target) << target.error().message;
+  EXPECT_THAT(refusal((*target)->begin(sample_record(kBig)), Code::usage), HasSubstr("wipefs"));
+  EXPECT_TRUE(content_of(path()) == old);
+}
+
+// What lies beyond the image's end is the restored table's.
+TEST_F(OnDisk, ARestoreWipesNothing) {
+  Bytes old(kBig.bytes);
+  write_gpt(old, kBig, 512, {std::byte{0xab}, {{{9 << 20}, 70_MiB}}});
+  put(path(), old);
+  begun();
+  ASSERT_TRUE(saved_);
+  write_zfs(MutableBytes(old).subspan(9 << 20, (70_MiB).bytes), "tank");
+  put(path(), old);
+  const auto restored = restore(*saved_, path());
+  ASSERT_TRUE(restored) << restored.error().message;
+  EXPECT_TRUE(content_of(path()) == old);
+}
+
+TEST_F(OnDisk, ARestoreIsWhole) {
+  put(path(), old_disk());
+  begun();
+  const Bytes before = content_of(path());
+  for (const bool last : {false, true}) {
+    Rescue part = *saved_;
+    part.runs.erase(last ? part.runs.end() - 1 : part.runs.begin());
+    EXPECT_THAT(refusal(restore(part), Code::usage), HasSubstr("does not hold all"));
+  }
+  EXPECT_TRUE(content_of(path()) == before);
 }
 
 TEST_F(OnDisk, ARestoreIsGuarded) {
