@@ -23,7 +23,18 @@ class DepotObjects final : public chunker::ChunkSource {
   net::Node& node_;
 };
 
+// As receipts write them (receipt.h).
+std::string text(std::string_view raw, std::size_t most = 512) { return printable(raw.substr(0, most)); }
+
 }  // namespace
+
+bool tells_of(const Receipt& receipt, const disk::Disk& disk, const trust::PublicKey& node) {
+  const DiskFacts& was = receipt.disk;
+  const bool same = receipt.verdict == Verdict::success && was.guid == text(disk.guid) && was.serial == text(disk.serial) &&
+                    was.wwn == text(disk.wwn) && was.size == disk.size.bytes;
+  const bool nameless = disk.serial.empty() && disk.wwn.empty();
+  return same && (!nameless || (was.path == text(disk.path) && receipt.node == trust::to_string(node)));
+}
 
 Result<Access> Access::open(const AccessOptions& options) {
   STAMPEDE_TRY(auto state, NodeState::open(options.state));
@@ -72,16 +83,15 @@ Result<chunker::Manifest> Access::manifest(const chunker::TagRecord& record) {
 }
 
 Result<std::optional<Receipt>> Access::receipt_of(const disk::Disk& disk) {
-  // As receipts write them (receipt.h).
-  const auto text = [](std::string_view raw, std::size_t most) { return printable(raw.substr(0, most)); };
-  auto found = node_->find_receipt(
-      {text(disk.guid, 64), text(disk.serial, 512), text(disk.wwn, 512), text(disk.path, 512), disk.size});
+  auto found = node_->find_receipt({text(disk.guid, 64), text(disk.serial), text(disk.wwn), text(disk.path), disk.size});
   if (!found && (found.error().code == Code::not_found || found.error().code == Code::protocol)) return std::nullopt;
   if (!found) return pass(std::move(found).error());
   STAMPEDE_TRY(auto receipt, decode_receipt(found->receipt));
   const auto key = trust::parse_public_key(receipt.node);
   if (!key) return fail(Code::signature_invalid, "the receipt of {} names no node", disk.path);
   STAMPEDE_CHECK(trust::verify(*key, trust::kReceiptDomain, found->receipt, found->signature));
+  // Which one it is asked for is the depot's to find, not to decide.
+  if (!tells_of(receipt, disk, state_.key().public_key())) return std::nullopt;
   return receipt;
 }
 

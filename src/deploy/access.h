@@ -29,6 +29,10 @@ struct AccessOptions {
   bool stopped() const { return stop != nullptr && stop->load(); }
 };
 
+// Is it of a success on this disk, by GUID, size, serial and WWN? One that says neither serial nor WWN is known by its path,
+// which means something on one machine only: to the node that wrote the receipt.
+bool tells_of(const Receipt& receipt, const disk::Disk& disk, const trust::PublicKey& node);
+
 class Access {
  public:
   // `options` outlive it. The state is opened before the depot is asked for anything.
@@ -41,8 +45,8 @@ class Access {
   // Every record verified, and as the tag record says.
   Result<chunker::Manifest> manifest(const chunker::TagRecord& record);
 
-  // The newest receipt of a success that the depot has of this disk, by its GUID, size, serial and WWN (the path, where it
-  // says neither); its signature holds. Nothing where there is none, or where the depot is too old to tell.
+  // The newest receipt of a success that the depot has of this disk (tells_of); its signature holds. Nothing where there is
+  // none, or where the depot is too old to tell.
   Result<std::optional<Receipt>> receipt_of(const disk::Disk& disk);
 
   NodeState& state() { return state_; }

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "src/base/seams.h"
+#include "src/deploy/access.h"
 
 namespace stampede::deploy {
 namespace {
@@ -43,6 +44,36 @@ Receipt sample() {
   receipt.code = 17;
   receipt.error = "the disk is too small";
   return receipt;
+}
+
+TEST(Receipt, TellsOfItsDiskAlone) {
+  const trust::PublicKey node{std::byte{7}}, other{std::byte{8}};
+  Receipt receipt = sample();
+  receipt.verdict = Verdict::success;
+  receipt.node = trust::to_string(node);
+  const disk::Disk same{.path = "/dev/sda", .serial = "X", .wwn = "0x5", .guid = "guid", .size = {1ULL << 40}};
+  const auto with = [&](const auto& change) {
+    disk::Disk disk = same;
+    change(disk);
+    return tells_of(receipt, disk, other);
+  };
+  EXPECT_TRUE(tells_of(receipt, same, other));
+  EXPECT_TRUE(with([](auto& disk) { disk.path = "/dev/sdb"; }));
+  EXPECT_FALSE(with([](auto& disk) { disk.guid = "another"; }));
+  EXPECT_FALSE(with([](auto& disk) { disk.serial = "Y"; }));
+  EXPECT_FALSE(with([](auto& disk) { disk.wwn = ""; }));
+  EXPECT_FALSE(with([](auto& disk) { disk.size += 512_B; }));
+  receipt.verdict = Verdict::failure;
+  EXPECT_FALSE(tells_of(receipt, same, other));
+  // Without a name of its own it is known to one node, by its path.
+  receipt.verdict = Verdict::success;
+  receipt.disk.serial = receipt.disk.wwn = "";
+  disk::Disk nameless = same;
+  nameless.serial = nameless.wwn = "";
+  EXPECT_TRUE(tells_of(receipt, nameless, node));
+  EXPECT_FALSE(tells_of(receipt, nameless, other));
+  nameless.path = "/dev/sdb";
+  EXPECT_FALSE(tells_of(receipt, nameless, node));
 }
 
 TEST(Receipt, ComesBackAsItWas) {

@@ -354,6 +354,10 @@ again() {
   # What this site deployed there is known by its receipt.
   written "dev:$disk"
   expect_said 'gpt:1 \(deployment [0-9a-f]+\), which this site deployed'
+  # Not so to another node: without serial and WWN it is known by its path, which says nothing on another machine.
+  node=$((node + 1))
+  foreign 'gpt partition table'
+  node=$((node - 1))
   first=$file
   layout
   # Not so a copy of it.
