@@ -23,6 +23,8 @@ constexpr std::array<std::string_view, 4> kFolders{"/usr/sbin", "/sbin", "/usr/b
 constexpr Size kMostOutput = 64_KiB;
 constexpr std::chrono::milliseconds kTick{100}, kFirstTick{2};
 constexpr int kToolFileNumber = 9;
+// Where SIGCHLD is ignored the kernel keeps no status: what is not known to have gone well has failed.
+constexpr int kUnknown = 255 << 8;
 
 Result<pid_t> start(const std::string& path, std::vector<std::string>& arguments, const File& file, const File& output) {
   posix_spawn_file_actions_t actions;
@@ -52,6 +54,7 @@ std::optional<int> await(pid_t child, const std::function<bool()>& go_on) {
   for (auto tick = kFirstTick;; tick = std::min(tick * 2, kTick)) {
     const pid_t got = ::waitpid(child, &status, ended ? 0 : WNOHANG);
     if (got < 0 && errno == EINTR) continue;
+    if (got < 0) status = kUnknown;
     if (got != 0) break;
     if (go_on && !go_on()) {
       ::kill(child, SIGKILL);

@@ -171,7 +171,8 @@ Result<> ServedBlocks::mount() {
     return fail(Code::cannot_customise, "cannot mount a FUSE file system over {}", point.path().string());
   thread_ = std::thread([this] { fuse_session_loop(session_); });
   auto opened = File::open(point.path() / kName, O_RDWR);
-  if (::umount2(point.path().c_str(), MNT_DETACH) != 0 && opened)
+  detached_ = ::umount2(point.path().c_str(), MNT_DETACH) == 0;
+  if (!detached_ && opened)
     return fail(Code::cannot_customise, "cannot detach {}: {}", point.path().string(), errno_text(errno));
   STAMPEDE_TRY(file_, std::move(opened));
   return {};
@@ -179,6 +180,11 @@ Result<> ServedBlocks::mount() {
 
 ServedBlocks::~ServedBlocks() {
   file_ = {};  // the last one: the kernel ends the session
+  // Where the folder is still mounted it does not, and the loop would wait for ever.
+  if (thread_.joinable() && !detached_) {
+    fuse_session_exit(session_);
+    fuse_session_unmount(session_);
+  }
   if (thread_.joinable()) thread_.join();
   if (session_ == nullptr) return;
   fuse_session_unmount(session_);

@@ -51,6 +51,7 @@ class ServedBlocks {
   File file_;
   mutable std::mutex mutex_;
   std::optional<Error> failure_;
+  bool detached_ = false;
   std::thread thread_;
 };
 

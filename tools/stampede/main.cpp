@@ -3,6 +3,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <csignal>
+
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
@@ -23,6 +25,7 @@ void raise_descriptor_limit() {
 }
 
 void prepare_process() {
+  std::signal(SIGCHLD, SIG_DFL);  // ignored, as a parent may have left it, no tool's exit status would be known
   raise_descriptor_limit();
   // Spans come and go by the megabyte: without this each would be mapped and faulted in anew.
   mallopt(M_MMAP_THRESHOLD, 64 << 20);
