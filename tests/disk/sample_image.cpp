@@ -1,6 +1,7 @@
 #include "tests/disk/sample_image.h"
 
 #include <algorithm>
+#include <memory>
 
 #include "src/disk/commit_region.h"
 
@@ -88,20 +89,23 @@ Result<> Waiter::wait() {
 
 namespace {
 Slab wait_for_slab(Target& target) {
-  // The callback is only a wake-up: another taker may have been faster.
-  std::mutex mutex;
-  std::condition_variable changed;
-  bool freed = false;
-  target.on_slab_free([&] {
-    const std::scoped_lock lock(mutex);
-    freed = true;
-    changed.notify_all();
+  // The callback is only a wake-up: another taker may have been faster. One that runs already outlives this call.
+  struct Wake {
+    std::mutex mutex;
+    std::condition_variable changed;
+    bool freed = false;
+  };
+  const auto wake = std::make_shared<Wake>();
+  target.on_slab_free([wake] {
+    const std::scoped_lock lock(wake->mutex);
+    wake->freed = true;
+    wake->changed.notify_all();
   });
   Slab slab;
   while (!(slab = target.try_slab())) {
-    std::unique_lock lock(mutex);
-    changed.wait(lock, [&] { return freed; });
-    freed = false;
+    std::unique_lock lock(wake->mutex);
+    wake->changed.wait(lock, [&] { return wake->freed; });
+    wake->freed = false;
   }
   target.on_slab_free({});
   return slab;
