@@ -112,7 +112,7 @@ late() {
   start_target 3
   complete 1 2 3
   # What it missed the others have.
-  jq -e ".bytes | .depot < .peers + .multicast" "$LAB/node-3.receipt" >/dev/null || no "the late one: $(jq -c .bytes "$LAB/node-3.receipt")"
+  jq -e '.bytes | .peers + .multicast > .depot / 3' "$LAB/node-3.receipt" >/dev/null || no "the late one: $(jq -c .bytes "$LAB/node-3.receipt")"
   depot_sent_at_most 250
 }
 
