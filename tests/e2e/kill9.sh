@@ -139,6 +139,31 @@ resumes_from_its_journal() {
   remark "the journal named $named spans; $((kept >> 20)) MiB kept"
 }
 
+# What the journal names is altered. Its newer record is lost, and the second run is killed too.
+doubts_its_journal() {
+  need stampede loop namespaces
+  local slot
+  journalled_kill
+  alter_placed
+  start_deploy 1 target new:1 "$LAB/token" "dev:$disk"
+  await "$STARTED" target || no "$(tail -n 1 "$LAB/target.log")"
+  same_bytes "$LAB/disk.img" "$new"
+  grep -q 'had made durable' "$LAB/target.log" || no "nothing is said of altered blocks"
+
+  journalled_kill
+  slot=$(newest_slot)
+  dd if=/dev/zero of="$disk" bs=4096 seek="$((slot / 4096))" count=1 oflag=direct conv=notrunc status=none
+  shape depot e0 200mbit
+  start_deploy 1 target new:1 "$LAB/token" "dev:$disk"
+  wait_for 20 "the second run's journal" journal_names_some
+  killed "$STARTED"
+  shape depot e0 1gbit
+  start_deploy 1 target new:1 "$LAB/token" "dev:$disk"
+  await "$STARTED" target || no "$(tail -n 1 "$LAB/target.log")"
+  same_bytes "$LAB/disk.img" "$new"
+  [ "$(jq .bytes.local "$LAB/target.receipt")" -gt 0 ] || no "nothing was kept"
+}
+
 # A deployment over a slow link, killed when its journal names something.
 journalled_kill() {
   shape depot e0 200mbit
@@ -147,10 +172,10 @@ journalled_kill() {
   killed "$STARTED"
   shape depot e0 1gbit
 }
-# The bits that are set in the newer record.
+# The bits that are set in the newer record; none where there is no record yet.
 journal_names() {
   local slot spans
-  slot=$(newest_slot)
+  slot=$(newest_slot) || { echo 0; return; }
   spans=$(od -An -tu4 -j $((slot + 64)) -N 4 "$LAB/disk.img")
   od -An -tx1 -v -j $((slot + 128)) -N $(((spans + 7) / 8)) "$LAB/disk.img" | tr -d ' \n' |
     awk '{ n = 0; for (i = 1; i <= length($0); i++) n += substr("0112122312232334", index("0123456789abcdef", substr($0, i, 1)), 1); print n }'
@@ -164,7 +189,11 @@ newest_slot() {
     sequence=$(od -An -tu8 -j $((slot + 16)) -N 8 "$LAB/disk.img")
     if [ "$sequence" -gt "$newest" ]; then newest=$sequence best=$slot; fi
   done
-  echo "${best:?no journal}"
+  [ -n "$best" ] && echo "$best"
+}
+# Alters all that the journal may name: everything between the commit region's ends.
+alter_placed() {
+  dd if=/dev/urandom of="$disk" bs=1M seek=2 count=$(($(stat -c %s "$LAB/disk.img") / 1048576 - 3)) oflag=direct conv=notrunc status=none
 }
 in_the_middle() { [ "$(head -c 8 "$LAB/disk.img")" = STMPMARK ]; }
 
@@ -173,5 +202,6 @@ run_case "firmware boots the old and the new image" 200 firmware_tells_apart
 run_case "$kills kills leave no half image" 600 random_kills
 run_case "a deployment killed in its commit completes" 60 killed_in_commit
 run_case "a killed deployment goes on from its journal" 60 resumes_from_its_journal
+run_case "a journal is believed only as far as the disk bears it out" 120 doubts_its_journal
 run_case "a deployment completes after three kills" 120 resumes_after_kills
 end_cases
