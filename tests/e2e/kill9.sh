@@ -8,16 +8,6 @@ store=$LAB/store
 kills=${KILLS:-50}
 seed=${SEED:-$(($(date +%s) % 32768))}
 
-prepare() {
-  old=$("$LAB_HERE/make-image" --variant bootable)/disk.img
-  new=$LAB/new.img
-  other_image "$old" "$new"
-  import_image "$new" new:1 "$store" >/dev/null
-  make_network 1 1gbit
-  start_depot "$store"
-  new_token "$store" "$LAB/token" --uses 1
-}
-
 # deploy_over: the old image on a disk, and a deployment of the new one in the background.
 deploy_over() {
   [ -z "${disk:-}" ] || detach_disk "$disk" "$LAB/disk.img"
@@ -197,7 +187,7 @@ alter_placed() {
 }
 in_the_middle() { [ "$(head -c 8 "$LAB/disk.img")" = STMPMARK ]; }
 
-if ! have_stampede >/dev/null; then say "nothing is built"; else prepare; fi
+if ! have_stampede >/dev/null; then say "nothing is built"; else prepare_old_and_new; fi
 run_case "firmware boots the old and the new image" 200 firmware_tells_apart
 run_case "$kills kills leave no half image" 600 random_kills
 run_case "a deployment killed in its commit completes" 60 killed_in_commit

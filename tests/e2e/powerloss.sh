@@ -18,13 +18,7 @@ crash_states=$LAB_ROOT/build/tests/powerloss/crash_states
 have_crash_states() { [ -x "$crash_states" ] || { echo "no $crash_states; run tools/build"; return 1; }; }
 
 prepare() {
-  old=$("$LAB_HERE/make-image" --variant bootable)/disk.img
-  new=$LAB/new.img
-  other_image "$old" "$new"
-  import_image "$new" new:1 "$store" >/dev/null
-  make_network 1 1gbit
-  start_depot "$store"
-  new_token "$store" "$LAB/token" --uses 1
+  prepare_old_and_new
   # In memory where there is plenty: states are made by writing much of the disk.
   [ "$(df --output=avail -m /dev/shm | tail -n 1)" -lt 8192 ] || folder=$(mktemp -d /dev/shm/stampede-states.XXXXXX)
   folder=${folder:-$LAB/states}

@@ -26,6 +26,17 @@ new_token() {
 # import_image FILE NAME:TAG STORE: prints the summary as JSON.
 import_image() { "$STAMPEDE" image import "$1" "$2" --store "$3" --json; }
 
+# prepare_old_and_new: a bootable image in $old, another in $new, which a depot with one node has as new:1; its store is $store.
+prepare_old_and_new() {
+  old=$("$LAB_HERE/make-image" --variant bootable)/disk.img
+  new=$LAB/new.img
+  other_image "$old" "$new"
+  import_image "$new" new:1 "$store" >/dev/null
+  make_network 1 1gbit
+  start_depot "$store"
+  new_token "$store" "$LAB/token" --uses 1
+}
+
 # start_deploy NODE NAME NAME:TAG TOKEN-FILE SELECTOR [deploy option…]: in the background; its process id is in $STARTED, its
 # progress events in $LAB/NAME.out, its receipt in $LAB/NAME.receipt, its key and enrolment in $LAB/NAME.state.
 start_deploy() {

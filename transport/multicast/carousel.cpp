@@ -29,7 +29,6 @@ constexpr Duration kPatience = 150ms;
 constexpr std::uint32_t kJoinerLacks = 4;
 constexpr std::uint64_t kDeafAfter = 65536;  // symbols, about a second at 1 Gbit/s
 constexpr std::size_t kDeferred = 4096;
-constexpr std::size_t kMostGivenUp = 65536;  // in one answer, as in wire::MulticastNews
 
 }  // namespace
 
@@ -254,10 +253,10 @@ Answer Carousel::report(MemberId member, const Report& report, Instant now) {
     }
   }
   // What an answer has no room for, the next one has.
-  for (auto& left = who->left_to_peers; !left.empty() && out.given_up.size() < kMostGivenUp; left.pop_back())
+  for (auto& left = who->left_to_peers; !left.empty() && out.given_up.size() < wire::kMaxGivenUp; left.pop_back())
     out.given_up.push_back(left.back());
   const auto& withdrawn = s.members.withdrawn();
-  for (; who->told < withdrawn.size() && out.given_up.size() < kMostGivenUp; ++who->told)
+  for (; who->told < withdrawn.size() && out.given_up.size() < wire::kMaxGivenUp; ++who->told)
     out.given_up.push_back(withdrawn[who->told]);
   return out;
 }

@@ -173,7 +173,7 @@ void fields(auto& a, Like<MulticastNews> auto& m) {
   a.number("quick", m.quick);
   a.number("slow", m.slow);
   a.require(m.quick <= kHour && m.slow <= kHour, "reports further apart than an hour");
-  a.list("given_up", m.given_up, 65536);
+  a.list("given_up", m.given_up, kMaxGivenUp);
   a.choice("end", m.end, StreamEnd::too_slow);
 }
 void fields(auto& a, Like<Partial> auto& m) {

@@ -32,6 +32,7 @@ inline constexpr std::size_t kMaxSpanBytes = std::size_t{1} << 20;  // sealed by
 inline constexpr std::size_t kMaxMembers = 4096;
 inline constexpr std::size_t kMaxRuns = 1024;
 inline constexpr std::size_t kMaxLacks = 4096;
+inline constexpr std::size_t kMaxGivenUp = 65536;
 inline constexpr std::size_t kMaxChunkRuns = 65536;
 inline constexpr std::size_t kMaxRescue = std::size_t{4} << 20;
 
@@ -230,7 +231,7 @@ struct MulticastNews {
   std::uint16_t eager = 0;              // share of the members that report quickly, of 65,535
   std::uint64_t quick = 0;              // microseconds, at most an hour
   std::uint64_t slow = 0;               // the same
-  std::vector<std::uint32_t> given_up;  // at most 65536
+  std::vector<std::uint32_t> given_up;  // at most kMaxGivenUp
   StreamEnd end = StreamEnd::none;
   bool operator==(const MulticastNews&) const = default;
 };
