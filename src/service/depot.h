@@ -1,10 +1,10 @@
 // The depot: the long-running service that enrols nodes, answers for images, is the origin of their swarms, and keeps
 // receipts.
 //
-// One loop thread does the protocol; packs, the catalog and manifests
-// have a thread of their own. Memory: kMaxSessions connections with at most net::kQueueLimit and a span or object queued
-// each, and the manifests of the images that are being deployed. Of one key at most kMaxOfAKey connections are kept, of
-// machines without a certificate kMaxStrangers; the oldest gives way.
+// One loop thread does the protocol; the catalog and manifests have a thread of their own, and so have packs. Memory:
+// kMaxSessions connections with at most net::kQueueLimit and a span or object queued each, and the manifests of the images
+// that are being deployed. Of one key at most kMaxOfAKey connections are kept, of machines without a certificate
+// kMaxStrangers; the oldest gives way.
 #pragma once
 
 #include <functional>

@@ -111,7 +111,7 @@ void Session::take_from_node(wire::Message& message) {
   if (auto* wish = std::get_if<wire::Join>(&message)) return join(std::move(*wish));
   if (const auto* news = std::get_if<wire::Receipt>(&message)) return receipt(*news);
   if (const auto* disk = std::get_if<wire::FindReceipt>(&message)) return find_receipt(*disk);
-  if (const auto* file = std::get_if<wire::RescueFile>(&message)) return rescue(*file);
+  if (auto* file = std::get_if<wire::RescueFile>(&message)) return rescue(std::move(*file));
   if (const auto* news = std::get_if<wire::Progress>(&message)) return progress(*news);
   if (!room_) return misbehaved("a target joins a swarm first");
   if (const auto* news = std::get_if<wire::Have>(&message)) return have(*news);
@@ -310,10 +310,10 @@ void Session::receipt(const wire::Receipt& news) {
 }
 
 // It is opaque here: whoever puts it back checks it.
-void Session::rescue(const wire::RescueFile& news) {
+void Session::rescue(wire::RescueFile news) {
   if (!depot_.may_send_rescue(connection_->peer()->key, system_clock().now()))
     return answer({Code::busy, "this node has sent many rescue files; it has to wait"});
-  off_loop([this, news] {
+  off_loop([this, news = std::move(news)] {
     auto kept = keep_rescue(depot_.store.folder(), connection_->peer()->key, news.deployment, news.file);
     return [this, kept = std::move(kept), size = news.file.size()] {
       if (!kept) return answer(kept.error());

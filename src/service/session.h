@@ -53,7 +53,7 @@ class Session : public std::enable_shared_from_this<Session> {
   void multicast_report(const wire::MulticastReport& report);
   void receipt(const wire::Receipt& receipt);
   void find_receipt(const wire::FindReceipt& question);
-  void rescue(const wire::RescueFile& file);
+  void rescue(wire::RescueFile file);
   Result<cache::ReceiptRow> check_receipt(const wire::Receipt& receipt) const;
   void send_owed();
   void send_span(const Owed& owed, std::shared_ptr<const chunker::SealedSpan> sealed);

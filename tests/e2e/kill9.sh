@@ -24,6 +24,13 @@ killed() {
   sync "$disk"
 }
 
+# completes: a second run, onto what is on the disk.
+completes() {
+  start_deploy 1 target new:1 "$LAB/token" "dev:$disk"
+  await "$STARTED" target || no "$(tail -n 1 "$LAB/target.log")"
+  same_bytes "$LAB/disk.img" "$new"
+}
+
 # same_data IMAGE: outside the commit region (the first MiB and the last 64 KiB) the disk holds just this.
 same_data() { cmp -s -i 1048576 -n $(($(stat -c %s "$old") - 1048576 - 65536)) "$LAB/disk.img" "$1"; }
 
@@ -107,9 +114,7 @@ killed_in_commit() {
   start_deploy 1 target new:1 "$LAB/token" "dev:$disk"
   await "$STARTED" target || no "$(tail -n 1 "$LAB/target.log")"
   dd if="$LAB/mark" of="$disk" bs=4096 count=1 conv=notrunc oflag=direct status=none
-  start_deploy 1 target new:1 "$LAB/token" "dev:$disk"
-  await "$STARTED" target || no "$(tail -n 1 "$LAB/target.log")"
-  same_bytes "$LAB/disk.img" "$new"
+  completes
 }
 
 # Killed when the journal (src/disk/journal.h) names something: a second run keeps that and fetches the rest, and does not
@@ -119,9 +124,7 @@ resumes_from_its_journal() {
   local named kept
   journalled_kill
   named=$(journal_names)
-  start_deploy 1 target new:1 "$LAB/token" "dev:$disk"
-  await "$STARTED" target || no "$(tail -n 1 "$LAB/target.log")"
-  same_bytes "$LAB/disk.img" "$new"
+  completes
   kept=$(jq .bytes.local "$LAB/target.receipt")
   [ "$kept" -gt 0 ] || no "nothing of the first run was kept, though its journal names $named spans"
   [ "$(jq '.bytes | .depot + .peers + .multicast' "$LAB/target.receipt")" -lt "$(jq .bytes.total "$LAB/target.receipt")" ] ||
@@ -135,9 +138,7 @@ doubts_its_journal() {
   local slot
   journalled_kill
   alter_placed
-  start_deploy 1 target new:1 "$LAB/token" "dev:$disk"
-  await "$STARTED" target || no "$(tail -n 1 "$LAB/target.log")"
-  same_bytes "$LAB/disk.img" "$new"
+  completes
   grep -q 'had made durable' "$LAB/target.log" || no "nothing is said of altered blocks"
 
   journalled_kill
@@ -148,9 +149,7 @@ doubts_its_journal() {
   wait_for 20 "the second run's journal" journal_names_some
   killed "$STARTED"
   shape depot e0 1gbit
-  start_deploy 1 target new:1 "$LAB/token" "dev:$disk"
-  await "$STARTED" target || no "$(tail -n 1 "$LAB/target.log")"
-  same_bytes "$LAB/disk.img" "$new"
+  completes
   [ "$(jq .bytes.local "$LAB/target.receipt")" -gt 0 ] || no "nothing was kept"
 }
 
@@ -170,7 +169,7 @@ journal_names() {
   od -An -tx1 -v -j $((slot + 128)) -N $(((spans + 7) / 8)) "$LAB/disk.img" | tr -d ' \n' |
     awk '{ n = 0; for (i = 1; i <= length($0); i++) n += substr("0112122312232334", index("0123456789abcdef", substr($0, i, 1)), 1); print n }'
 }
-journal_names_some() { [ "$(head -c 8 "$LAB/disk.img")" = STMPMARK ] && [ "$(journal_names)" -gt 5 ]; }
+journal_names_some() { in_the_middle && [ "$(journal_names)" -gt 5 ]; }
 # The byte at which the journal's newer record lies.
 newest_slot() {
   local slot sequence newest=0 best=

@@ -69,7 +69,7 @@ not_running() { ! is_running "$1"; }
 
 # ran NAME STATUS [PATTERN]: the guest ran that command, with that status, and it said so.
 ran() {
-  [ -z "${unable:-}" ] || { note "$unable"; trap - ERR; exit 77; }
+  [ -z "${unable:-}" ] || skip "$unable"
   grep "^lab-said $1 " "$LAB/console" | cut -d' ' -f3- || true
   local status
   status=$(sed -n "s/^lab-result $1 //p" "$LAB/console")

@@ -57,7 +57,7 @@ tebibyte() {
   need stampede
   have_command /usr/bin/time || no "no /usr/bin/time; run tools/setup"
   local at file=$LAB/tebibyte out=$LAB/tebibyte-out kib began seconds
-  truncate -s 1T "$file" || { note "files of 1 TiB cannot be made in $LAB"; trap - ERR; exit 77; }
+  truncate -s 1T "$file" || skip "files of 1 TiB cannot be made in $LAB"
   for at in 0 123456789 268435455; do
     head -c 4096 /dev/urandom | dd of="$file" bs=4096 seek="$at" conv=notrunc status=none
   done

@@ -154,9 +154,9 @@ partitioned() {
   later rm -f "$file"
   gpt_disk "$file" 8M
   disk=$(attach_disk "$file")
-  partx -a "$disk" || { note "no partitions on loop devices here"; trap - ERR; exit 77; }
+  partx -a "$disk" || skip "no partitions on loop devices here"
   later partx -d "$disk"
-  [ -b "${disk}p1" ] || { note "no device nodes for partitions here"; trap - ERR; exit 77; }
+  [ -b "${disk}p1" ] || skip "no device nodes for partitions here"
 }
 mounted_partition() {
   need stampede loop
@@ -170,7 +170,7 @@ swap_space() {
   need stampede loop
   layout
   mkswap -q "$disk"
-  swapon "$disk" 2>/dev/null || { note "no swap here"; trap - ERR; exit 77; }
+  swapon "$disk" 2>/dev/null || skip "no swap here"
   later swapoff "$disk"
   every 15 "$disk" --overwrite "$disk"
 }
@@ -181,13 +181,16 @@ held() {
   wait_for 5 "the holder" grep -q held "$LAB/holder.out"
   every 13 'held by another program' --overwrite "$disk"
 }
-# As QEMU locks its disks: F_OFD_SETLK, shared, single bytes.
+# lock_byte FILE BYTE: as QEMU locks its disks: F_OFD_SETLK, shared, single bytes.
+lock_byte() {
+  start machine perl -MFcntl -e 'sysopen(my $f, $ARGV[0], O_RDWR) or die; my $l = pack("ssx4qqlx4", F_RDLCK, 0, $ARGV[1], 1, 0);
+    fcntl($f, 37, $l) or die "$!"; $| = 1; print "held\n"; sleep 60' "$1" "$2"
+  wait_for 5 "the lock" grep -q held "$LAB/machine.out"
+}
 virtual_machine() {
   need stampede loop
   layout
-  start machine perl -MFcntl -e 'sysopen(my $f, $ARGV[0], O_RDWR) or die; my $l = pack("ssx4qqlx4", F_RDLCK, 0, 201, 1, 0);
-    fcntl($f, 37, $l) or die "$!"; $| = 1; print "held\n"; sleep 60' "$disk"
-  wait_for 5 "the lock" grep -q held "$LAB/machine.out"
+  lock_byte "$disk" 201
   every 13 'locked by another program' --overwrite "$disk"
 }
 a_btrfs_of_two() {
@@ -198,7 +201,7 @@ a_btrfs_of_two() {
   first=$disk
   layout 128M
   mkfs.btrfs -q -f -d single -m single "$first" "$disk"
-  mkdir "$LAB/b" && mount -o ro "$first" "$LAB/b" || { note "no btrfs here"; trap - ERR; exit 77; }
+  mkdir "$LAB/b" && mount -o ro "$first" "$LAB/b" || skip "no btrfs here"
   later umount "$LAB/b"
   every 13 'in use by btrfs' --overwrite "$disk"
   refused 14 "$LAB/b" "dev:$first" --overwrite "$first"
@@ -222,7 +225,7 @@ own_disk() {
   need stampede
   local root parent
   root=$(findmnt -no SOURCE / | sed 's/\[.*//')
-  [ -b "$root" ] || { note "the root file system is on no disk"; trap - ERR; exit 77; }
+  [ -b "$root" ] || skip "the root file system is on no disk"
   parent=$(lsblk -dno PKNAME "$root")
   [ -z "$parent" ] || root=/dev/$parent
   refused '14|20' "$root" "dev:$root" --overwrite "$root" --dry-run
@@ -232,9 +235,7 @@ locked_file() {
   file=$LAB/vm.img
   later rm -f "$file"
   noise "$file" 8M
-  start machine perl -MFcntl -e 'sysopen(my $f, $ARGV[0], O_RDWR) or die; my $l = pack("ssx4qqlx4", F_RDLCK, 0, 100, 1, 0);
-    fcntl($f, 37, $l) or die "$!"; $| = 1; print "held\n"; sleep 60' "$file"
-  wait_for 5 "the lock" grep -q held "$LAB/machine.out"
+  lock_byte "$file" 100
   refused 13 'locked by another program' "file:$file" --overwrite "$file"
 }
 

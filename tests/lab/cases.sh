@@ -72,11 +72,13 @@ note() { [ -s "$LAB/.why" ] || printf '%s\n' "$*" | head -n 1 >"$LAB/.why"; }
 remark() { printf '%s\n' "$*" >>"$LAB/.remarks"; }
 # no WHY: the case has failed.
 no() { note "$*"; trap - ERR; exit 1; }
+# skip WHY: the case cannot run here.
+skip() { note "$*"; trap - ERR; exit 77; }
 # need PROBE…: skips the case where something cannot be had ("need namespaces loop").
 need() {
   local probe reason
   for probe; do
-    reason=$("have_$probe") || { note "$reason"; trap - ERR; exit 77; }
+    reason=$("have_$probe") || skip "$reason"
   done
 }
 

@@ -57,12 +57,6 @@ mount_root() {
   later umount "$2"
 }
 
-# clean_root DISK: e2fsck finds nothing to do.
-clean_root() {
-  local dev
-  dev=$(attach_root "$1") && e2fsck -fn "$dev"
-}
-
 # list_tree DIR: one sorted line for each entry: path, kind, mode, owner, group, then size and SHA-256 of a file, the goal
 # of a link, or the numbers of a device.
 list_tree() {

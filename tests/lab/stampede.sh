@@ -63,7 +63,5 @@ complete() {
   done
 }
 
-# durable_bytes NAME: what its last progress event says; 0 before the first.
-durable_bytes() { tail -n 3 "$LAB/$1.out" | jq -Rr 'fromjson? | .bytes.durable // empty' | tail -n 1 | grep . || echo 0; }
-durable_at_least() { [ "$(durable_bytes "$1")" -ge "$2" ]; }
+# verified_at_least NAME BYTES: does its last progress event say so?
 verified_at_least() { [ "$(tail -n 3 "$LAB/$1.out" | jq -Rr 'fromjson? | .bytes.verified // 0' | tail -n 1 | grep . || echo 0)" -ge "$2" ]; }

@@ -9,12 +9,7 @@
 namespace stampede::net {
 namespace {
 
-Bytes hex(std::string_view text) {
-  Bytes bytes;
-  for (std::size_t i = 0; i < text.size(); i += 2)
-    bytes.push_back(static_cast<std::byte>(std::stoi(std::string(text.substr(i, 2)), nullptr, 16)));
-  return bytes;
-}
+Bytes hex(std::string_view text) { return *from_hex(text); }
 
 template <std::size_t N>
 std::array<std::byte, N> array_of(std::string_view text) {

@@ -171,7 +171,6 @@ TEST_F(RawTest, AReceiptIsOfTheNodeThatSendsItAndIsKeptOnce) {
   EXPECT_EQ(store_->catalog().list_receipts()->size(), 1U);
 }
 
-// It claims to have lost nearly everything of every span, again and again, and settles nothing.
 TEST_F(RawTest, ADiskIsKnownByTheReceiptOfASuccess) {
   const auto identity = enrolled();
   const auto node = line(identity);
@@ -238,6 +237,7 @@ TEST_F(RawTest, RescueFilesAreKeptByNodeAndDeploymentAndNotWithoutEnd) {
   EXPECT_EQ(refused->code, static_cast<std::uint8_t>(Code::busy));
 }
 
+// It claims to have lost nearly everything of every span, again and again, and settles nothing.
 TEST_F(RawTest, AMemberThatReportsWithoutEndHoldsNobodyBack) {
   CastOptions stream;
   stream.group = {"239.77.83.10", 17441};

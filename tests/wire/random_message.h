@@ -125,7 +125,7 @@ class Maker {
   void fill(FindReceipt& m) { set(m.guid, 64), set(m.serial, 512), set(m.wwn, 512), set(m.path, 512), set(m.size); }
   void fill(MulticastNews& m) {
     set(m.eager), m.quick = random_.below(kLongest + 1), m.slow = random_.below(kLongest + 1);
-    m.given_up.resize(length(65536));
+    m.given_up.resize(length(kMaxGivenUp));
     for (auto& s : m.given_up) s = span();
     m.end = static_cast<StreamEnd>(random_.below(3));
   }

@@ -64,7 +64,7 @@ void Catcher::news(const wire::MulticastNews& news) {
   if (auto stale = receiver_.take_stale(); !stale.empty()) events_.stale(std::move(stale));
   if (news.end == wire::StreamEnd::none) return;
   set_quiet(true);
-  end_ = news.end;
+  over_ = true;
 }
 
 // What waits in the socket's buffer counts as well: a machine that is short of processor time does not get to read it.
@@ -83,7 +83,7 @@ void Catcher::tick() {
 }
 
 void Catcher::set_quiet(bool quiet) {
-  if (end_ != wire::StreamEnd::none || std::exchange(quiet_, quiet) == quiet) return;
+  if (over_ || std::exchange(quiet_, quiet) == quiet) return;
   (quiet ? events_.quiet : events_.loud)();
 }
 

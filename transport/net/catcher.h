@@ -61,7 +61,7 @@ class Catcher {
   Instant heard_;
   std::optional<Instant> began_;
   bool quiet_ = false;
-  wire::StreamEnd end_ = wire::StreamEnd::none;  // the depot said so: quiet for good
+  bool over_ = false;  // the depot said so: quiet for good
   Alarm alarm_;
   std::unique_ptr<GroupReceiver> socket_;
 };

@@ -39,8 +39,8 @@ inline constexpr std::size_t kMaxRescue = std::size_t{4} << 20;
 // Hello::features: what the sender understands beyond version 1.
 inline constexpr std::uint64_t kPartialSpans = 1;  // Partial, and SpanData with parts left out
 inline constexpr std::uint64_t kRescue = 2;        // a depot: RescueFile
-inline constexpr std::uint64_t kTooSlow = 8;       // a target: StreamEnd::too_slow
 inline constexpr std::uint64_t kReceipts = 4;      // a depot: FindReceipt
+inline constexpr std::uint64_t kTooSlow = 8;       // a target: StreamEnd::too_slow
 
 using Digest = std::array<std::byte, 32>;
 using Key = std::array<std::byte, 32>;
