@@ -6,6 +6,9 @@
 
 namespace stampede {
 
+// Of ASCII's letters; anything else is left as it is.
+constexpr char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
+
 // Valid UTF-8 without control characters, so that it can go to terminals and into JSON: what is neither becomes '?'.
 std::string printable(std::string_view text);
 

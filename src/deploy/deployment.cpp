@@ -4,7 +4,6 @@
 #include <set>
 #include <thread>
 
-#include "src/base/text.h"
 #include "src/deploy/clearing.h"
 #include "src/deploy/plan.h"
 #include "src/deploy/receiver.h"
@@ -214,8 +213,9 @@ class Deployment {
   // The GUID on the disk that is meant, if a receipt of this site says that it was deployed with it. What stands against the
   // disk is the guard's to say.
   Result<std::string> deployed_guid(const std::vector<disk::Disk>& disks) {
+    if (options_.overwrite) return "";
     const auto meant = disk::look_at_selected(options_.disk, disks);
-    if (options_.overwrite || !meant || meant->guid.empty()) return "";
+    if (!meant || meant->guid.empty()) return "";
     STAMPEDE_TRY(const auto found, access_->receipt_of(*meant));
     if (!found) return "";
     preview_.deployed = fmt::format("{} (deployment {})", found->name, found->deployment.substr(0, 12));

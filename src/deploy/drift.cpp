@@ -7,7 +7,6 @@
 #include <filesystem>
 #include <map>
 
-#include "chunker/seal.h"
 #include "src/base/file.h"
 #include "src/base/text.h"
 #include "src/deploy/disk_diff.h"
@@ -95,7 +94,7 @@ class Attribution {
 
   Result<std::vector<Drifted>> run(const std::vector<chunker::Partition>& partitions, std::vector<BlockRange> wrong) {
     STAMPEDE_TRY(blocks_, volume::open_blocks(path_, false));
-    STAMPEDE_TRY(const auto facts, volume::inspect(path_));
+    STAMPEDE_TRY(const auto facts, volume::inspect(path_, false));
     if (partitions.empty()) {
       const bool whole = facts.root && facts.root->partition == 0;
       add_partition(0, {}, whole ? facts.root->filesystem : std::string(), wrong);

@@ -87,15 +87,13 @@ Result<std::vector<disk::Placement>> Receiver::open(chunker::Opener& opener, con
   std::vector<disk::Placement> placements;
   placements.reserve(span.chunks.size());
   const auto at = [&](std::size_t i) { return ChunkIndex{sealed.index, static_cast<std::uint32_t>(i)}; };
-  Size placed;
   STAMPEDE_CHECK(open_span(
       opener, span, sealed, slab, [&](std::size_t i) { return plan_.holds(at(i)); },
       [&](const chunker::VerifiedChunk& chunk, std::size_t i) {
         plan_.add_placements(chunk, span.chunks[i].offset, placements);
         plan_.remember(at(i), chunker::fingerprint(chunk.bytes()));
-        placed += plan_.placed_size(at(i));
       }));
-  verified_ += placed.bytes;
+  for (const disk::Placement& placement : placements) verified_ += placement.chunk.bytes().size();
   return placements;
 }
 

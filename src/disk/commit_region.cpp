@@ -1,6 +1,7 @@
 #include "src/disk/commit_region.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "src/disk/target.h"
 
@@ -13,22 +14,34 @@ constexpr std::uint64_t kGrain = 4096;
 std::vector<Range> commit_ranges(Size disk, Size image) {
   const auto tail = [](Size end) { return end.bytes - std::min(end.bytes, kCommitTail.bytes); };
   const std::uint64_t image_end = std::min(image.bytes, disk.bytes);
-  struct Span {
-    std::uint64_t from, to;
-  };
-  std::vector<Span> spans{{0, kCommitHead.bytes}, {tail({image_end}), image_end}, {tail(disk), disk.bytes}};
-  std::ranges::sort(spans, {}, &Span::from);
   std::vector<Range> ranges;
-  for (const Span& span : spans) {
-    const std::uint64_t from = round_down(span.from, kGrain);
-    const std::uint64_t to = std::min(round_up(span.to, kGrain), disk.bytes);
-    if (from >= to) continue;
-    if (ranges.empty() || from > ranges.back().end().bytes)
-      ranges.push_back({{from}, {to - from}});
+  const auto add = [&](std::uint64_t begin, std::uint64_t end) {
+    const std::uint64_t from = round_down(begin, kGrain);
+    const std::uint64_t to = std::min(round_up(end, kGrain), disk.bytes);
+    if (from < to) ranges.push_back({{from}, {to - from}});
+  };
+  add(0, kCommitHead.bytes);
+  add(tail({image_end}), image_end);
+  add(tail(disk), disk.bytes);
+  return merged(std::move(ranges));
+}
+
+std::vector<Range> merged(std::vector<Range> ranges) {
+  std::ranges::sort(ranges, {}, &Range::at);
+  std::vector<Range> out;
+  for (const Range& range : ranges) {
+    if (range.length.bytes == 0) continue;
+    if (out.empty() || range.at > out.back().end())
+      out.push_back(range);
     else
-      ranges.back().length = {std::max(to, ranges.back().end().bytes) - ranges.back().at.bytes};
+      out.back().length = std::max(out.back().end(), range.end()) - out.back().at;
   }
-  return ranges;
+  return out;
+}
+
+bool covers(const std::vector<Range>& ranges, Range wanted) {
+  return std::ranges::any_of(ranges,
+                             [&](const Range& range) { return range.at <= wanted.at && wanted.end() <= range.end(); });
 }
 
 CommitRegion::CommitRegion(Size disk, Size image) : ranges_(commit_ranges(disk, image)) {

@@ -21,6 +21,11 @@ struct Range {
 // 4 KiB borders, but not beyond the disk's end. Empty for an empty disk.
 std::vector<Range> commit_ranges(Size disk, Size image);
 
+// Sorted, with what touches or overlaps made one.
+std::vector<Range> merged(std::vector<Range> ranges);
+// Does one of them, as merged() gives them, hold all of it?
+bool covers(const std::vector<Range>& ranges, Range wanted);
+
 // Bytes at their place on the disk.
 struct Patch {
   Offset at;

@@ -9,7 +9,6 @@
 
 #include "src/disk/compare.h"
 #include "src/disk/placing.h"
-#include "src/disk/table_ranges.h"
 
 namespace stampede::disk {
 
@@ -178,7 +177,7 @@ Result<> DiskWriter::end_journal() {
 
 Result<std::optional<Bitmap>> DiskWriter::journal(const chunker::ImageId& image, std::uint32_t spans) {
   if (stage_ != Stage::opened) return fail(Code::internal, "the journal of {} is asked for after begin()", disk_.path());
-  STAMPEDE_TRY(auto record, JournalKeeper::read(disk_, image, spans));
+  auto record = JournalKeeper::read(disk_, image, spans);
   if (!record) return std::nullopt;
   return std::move(record->durable);
 }
@@ -258,13 +257,10 @@ Result<> DiskWriter::save() {
 }
 
 Result<> DiskWriter::wipe_stale() {
+  if (stale_.empty()) return {};
   for (const Stale& stale : stale_)
     for (const Range& range : stale.ranges) STAMPEDE_CHECK(disk_.write(range.at, Bytes(range.length.bytes)));
-  if (stale_.empty()) return {};
-  STAMPEDE_CHECK(latch_.check());
-  STAMPEDE_CHECK(sync());
-  if (options_.after_step) options_.after_step("begin", "stale");
-  return {};
+  return end_step("begin", "stale");
 }
 
 std::vector<std::string> DiskWriter::wiped() const {
@@ -275,16 +271,16 @@ std::vector<std::string> DiskWriter::wiped() const {
   return all;
 }
 
-Result<> DiskWriter::run_steps(std::string_view stage, const std::vector<Step>& steps) {
-  for (const Step& step : steps) STAMPEDE_CHECK(run_step(stage, step));
-  return {};
-}
-
 Result<> DiskWriter::run_step(std::string_view stage, const Step& step) {
   for (const Patch& patch : step.patches) STAMPEDE_CHECK(disk_.write(patch.at, patch.bytes));
+  return end_step(stage, step.name);
+}
+
+// All that was written is durable.
+Result<> DiskWriter::end_step(std::string_view stage, std::string_view step) {
   STAMPEDE_CHECK(latch_.check());
   STAMPEDE_CHECK(sync());
-  if (options_.after_step) options_.after_step(stage, step.name);
+  if (options_.after_step) options_.after_step(stage, step);
   return {};
 }
 
@@ -300,7 +296,7 @@ Result<> DiskWriter::commit() {
   const Step boot_sector = std::move(steps.back());
   steps.pop_back();
   const Offset sector{disk_.guarded().identity.sector_size};
-  STAMPEDE_CHECK(run_steps("commit", steps));
+  for (const Step& step : steps) STAMPEDE_CHECK(run_step("commit", step));
   STAMPEDE_CHECK(read_back(sector, {disk_.size().bytes}));
   STAMPEDE_CHECK(run_step("commit", boot_sector));
   STAMPEDE_CHECK(read_back({}, sector));

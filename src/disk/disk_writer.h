@@ -64,8 +64,8 @@ class DiskWriter final : public Target {
   Result<> sync();
   Result<> end_journal();
   Result<> check_usable() const;
-  Result<> run_steps(std::string_view stage, const std::vector<Step>& steps);
   Result<> run_step(std::string_view stage, const Step& step);
+  Result<> end_step(std::string_view stage, std::string_view step);
   Result<> read_back(Offset from, Offset to);
   Result<> save();
   Result<> wipe_stale();

@@ -15,7 +15,7 @@ JournalKeeper::JournalKeeper(RawDisk& disk, ErrorLatch& latch, const chunker::Im
 
 bool JournalKeeper::fits(Size disk, std::uint32_t spans) { return disk >= kCommitHead && spans <= kJournalSpans; }
 
-Result<std::optional<JournalRecord>> JournalKeeper::read(RawDisk& disk, const chunker::ImageId& image, std::uint32_t spans) {
+std::optional<JournalRecord> JournalKeeper::read(RawDisk& disk, const chunker::ImageId& image, std::uint32_t spans) {
   std::optional<JournalRecord> newest;
   if (!fits(disk.size(), spans)) return newest;
   Bytes slot(kJournalHead.bytes + (std::size_t{spans} + 7) / 8);

@@ -35,7 +35,7 @@ class JournalKeeper {
   Result<> write_last();
 
   // The newest sound record for that image on that disk: nothing where there is none.
-  static Result<std::optional<JournalRecord>> read(RawDisk& disk, const chunker::ImageId& image, std::uint32_t spans);
+  static std::optional<JournalRecord> read(RawDisk& disk, const chunker::ImageId& image, std::uint32_t spans);
   // Has the disk a place for it?
   static bool fits(Size disk, std::uint32_t spans);
 

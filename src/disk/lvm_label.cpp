@@ -1,6 +1,5 @@
 #include "src/disk/lvm_label.h"
 
-#include <algorithm>
 #include <array>
 
 namespace stampede::disk {

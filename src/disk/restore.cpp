@@ -1,9 +1,5 @@
 #include "src/disk/restore.h"
 
-#include <algorithm>
-
-#include "src/disk/table_ranges.h"
-
 namespace stampede::disk {
 
 namespace {

@@ -116,8 +116,6 @@ std::optional<Condition> parse_condition(std::string_view text) {
   return std::nullopt;
 }
 
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
-
 // `pattern` with * for anything; capitals or not.
 bool like(std::string_view pattern, std::string_view text) {
   std::size_t p = 0, t = 0, star = pattern.npos, tried = 0;

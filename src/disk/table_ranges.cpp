@@ -62,22 +62,4 @@ std::vector<Range> table_ranges(const File& disk, Size size, std::uint32_t secto
   return ranges;
 }
 
-std::vector<Range> merged(std::vector<Range> ranges) {
-  std::ranges::sort(ranges, {}, &Range::at);
-  std::vector<Range> out;
-  for (const Range& range : ranges) {
-    if (range.length.bytes == 0) continue;
-    if (out.empty() || range.at > out.back().end())
-      out.push_back(range);
-    else
-      out.back().length = std::max(out.back().end(), range.end()) - out.back().at;
-  }
-  return out;
-}
-
-bool covers(const std::vector<Range>& ranges, Range wanted) {
-  return std::ranges::any_of(ranges,
-                             [&](const Range& range) { return range.at <= wanted.at && wanted.end() <= range.end(); });
-}
-
 }  // namespace stampede::disk

@@ -13,9 +13,4 @@ namespace stampede::disk {
 inline constexpr std::size_t kMostLinks = 256;
 std::vector<Range> table_ranges(const File& disk, Size size, std::uint32_t sector);
 
-// Sorted, with what touches or overlaps made one.
-std::vector<Range> merged(std::vector<Range> ranges);
-// Does one of them, as merged() gives them, hold all of it?
-bool covers(const std::vector<Range>& ranges, Range wanted);
-
 }  // namespace stampede::disk

@@ -39,7 +39,7 @@ Result<Fat> Fat::open(BlockAccess& blocks, Offset at, Size length) {
   const std::uint64_t data = root + round_up(entries * kEntry, sector) / sector;
   if (data >= sectors || sectors > length.bytes / sector || table * sector > kMostTable.bytes) return damaged();
 
-  Fat out(blocks, at);
+  Fat out(blocks);
   out.cluster_ = {u8(13) * sector};
   out.clusters_ = static_cast<std::uint32_t>((sectors - data) / u8(13));
   out.bits_ = out.clusters_ < kMostFat12 ? 12 : out.clusters_ < kMostFat16 ? 16 : 32;
@@ -77,8 +77,8 @@ Result<std::vector<Fat::Run>> Fat::runs(std::uint32_t cluster, Size size) const 
   return out;
 }
 
-Result<Bytes> Fat::read_folder(std::uint32_t cluster) const {
-  STAMPEDE_TRY(const auto parts, runs(cluster, kMostFolder));
+Result<Bytes> Fat::read_chain(std::uint32_t cluster, Size most) const {
+  STAMPEDE_TRY(const auto parts, runs(cluster, most));
   Bytes out;
   for (const Run& run : parts) {
     out.resize(out.size() + run.length.bytes);
@@ -105,7 +105,7 @@ Result<std::vector<Fat::Entry>> Fat::files() const {
   std::vector<Entry> out;
   Bytes root(root_.length.bytes);
   if (bits_ == 32) {
-    STAMPEDE_TRY(root, read_folder(root_cluster_));
+    STAMPEDE_TRY(root, read_chain(root_cluster_, kMostFolder));
   } else {
     STAMPEDE_CHECK(blocks_->read(root_.at, root));
   }
@@ -115,7 +115,7 @@ Result<std::vector<Fat::Entry>> Fat::files() const {
     if (!out[i].is_folder) continue;
     const std::string path = out[i].path;
     if (++folders > kMostFolders || std::ranges::count(path, '/') > static_cast<std::ptrdiff_t>(kDeepest)) return damaged();
-    STAMPEDE_TRY(const Bytes raw, read_folder(out[i].cluster));
+    STAMPEDE_TRY(const Bytes raw, read_chain(out[i].cluster, kMostFolder));
     STAMPEDE_CHECK(add_folder(raw, path, out));
   }
   std::erase_if(out, [](const Entry& entry) { return entry.is_folder; });
@@ -124,12 +124,7 @@ Result<std::vector<Fat::Entry>> Fat::files() const {
 
 Result<Bytes> Fat::read(const Entry& file, Size limit) const {
   if (file.size > limit) return fail(Code::read_failed, "{} is larger than {}", file.path, human_size(limit.bytes));
-  STAMPEDE_TRY(const auto parts, runs(file.cluster, file.size));
-  Bytes out;
-  for (const Run& run : parts) {
-    out.resize(out.size() + run.length.bytes);
-    STAMPEDE_CHECK(blocks_->read(run.at, MutableBytes(out).last(run.length.bytes)));
-  }
+  STAMPEDE_TRY(Bytes out, read_chain(file.cluster, file.size));
   if (out.size() != file.size.bytes) return damaged();
   return out;
 }

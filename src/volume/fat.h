@@ -30,7 +30,7 @@ class Fat {
   Result<> overwrite(const Entry& file, ByteView content);
 
  private:
-  Fat(BlockAccess& blocks, Offset at) : blocks_(&blocks), at_(at) {}
+  explicit Fat(BlockAccess& blocks) : blocks_(&blocks) {}
   // Where the clusters of a chain lie, neighbours together, until there are `size` bytes or the chain ends.
   struct Run {
     Offset at;
@@ -39,10 +39,9 @@ class Fat {
   Result<std::vector<Run>> runs(std::uint32_t cluster, Size size) const;
   std::uint32_t next(std::uint32_t cluster) const;
   Result<> add_folder(ByteView raw, const std::string& path, std::vector<Entry>& out) const;
-  Result<Bytes> read_folder(std::uint32_t cluster) const;
+  Result<Bytes> read_chain(std::uint32_t cluster, Size most) const;
 
   BlockAccess* blocks_;
-  Offset at_;
   unsigned bits_ = 32;
   Bytes table_;
   Offset data_;  // of cluster 2, on the disk

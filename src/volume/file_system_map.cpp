@@ -1,6 +1,5 @@
 // Which blocks of a file system are in use, and whose they are.
 #include <algorithm>
-#include <limits>
 #include <map>
 #include <set>
 

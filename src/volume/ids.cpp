@@ -1,4 +1,5 @@
 #include "src/volume/ids.h"
+#include "src/base/text.h"
 
 #include <algorithm>
 #include <array>
@@ -9,7 +10,6 @@ namespace {
 
 constexpr std::size_t kDash = 8;  // where the first one stands in every form that is looked for
 
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
 bool is_word(char c) { return (c >= '0' && c <= '9') || (lower(c) >= 'a' && lower(c) <= 'z'); }
 
 // RFC 4122 §4.4.

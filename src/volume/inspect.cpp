@@ -18,7 +18,7 @@ constexpr std::string_view kBiosBootGuid = "21686148-6449-6e6f-744e-656564454649
 constexpr std::string_view kExtended[] = {"0x05", "0x0f", "0x85"};
 
 void name_filesystem(const File& disk, PartitionFacts& partition) {
-  if (std::ranges::find(kExtended, partition.type) != std::end(kExtended)) return;
+  if (is_extended(partition.type)) return;
   Signature found = find_signature(disk, partition.offset, partition.length);
   partition.filesystem = std::move(found.type);
   partition.label = std::move(found.label);
@@ -61,7 +61,9 @@ std::optional<RootFacts> root_without_table(BlockAccess& blocks, const File& dis
 
 }  // namespace
 
-Result<ImageFacts> inspect(const std::filesystem::path& path) {
+bool is_extended(std::string_view type) { return std::ranges::find(kExtended, type) != std::end(kExtended); }
+
+Result<ImageFacts> inspect(const std::filesystem::path& path, bool ids) {
   // Judged before it is opened: opening a pipe waits for its other end.
   std::error_code error;
   const auto status = std::filesystem::status(path, error);
@@ -84,7 +86,7 @@ Result<ImageFacts> inspect(const std::filesystem::path& path) {
   }
   facts.firmware = firmware_of(disk, facts.partitions);
   if (facts.root) look_into_root(*blocks, facts);
-  facts.fixed_ids = reasons_to_keep_ids(*blocks, facts);
+  if (ids) facts.fixed_ids = reasons_to_keep_ids(*blocks, facts);
   return facts;
 }
 

@@ -29,6 +29,8 @@ struct PartitionFacts {
 
 // ext2, ext3 or ext4: what Ext4 reads and edits.
 bool is_ext(std::string_view filesystem);
+// The type of an MBR partition that only frames logical ones.
+bool is_extended(std::string_view type);
 
 struct RootFacts {
   unsigned partition = 0;  // 0: the file system fills the disk, no table
@@ -60,7 +62,8 @@ struct ImageFacts {
 // The root partition is found by GPT type (discoverable partitions: x86-64, arm64, …), else by label ("root", "rootfs",
 // "cloudimg-rootfs"), else it is the only ext4 file system that holds /etc/os-release or /usr/lib/os-release.
 // A damaged table or file system is not an error: what cannot be told is left out. Errors: usage, read_failed.
-Result<ImageFacts> inspect(const std::filesystem::path& path);
+// Without `ids` it is not looked for what mentions them, which takes long: `fixed_ids` stays empty.
+Result<ImageFacts> inspect(const std::filesystem::path& path, bool ids = true);
 
 // Where on a disk something may be: the blocks in use of its ext2/3/4 file systems and all of its other partitions, but for
 // swap; in order. A disk without a partition table counts as one partition; one on which nothing is known has none. Errors:

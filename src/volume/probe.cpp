@@ -1,4 +1,5 @@
 #include "src/volume/probe.h"
+#include "src/base/text.h"
 
 #include <blkid/blkid.h>
 
@@ -36,7 +37,7 @@ std::string value(blkid_probe probe, const char* name) {
 
 std::string lower(const char* text) {
   std::string out = text == nullptr ? "" : printable(text);
-  std::ranges::transform(out, out.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+  std::ranges::transform(out, out.begin(), stampede::lower);
   return out;
 }
 

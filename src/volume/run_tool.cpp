@@ -75,11 +75,9 @@ Result<std::string> find_tool(std::string_view name, std::string_view package) {
 }
 
 std::string ToolRun::last_line() const {
-  const std::size_t end = output.find_last_not_of('\n');
-  if (end == output.npos) return fmt::format("status {}", status);
-  const std::size_t before = output.rfind('\n', end);
-  return printable(
-      output.substr(before == output.npos ? 0 : before + 1, end - (before == output.npos ? 0 : before + 1) + 1));
+  const std::string_view said = std::string_view(output).substr(0, output.find_last_not_of('\n') + 1);
+  if (said.empty()) return fmt::format("status {}", status);
+  return printable(said.substr(said.rfind('\n') + 1));
 }
 
 Result<ToolRun> run_tool(const std::string& path, std::vector<std::string> arguments, const File& file,

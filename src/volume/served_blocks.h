@@ -5,7 +5,6 @@
 // process, and a program that still runs then gets errors.
 #pragma once
 
-#include <atomic>
 #include <memory>
 #include <mutex>
 #include <optional>

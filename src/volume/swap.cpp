@@ -1,6 +1,5 @@
 #include "src/volume/swap.h"
 
-#include <algorithm>
 #include <array>
 
 namespace stampede::volume {

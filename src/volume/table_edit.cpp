@@ -1,4 +1,5 @@
 #include "src/volume/table_edit.h"
+#include "src/base/text.h"
 
 #include <libfdisk/libfdisk.h>
 
@@ -16,7 +17,6 @@ namespace {
 constexpr Size kHead = 1_MiB, kTail = 64_KiB;
 constexpr std::uint64_t kGrain = 4096;                  // a grown partition ends on a file system's block
 constexpr std::uint64_t kMostMbrSectors = 0xffff'ffff;  // its fields have 32 bits
-constexpr std::string_view kExtended[] = {"0x05", "0x0f", "0x85"};
 
 struct Free {
   void operator()(fdisk_context* context) const { fdisk_unref_context(context); }
@@ -31,7 +31,7 @@ Result<> check(int code, std::string_view doing) {
 }
 
 std::string lower(std::string text) {
-  std::ranges::transform(text, text.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+  std::ranges::transform(text, text.begin(), stampede::lower);
   return text;
 }
 
@@ -178,9 +178,7 @@ const PartitionFacts* last_partition(const ImageFacts& facts) {
 Result<> check_growable(const ImageFacts& facts) {
   if (last_partition(facts) == nullptr)
     return fail(Code::cannot_customise, "the image has no partition that could be grown: deploy it without --grow");
-  if (std::ranges::any_of(facts.partitions, [](const PartitionFacts& p) {
-        return std::ranges::find(kExtended, p.type) != std::end(kExtended);
-      }))
+  if (std::ranges::any_of(facts.partitions, [](const PartitionFacts& p) { return is_extended(p.type); }))
     return fail(Code::cannot_customise,
                 "the image has an extended MBR partition, which cannot be grown: deploy it without --grow");
   return {};

@@ -2,7 +2,6 @@
 // error that names disk and byte, and the next run comes through.
 #include "src/disk/faults.h"
 
-#include <fcntl.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>

@@ -81,15 +81,6 @@ void write_zfs(MutableBytes disk, const std::string& pool) {
     put_zfs_label(disk.subspan(at, kZfsLabel), pool);
 }
 
-void write_md_1_0(MutableBytes disk) {
-  const std::size_t at = (disk.size() / 512 - 16) / 8 * 8 * 512;
-  const MutableBytes block = disk.subspan(at);
-  store_le<std::uint32_t>(block, 0xa92b4efc);
-  store_le<std::uint32_t>(block.subspan(4), 1);
-  std::fill_n(block.begin() + 16, 16, std::byte{0x5a});
-  store_le<std::uint64_t>(block.subspan(144), at / 512);  // where it lies itself
-}
-
 void write_md_0_90(MutableBytes disk) {
   const std::size_t at = disk.size() / 65536 * 65536 - 65536;
   const MutableBytes block = disk.subspan(at);
@@ -97,11 +88,6 @@ void write_md_0_90(MutableBytes disk) {
   store_le<std::uint32_t>(block.subspan(4), 0);
   store_le<std::uint32_t>(block.subspan(8), 90);
   store_le<std::uint32_t>(block.subspan(20), 0x5a5a5a5a);
-}
-
-void write_luks(MutableBytes disk) {
-  put_text(disk, 0, std::string_view("LUKS\xba\xbe\0\1", 8));
-  put_text(disk, 168, "3f0e5b5e-8a57-4d4e-9f29-0d0f2f5b2a11");
 }
 
 }  // namespace stampede::disk

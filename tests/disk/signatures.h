@@ -11,8 +11,6 @@ namespace stampede::disk {
 // Each writes into `disk`, or into a partition of it.
 void write_lvm(MutableBytes disk, const std::string& group, const std::string& group_id);
 void write_zfs(MutableBytes disk, const std::string& pool);  // at least 64 MiB
-void write_md_1_0(MutableBytes disk);                        // its superblock lies at the end
 void write_md_0_90(MutableBytes disk);                       // 64 to 128 KiB before the end
-void write_luks(MutableBytes disk);
 
 }  // namespace stampede::disk

@@ -1,7 +1,6 @@
 #include "tests/powerloss/crash_disk.h"
 
 #include <fcntl.h>
-#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>

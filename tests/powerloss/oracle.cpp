@@ -1,7 +1,6 @@
 #include "tests/powerloss/oracle.h"
 
 #include <fcntl.h>
-#include <sys/wait.h>
 
 #include <algorithm>
 #include <cstdio>

@@ -13,12 +13,13 @@
 
 namespace stampede::powerloss {
 
-// untouched    the old disk, byte for byte
-// old          the old disk but for its first sector and backup header: whoever finds its table finds it whole
-// unbootable   nobody finds a table, no GPT header stands where one is looked for, there is no boot sector, and a second run
-// knows the disk as an interrupted deployment new          complete but for the boot sector and a header: somebody finds the
-// new table, which names what is there complete     byte for byte what the deployment leaves
-enum class Kind : std::uint8_t { untouched, old, unbootable, fresh, complete };
+enum class Kind : std::uint8_t {
+  untouched,   // the old disk, byte for byte
+  old,         // but for its first sector and backup header: whoever finds its table finds it whole
+  unbootable,  // no table, GPT header or boot sector is found, and a second run knows it as an interrupted deployment
+  fresh,       // complete but for the boot sector and a header: the table that somebody finds names what is there
+  complete,    // byte for byte what the deployment leaves
+};
 inline constexpr std::array<std::string_view, 5> kKindNames{"untouched", "old", "unbootable", "fresh", "complete"};
 
 class Oracle {

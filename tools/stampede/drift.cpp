@@ -2,7 +2,6 @@
 
 #include <boost/json.hpp>
 
-#include "src/base/text.h"
 #include "tools/stampede/command.h"
 #include "tools/stampede/progress.h"
 
