@@ -29,9 +29,30 @@ TEST_F(Multicast, WhatItFailsToBringIsAskedForAlone) {
   picker_.release(3, now_);
   const auto asks = picker_.poll(now_);
   ASSERT_EQ(asks.size(), 1U);
-  EXPECT_EQ(asks[0].count, 1U);
+  EXPECT_EQ(asks[0], (Ask{Ask::Kind::span, kDepot, 3, 0}));
   picker_.release(3, now_);
   EXPECT_TRUE(picker_.poll(now_).empty());
+}
+
+// To the depot everything is fresh that the stream is still to bring: "any" would bring that twice.
+TEST_F(Multicast, WhatOthersAreToGiveIsNotAskedOfTheDepotAtOnce) {
+  picker_.set_active(3, now_);
+  for (std::uint32_t span = 0; span < 3; ++span) picker_.release(span, now_);
+  EXPECT_TRUE(picker_.poll(now_).empty());
+  Bitmap held(10);
+  for (std::uint32_t span = 0; span < 2; ++span) held.set(span);
+  picker_.peer_joined(7, held, now_ += 20ms);
+  for (const Ask& ask : picker_.poll(now_)) {
+    EXPECT_EQ(ask.peer, 7U);
+    EXPECT_TRUE(picker_.received(7, ask.span, now_));
+    picker_.had(ask.span, now_);
+  }
+  EXPECT_EQ(picker_.have().count(), 2U);
+  EXPECT_TRUE(picker_.poll(now_).empty());
+  EXPECT_TRUE(picker_.next_poll());
+  const auto asks = picker_.poll(now_ + 2s);
+  ASSERT_EQ(asks.size(), 1U);
+  EXPECT_EQ(asks[0], (Ask{Ask::Kind::span, kDepot, 2, 0}));
 }
 
 TEST_F(Multicast, AllIsAskedForWhenItEnds) {

@@ -51,6 +51,7 @@ void Picker::State::reopen(std::uint32_t span, Instant now) {
   spans.open(span);
   any_again = {};
   quiet_since = now;
+  if (under_way.empty()) last_arrival = now;  // nobody is slow of whom nothing was asked
 }
 
 void Picker::State::settle(std::uint32_t span) {

@@ -7,11 +7,12 @@
 // active member). It also asks by name for what peers hold while they deliver much more slowly than the depot would.
 //
 // A request that takes longer than its peer's usual time (at least kRequestTimeout) is asked again elsewhere; the first good
-// answer wins. When no more is lacking than the credit covers, idle sources double requests that take long, a few at a time.
+// answer wins. When all is asked for that anybody holds, idle sources double requests that take long, a few at a time.
 // A peer that was named bad is never asked again, even if it joins anew. Late duplicates are reported as such.
 //
 // Multicast: what it is expected to bring is left to it, but for what is under way already; one span of it after the other
-// is released when it fails to. What it brings is taken whether there is credit or not: the caller bounds it.
+// is released when it fails to. While more is expected the depot is not asked for "any": to the depot just that is fresh.
+// What it brings is taken whether there is credit or not: the caller bounds it.
 //
 // Credit: at most `credit` spans may be under way; the caller sets it from its free slabs. A span asked from two sources
 // counts once; one that is overdue counts no longer, and its answer is taken if there is credit for it then.

@@ -89,6 +89,8 @@ void Picker::State::ask_by_name(Instant now, std::vector<Ask>& out) {
   const bool all = (quiet && !peers_busy()) || pace(now) > slow_pace(now);
   if (!quiet && !all) return;
   const std::uint32_t limit = alone() ? depot->max_window() : std::max(1U, depot->max_window() / active);
+  // What peers give as well may be slow because our own line is full: a few then tell how the depot fares.
+  const std::uint32_t shared_limit = std::min(limit, kLeastWindow);
   const auto allowed = [&](std::uint32_t span) {
     const auto at = refused.find(span);
     return !depot->has_asked(span) && (at == refused.end() || now >= at->second);
@@ -96,14 +98,15 @@ void Picker::State::ask_by_name(Instant now, std::vector<Ask>& out) {
   while (depot_room() > 0 && credit_left() > 0 && live_by_name() < limit) {
     std::optional<std::uint32_t> span;
     if (quiet) span = spans.orphan(random, allowed);
-    if (!span && all) span = spans.held(random, allowed);
+    if (!span && all && live_by_name() < shared_limit) span = spans.held(random, allowed);
     if (!span) break;
     start(*depot, *span, now);
     out.push_back({Ask::Kind::span, kDepot, *span, 0});
   }
 }
 
-// Near the end idle sources double requests that take long, so that one slow peer does not hold up the last spans.
+// In the end, when all is asked for, idle sources double requests that take long, so that one slow peer does not hold up the
+// last spans.
 void Picker::State::hedge(Instant now, std::vector<Ask>& out) {
   if (!end_game()) return;
   auto hedges = static_cast<std::uint32_t>(std::ranges::count_if(under_way, [](const auto& u) { return u.second > 1; }));
@@ -131,7 +134,7 @@ bool Picker::State::hedge_one(PeerId slow, const Asked& request, Instant now, st
     if (best.second == nullptr || peer.expected(now) < best.second->expected(now)) best = {id, &peer};
   }
   if (best.second == nullptr && slow != kDepot && depot_room() > 0 && !depot->has_asked(request.span) &&
-      !refused.contains(request.span) && age > std::max(kDepotGrace, 2 * grace(now))) {
+      !refused.contains(request.span) && age > 2 * std::max({kDepotGrace / 2, grace(now), depot->expected(now)})) {
     best = {kDepot, &*depot};
   }
   if (best.second == nullptr) return false;

@@ -48,9 +48,12 @@ struct Picker::State {
   void hedge(Instant now, std::vector<Ask>& out);
   bool hedge_one(PeerId slow, const Asked& request, Instant now, std::vector<Ask>& out);
   bool alone() const { return active <= 1; }
-  // The depot has nothing fresh for us: it has said so, or everything that is open has its holders.
-  bool dry(Instant now) const { return depot && (now < any_again || spans.orphans() == 0); }
-  bool end_game() const { return config.span_count - have.count() <= std::max(credit, 16U); }
+  // The depot has nothing fresh for us: it has said so, or everything that is open has its holders. While multicast is to
+  // bring more, what is fresh to the depot is mostly that; and what it left to others they hold or are about to.
+  bool dry(Instant now) const { return depot && (expected.count() > 0 || now < any_again || spans.orphans() == 0); }
+  bool end_game() const {
+    return spans.open_count() == spans.orphans() && config.span_count - have.count() <= std::max(credit, 16U);
+  }
   std::uint32_t live_any() const;
   std::uint32_t live_by_name() const;
   bool peers_busy() const;
