@@ -217,7 +217,7 @@ void Session::bad_peer(const wire::BadPeer& bad) {
   });
 }
 
-void Session::partial(wire::Partial news) { partial_ = net::PartialSpans(std::move(news.lacks)); }
+void Session::partial(wire::Partial news) { room_->partial(member_, std::move(news)); }
 
 void Session::want_any(const wire::WantAny& want) {
   const std::size_t room = kMaxOwed - std::min(kMaxOwed, owed_.size());
@@ -251,7 +251,7 @@ void Session::send_owed() {
 
 // What the store cannot read may still come from a peer.
 void Session::send_span(const Owed& owed, std::shared_ptr<const chunker::SealedSpan> sealed) {
-  if (auto part = partial_.cut(std::move(sealed))) return connection_->send_span(std::move(part));
+  if (auto part = room_->cut_for(member_, std::move(sealed))) return connection_->send_span(std::move(part));
   connection_->send(wire::NotHeld{owed.span});
   if (owed.any) connection_->send(wire::NoneLeft{1});
 }

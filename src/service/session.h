@@ -10,7 +10,6 @@
 #include <optional>
 
 #include "src/service/depot_state.h"
-#include "transport/net/partial_spans.h"
 
 namespace stampede::service {
 
@@ -73,7 +72,6 @@ class Session : public std::enable_shared_from_this<Session> {
   std::function<void()> gone_;
   std::shared_ptr<SwarmRoom> room_;
   swarm::MemberId member_ = 0;
-  net::PartialSpans partial_;         // of what it lacks, it has a part
   std::deque<Owed> owed_;             // to send as the connection drains
   bool reading_ = false;              // one of them
   std::deque<wire::Digest> objects_;  // the same

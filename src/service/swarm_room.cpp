@@ -60,7 +60,7 @@ void SwarmRoom::leave(swarm::MemberId member) {
   const auto gone = members_.extract(member);
   if (gone.empty()) return;
   origin_.leave(member);
-  if (gone.mapped().listens) gone.mapped().caster->left(member);
+  if (gone.mapped().listens) gone.mapped().stream->caster->left(member);
   changed_ = true;
 }
 
@@ -71,15 +71,16 @@ void SwarmRoom::cast(net::Loop& loop, CastOptions options) {
 
 void SwarmRoom::offer(Member& member) {
   const std::size_t mtu = member.connection->path_mtu();
-  net::Caster* const caster = caster_on(net::interface_of(member.connection->local_address()), mtu);
-  if (caster == nullptr) return;
-  if (caster->packet_size() > mtu)
+  Stream* const stream = stream_on(net::interface_of(member.connection->local_address()), mtu);
+  if (stream == nullptr) return;
+  const net::Caster& caster = *stream->caster;
+  if (caster.packet_size() > mtu)
     return spdlog::warn(
         "{} takes packets of {} bytes, the multicast stream has {}: it gets the image without; --multicast-mtu {} "
         "serves it too",
-        member.connection->address(), mtu, caster->packet_size(), mtu);
-  member.caster = caster;
-  member.connection->send(caster->offer());
+        member.connection->address(), mtu, caster.packet_size(), mtu);
+  member.stream = stream;
+  member.connection->send(caster.offer());
 }
 
 // A target that knows one end of a stream alone is told that one.
@@ -92,55 +93,79 @@ void SwarmRoom::tell(swarm::MemberId member, wire::MulticastNews news) {
   connection.send(news);
 }
 
-net::Caster* SwarmRoom::caster_on(unsigned interface, std::size_t mtu) {
+SwarmRoom::Stream* SwarmRoom::stream_on(unsigned interface, std::size_t mtu) {
   const auto& allowed = cast_->interfaces;
   if (!allowed.empty() && std::ranges::find(allowed, interface) == allowed.end()) return nullptr;
-  const auto [at, fresh] = casters_.try_emplace(interface);
+  const auto [at, fresh] = streams_.try_emplace(interface);
   if (!fresh) return at->second.get();
   net::CastRoute route = *cast_;
   route.interface = interface;
   route.mtu = cast_->most.value_or(interface == 0 ? std::min<std::size_t>(mtu, 1500) : mtu);
-  net::Caster::Read read = [this](std::uint32_t span, net::Caster::Give give) {
-    reader_.run([spans = spans_, span, give = std::move(give)] {
-      const auto sealed = spans->span({span});
+  auto stream = std::make_unique<Stream>(nullptr, StreamCuts(span_count_));
+  net::Caster::Read read = [this, to = stream.get()](std::uint32_t span, net::Caster::Give give) {
+    reader_.run([spans = spans_, span, cut = cut_of(*to, span), give = std::move(give)] {
+      const auto sealed = cut.cut(spans->span({span}));
       return [give, frame = sealed ? net::frame_of(*sealed) : nullptr] { give(frame); };
     });
   };
   auto opened = net::Caster::open(*loop_, route, span_count_, std::move(read),
                                   [this](swarm::MemberId member, const wire::MulticastNews& news) { tell(member, news); });
-  if (opened)
-    at->second = *std::move(opened);
-  else
+  if (!opened) {
     spdlog::warn("{}; those who come by it get the image without", opened.error().message);
+    return nullptr;
+  }
+  stream->caster = *std::move(opened);
+  at->second = std::move(stream);
   return at->second.get();
+}
+
+net::PartialSpans SwarmRoom::cut_of(Stream& stream, std::uint32_t span) const {
+  if (!stream.cuts.is_decided(span)) {
+    std::vector<const net::PartialSpans*> lacking;
+    for (const auto& [id, member] : members_)
+      if (member.listens && member.stream == &stream && !member.have.test(span)) lacking.push_back(&member.partial);
+    stream.cuts.decide(span, lacking);
+  }
+  return stream.cuts.of(span);
 }
 
 void SwarmRoom::has(swarm::MemberId member, std::uint32_t span, Instant now) {
   origin_.has(member, span, now);
   const auto found = members_.find(member);
-  if (found == members_.end() || found->second.caster == nullptr) return;
-  if (found->second.listens)
-    found->second.caster->has(member, span);
-  else
-    found->second.have.set(span);
+  if (found == members_.end()) return;
+  found->second.have.set(span);
+  if (found->second.listens) found->second.stream->caster->has(member, span);
+}
+
+void SwarmRoom::partial(swarm::MemberId member, wire::Partial news) {
+  if (const auto found = members_.find(member); found != members_.end())
+    found->second.partial = net::PartialSpans(std::move(news.lacks));
+}
+
+std::shared_ptr<const chunker::SealedSpan> SwarmRoom::cut_for(swarm::MemberId member,
+                                                              std::shared_ptr<const chunker::SealedSpan> span) const {
+  const auto found = members_.find(member);
+  return found == members_.end() ? span : found->second.partial.cut(std::move(span));
 }
 
 // The first one says that it listens. Of one that reports without end most are dropped.
 void SwarmRoom::report(swarm::MemberId id, const wire::MulticastReport& report) {
   const auto found = members_.find(id);
-  if (found == members_.end() || found->second.caster == nullptr) return;
+  if (found == members_.end() || found->second.stream == nullptr) return;
   Member& member = found->second;
   const Instant now = system_clock().now();
   if (now < member.next_report) return;
   member.next_report = now + kReportSpacing;
-  if (!std::exchange(member.listens, true)) member.caster->joined(id, std::exchange(member.have, {}));
-  member.caster->report(id, report);
+  const auto& [caster, cuts] = *member.stream;
+  if (!std::exchange(member.listens, true))
+    caster->joined(id, member.have, cuts.too_little_for(member.partial, member.have));
+  caster->report(id, report);
 }
 
 std::vector<net::CastStatus> SwarmRoom::streams() const {
   std::vector<net::CastStatus> out;
-  for (const auto& [interface, caster] : casters_) {
-    if (caster) out.push_back(caster->status());
+  for (const auto& [interface, stream] : streams_) {
+    if (stream) out.push_back(stream->caster->status());
   }
   return out;
 }

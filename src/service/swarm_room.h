@@ -7,6 +7,7 @@
 
 #include "cache/store.h"
 #include "src/service/cast_options.h"
+#include "src/service/stream_cuts.h"
 #include "src/service/worker.h"
 #include "transport/net/caster.h"
 #include "transport/net/connection.h"
@@ -27,6 +28,11 @@ class SwarmRoom {
   void cast(net::Loop& loop, CastOptions options);
   // It got a span, whatever way.
   void has(swarm::MemberId member, std::uint32_t span, Instant now);
+  // Of what it lacks, it has all but this.
+  void partial(swarm::MemberId member, wire::Partial news);
+  // What it is to be sent of a span; nothing where there is nothing.
+  std::shared_ptr<const chunker::SealedSpan> cut_for(swarm::MemberId member,
+                                                     std::shared_ptr<const chunker::SealedSpan> span) const;
   void report(swarm::MemberId member, const wire::MulticastReport& report);
   std::vector<net::CastStatus> streams() const;
   swarm::Origin& origin() { return origin_; }
@@ -40,11 +46,16 @@ class SwarmRoom {
   void tell_members(Instant now);
 
  private:
+  struct Stream {
+    std::unique_ptr<net::Caster> caster;
+    StreamCuts cuts;
+  };
   struct Member {
     wire::Member listed;  // port 0: does not serve
     net::Connection::Ptr connection;
-    Bitmap have;                    // until it listens to a stream
-    net::Caster* caster = nullptr;  // whose stream it was offered
+    Bitmap have;
+    net::PartialSpans partial;  // of the rest
+    Stream* stream = nullptr;   // that it was offered
     bool listens = false;
     Instant next_report;  // earlier ones are dropped
   };
@@ -54,7 +65,8 @@ class SwarmRoom {
   void evict(const wire::Key& node);
   void offer(Member& member);
   void tell(swarm::MemberId member, wire::MulticastNews news);
-  net::Caster* caster_on(unsigned interface, std::size_t mtu);
+  Stream* stream_on(unsigned interface, std::size_t mtu);
+  net::PartialSpans cut_of(Stream& stream, std::uint32_t span) const;
 
   std::shared_ptr<chunker::SpanSource> spans_;  // what is being read may outlive the room
   std::uint32_t span_count_;
@@ -62,7 +74,7 @@ class SwarmRoom {
   swarm::Origin origin_;
   net::Loop* loop_ = nullptr;
   std::optional<CastOptions> cast_;
-  std::map<unsigned, std::unique_ptr<net::Caster>> casters_;  // by interface; nothing where it cannot be had
+  std::map<unsigned, std::unique_ptr<Stream>> streams_;  // by interface; nothing where it cannot be had
   std::map<swarm::MemberId, Member> members_;
   swarm::MemberId next_ = 1;
   bool changed_ = false;

@@ -215,6 +215,14 @@ TEST_F(CarouselTest, WhatOnlyAFewLackIsLeftToTheOthersToGive) {
   EXPECT_THAT(spans(run()), ElementsAre(0, 1));
 }
 
+TEST_F(CarouselTest, WhatOneIsToGetElsewhereIsNotSentForItAndItIsTold) {
+  carousel_.joined(1, Bitmap(kSpans), now_, {3, 4, kSpans});
+  const auto sent = spans(run());
+  EXPECT_EQ(sent.size(), kSpans - 2);
+  EXPECT_THAT(sent, testing::Not(Contains(3)));
+  EXPECT_THAT(report(1, {}).given_up, testing::UnorderedElementsAre(3, 4));
+}
+
 TEST_F(CarouselTest, OneThatTrailsIsLeftToUnicast) {
   for (MemberId i = 0; i < 8; ++i) join(i);
   run();

@@ -34,7 +34,20 @@ TEST(PartialSpans, WhoHoldsAPartIsSentTheRest) {
   const PartialSpans partial({{7, 1, 2}, {7, 5, 1}, {9, 0, 1}});
   expect_same(partial.cut(span(7, 8)), span(7, 8, {0, 3, 4, 6, 7}));
   expect_same(partial.cut(span(9, 2)), span(9, 2, {1}));
-  EXPECT_EQ(partial.spans(), (std::vector<std::uint32_t>{7, 9}));
+}
+
+TEST(PartialSpans, WhatCameIsEnoughWhereNoneIsMissingThatIsLacking) {
+  const PartialSpans partial({{7, 1, 2}});
+  const auto parts = [](std::initializer_list<std::uint32_t> sizes) {
+    std::vector<wire::SpanPart> out;
+    for (const std::uint32_t size : sizes) out.push_back({1, size});
+    return out;
+  };
+  EXPECT_TRUE(partial.are_enough(7, parts({0, 5, 5, 0})));
+  EXPECT_TRUE(partial.are_enough(7, parts({5, 5, 5, 5})));
+  EXPECT_FALSE(partial.are_enough(7, parts({5, 5, 0, 5})));
+  EXPECT_TRUE(partial.are_enough(8, parts({5, 5})));
+  EXPECT_FALSE(partial.are_enough(8, parts({5, 0})));
 }
 
 TEST(PartialSpans, OtherSpansAreSentWhole) {

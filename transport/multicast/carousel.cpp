@@ -213,9 +213,9 @@ Carousel::~Carousel() = default;
 Carousel::Carousel(Carousel&&) noexcept = default;
 Carousel& Carousel::operator=(Carousel&&) noexcept = default;
 
-void Carousel::joined(MemberId member, Bitmap have, Instant now) {
+void Carousel::joined(MemberId member, Bitmap have, Instant now, std::vector<std::uint32_t> elsewhere) {
   State& s = *state_;
-  s.members.join(member, std::move(have), s.ledger.sequence(), now);
+  s.members.join(member, std::move(have), s.ledger.sequence(), now, std::move(elsewhere));
   s.schedule.renew(s.members.find(member)->settled);
 }
 void Carousel::left(MemberId member) { state_->members.leave(member); }

@@ -61,8 +61,9 @@ class Carousel {
   Carousel(Carousel&&) noexcept;
   Carousel& operator=(Carousel&&) noexcept;
 
-  // Joining again starts anew with that bitmap.
-  void joined(MemberId member, Bitmap have, Instant now);
+  // Joining again starts anew with that bitmap. `elsewhere`: spans that it lacks and is to get by unicast; it is told so
+  // when it reports.
+  void joined(MemberId member, Bitmap have, Instant now, std::vector<std::uint32_t> elsewhere = {});
   void left(MemberId member);
   // It got a span by another path.
   void has(MemberId member, std::uint32_t span, Instant now);

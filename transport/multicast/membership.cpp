@@ -31,15 +31,17 @@ void Membership::count(const Member& member, bool adding) {
   }
 }
 
-void Membership::join(MemberId id, Bitmap have, std::uint64_t sequence, Instant now) {
+void Membership::join(MemberId id, Bitmap have, std::uint64_t sequence, Instant now, std::vector<std::uint32_t> elsewhere) {
   leave(id);
   if (have.size() != lacked_.size()) have = Bitmap(lacked_.size());
   for (const std::uint32_t span : withdrawn_) have.set(span);
+  std::erase_if(elsewhere, [&](std::uint32_t span) { return span >= have.size() || !have.set(span); });
   Member& member = members_[id];
   member.settled = std::move(have);
   member.since = sequence;
   member.heard = now;
   member.told = withdrawn_.size();
+  member.left_to_peers = std::move(elsewhere);
   count(member, true);
 }
 

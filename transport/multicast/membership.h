@@ -30,7 +30,7 @@ struct Membership {
 
   explicit Membership(std::uint32_t spans) : lacking_(spans), lacked_(spans) {}
 
-  void join(MemberId id, Bitmap have, std::uint64_t sequence, Instant now);
+  void join(MemberId id, Bitmap have, std::uint64_t sequence, Instant now, std::vector<std::uint32_t> elsewhere = {});
   void leave(MemberId id);
   Member* find(MemberId id);
   std::size_t size() const { return members_.size(); }

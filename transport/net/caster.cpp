@@ -86,10 +86,10 @@ CastStatus Caster::status() const {
           rate_.loss(), shape_.span_count, figures.lacked};
 }
 
-void Caster::joined(MemberId member, Bitmap have) {
+void Caster::joined(MemberId member, Bitmap have, std::vector<std::uint32_t> elsewhere) {
   const Instant now = system_clock().now();
   if (carousel_.figures().members == 0) start_ = now + route_.wait;
-  carousel_.joined(member, std::move(have), now);
+  carousel_.joined(member, std::move(have), now, std::move(elsewhere));
   rate_.joined(member);
   members_[member] = false;
   tell(member, {});

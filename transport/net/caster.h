@@ -68,8 +68,8 @@ class Caster {
   wire::MulticastOffer offer() const;
   // Bytes of its IP packets.
   std::size_t packet_size() const { return packet_size_ + header_size(route_.group); }
-  // `have`: what it holds already. Joining again starts anew.
-  void joined(MemberId member, Bitmap have);
+  // `have`: what it holds already; `elsewhere`: what of the rest this stream does not bring it. Joining again starts anew.
+  void joined(MemberId member, Bitmap have, std::vector<std::uint32_t> elsewhere = {});
   void left(MemberId member);
   // It got a span, whatever way.
   void has(MemberId member, std::uint32_t span);

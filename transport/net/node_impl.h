@@ -74,7 +74,6 @@ class SwarmNode final : public Node {
   void take_span(swarm::PeerId peer, wire::SpanData data);
   void listen_to_multicast();
   void expect_multicast();
-  bool lacks_only_parts() const;
   void caught(wire::SpanData data);
   void doubt_multicast();
   void dismissed();

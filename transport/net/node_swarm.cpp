@@ -177,7 +177,7 @@ void SwarmNode::take_span(swarm::PeerId peer, wire::SpanData data) {
 void SwarmNode::listen_to_multicast() {
   if (!offer_ || credit_ == 0 || picker_->complete()) return;
   const wire::MulticastOffer offer = *std::exchange(offer_, std::nullopt);
-  if (!listens_to_multicast() || lacks_only_parts()) return;
+  if (!listens_to_multicast()) return;
   catcher_.reset();
   stale_.clear();
   Catcher::Events events;
@@ -197,26 +197,20 @@ void SwarmNode::listen_to_multicast() {
   if (!opened) return notice(fmt::format("multicast is not used: {}", opened.error().message));
   catcher_ = *std::move(opened);
   if (auto trouble = catcher_->trouble(); !trouble.empty()) notice(std::move(trouble));
-  for (const std::uint32_t span : partial_.spans()) catcher_->had(span);
   expect_multicast();
 }
 
-bool SwarmNode::lacks_only_parts() const {
-  const auto parts = partial_.spans();
-  const auto lacking = std::ranges::count_if(parts, [&](std::uint32_t span) { return !picker_->have().test(span); });
-  return static_cast<std::uint32_t>(lacking) == job_.span_count - picker_->have().count();
-}
-
-// All but what will not come any more, and the spans that are here in part: their rest is a fraction of what a stream would
-// bring.
+// All but what will not come any more.
 void SwarmNode::expect_multicast() {
   picker_->expect_all();
-  for (const std::uint32_t span : partial_.spans()) picker_->release(span, system_clock().now());
   for (const std::uint32_t span : stale_) picker_->release(span, system_clock().now());
 }
 
+// What others lack of it may be less than we do: then it is as if it had not come.
 void SwarmNode::caught(wire::SpanData data) {
-  const bool wanted = picker_->caught(data.span);
+  const bool enough = partial_.are_enough(data.span, data.parts);
+  if (!enough) catcher_->bad(data.span);
+  const bool wanted = enough && picker_->caught(data.span);
   if (wanted) touched();
   {
     const std::lock_guard lock(mutex_);

@@ -36,17 +36,20 @@ std::shared_ptr<const SealedSpan> copy_parts(const SealedSpan& span, const std::
 
 }  // namespace
 
-std::vector<std::uint32_t> PartialSpans::spans() const {
-  std::vector<std::uint32_t> out;
-  for (const wire::ChunkRun& run : lacks_)
-    if (out.empty() || out.back() != run.span) out.push_back(run.span);
-  return out;
+std::span<const wire::ChunkRun> PartialSpans::lacks_of(std::uint32_t span) const {
+  return std::ranges::equal_range(lacks_, span, {}, &wire::ChunkRun::span);
+}
+
+bool PartialSpans::are_enough(std::uint32_t span, std::span<const wire::SpanPart> parts) const {
+  const auto wanted = wanted_parts(lacks_of(span), parts.size());
+  for (std::size_t i = 0; i < parts.size(); ++i)
+    if (wanted[i] && parts[i].sealed_size == 0) return false;
+  return true;
 }
 
 std::shared_ptr<const SealedSpan> PartialSpans::cut(std::shared_ptr<const SealedSpan> span) const {
   if (!span) return span;
-  const auto runs = std::ranges::equal_range(lacks_, span->index.value, {}, &wire::ChunkRun::span);
-  const auto wanted = wanted_parts(runs, span->parts.size());
+  const auto wanted = wanted_parts(lacks_of(span->index.value), span->parts.size());
   bool smaller = false;
   for (std::size_t i = 0; i < wanted.size(); ++i) {
     const bool there = span->parts[i].sealed_size > 0;

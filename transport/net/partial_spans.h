@@ -19,8 +19,10 @@ class PartialSpans {
 
   bool empty() const { return lacks_.empty(); }
   const std::vector<wire::ChunkRun>& lacks() const { return lacks_; }
-  // The spans, each once, ascending.
-  std::vector<std::uint32_t> spans() const;
+  // Of one span; none where no part of it is known to be held.
+  std::span<const wire::ChunkRun> lacks_of(std::uint32_t span) const;
+  // Do these parts of a span bring all that is lacking of it?
+  bool are_enough(std::uint32_t span, std::span<const wire::SpanPart> parts) const;
 
   // `span` (of which parts may be left out already) as its holder may be sent it: what he has is left out. Nothing where a
   // part that he lacks is not there.
