@@ -1,7 +1,7 @@
 // Writes an image of a local store onto a disk, through the same receiver, plan and target as a deployment, without a
 // network. For bench/disk.
 //
-//   bench_write_disk STORE NAME:TAG SELECTOR none|data|full
+//   bench_write_disk STORE NAME:TAG SELECTOR none|data|full      onto a disk that holds nothing
 //
 // Prints one line of JSON: seconds since the start until the disk was taken, everything was placed, flushed, read back and
 // committed; the bytes of data, the engine, and the most memory it held.
@@ -63,8 +63,8 @@ Result<> run(std::span<char*> arguments) {
   STAMPEDE_TRY(const auto manifest, chunker::load_manifest(store->chunks(), found.record.image));
   deploy::Plan plan(manifest);
   STAMPEDE_TRY(const auto disks, disk::list_disks());
-  STAMPEDE_TRY(auto disk,
-               disk::open_guarded(selector, {manifest.root.disk_size, manifest.root.sector_size, selector.value}, disks));
+  STAMPEDE_TRY(auto disk, disk::open_guarded(
+                              selector, {.size = manifest.root.disk_size, .sector_size = manifest.root.sector_size}, disks));
   const Size size = disk.identity.size;
   STAMPEDE_TRY(auto target, disk::Target::open(std::move(disk), manifest.root.disk_size));
   STAMPEDE_TRY(auto reader, target->reader());

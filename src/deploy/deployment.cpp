@@ -305,8 +305,11 @@ class Deployment {
     STAMPEDE_TRY(const Size moved, carry_out(*plan_, *target_, std::exchange(moves_, {}), [this] { return tell(); }));
     receipt_.bytes.moved = moved.bytes;
     const Bitmap after = plan_->held_spans();
-    for (std::uint32_t i = 0; i < after.size(); ++i)
-      if (after.test(i) && !before.test(i)) node()->had({i});
+    for (std::uint32_t i = 0; i < after.size(); ++i) {
+      if (!after.test(i) || before.test(i)) continue;
+      receiver_->was_placed({i});
+      node()->had({i});
+    }
     return {};
   }
 

@@ -31,6 +31,11 @@ Result<> Receiver::keep_journal() {
   return target_.keep_journal([this] { return placed(); });
 }
 
+void Receiver::was_placed(chunker::SpanIndex span) {
+  const std::lock_guard lock(mutex_);
+  placed_.set(span.value);
+}
+
 Bitmap Receiver::placed() const {
   const std::lock_guard lock(mutex_);
   return placed_;

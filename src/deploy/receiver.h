@@ -31,6 +31,8 @@ class Receiver final : public chunker::SpanInbox {
   Size verified() const { return {verified_.load(std::memory_order_relaxed)}; }
   // After the target's begin(): has it name in its journal what has been placed. Until stop().
   Result<> keep_journal();
+  // Somebody else has placed it, and its writes have ended: the journal may name it.
+  void was_placed(chunker::SpanIndex span);
   // The first error of the disk, if there was one.
   std::optional<Error> failure() const;
 

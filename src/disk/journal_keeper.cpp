@@ -62,9 +62,11 @@ bool JournalKeeper::wait() {
   return !stopping_.wait_for(lock, std::min(every_, kTick), [this] { return stop_; });
 }
 
-// What was asked for before the flush is durable after it.
+// What was asked for before the flush is durable after it, unless a write has failed: not everybody who says that a span is
+// placed knows of it.
 Result<> JournalKeeper::checkpoint(Bitmap placed) {
   STAMPEDE_CHECK(disk_.flush());
+  STAMPEDE_CHECK(latch_.check());
   return write(std::move(placed));
 }
 

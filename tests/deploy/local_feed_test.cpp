@@ -23,7 +23,7 @@ class LocalFeedTest : public ::testing::Test {
     plan_.emplace(*manifest);
     ASSERT_GT(plan_->spans().size(), 4U);
   }
-  void open_disk() {
+  void open_target() {
     const auto selector = disk::Selector::parse("file:" + written_.string());
     ASSERT_DONE(selector);
     auto guarded = disk::open_guarded(*selector, {.size = {9 << 20}}, {});
@@ -31,6 +31,9 @@ class LocalFeedTest : public ::testing::Test {
     auto target = disk::Target::open(*std::move(guarded), {9 << 20}, {.slabs = 4, .depth = 4});
     ASSERT_DONE(target);
     target_ = *std::move(target);
+  }
+  void open_disk() {
+    open_target();
     ASSERT_DONE(target_->begin({id_, {}, 0, {9 << 20}}));
   }
   // Until it is flushed. The receiver hears of writes: on failure the target goes before it.
@@ -69,6 +72,30 @@ TEST_F(LocalFeedTest, BringsTheWholeImage) {
   const auto written = read_file(written_, 16_MiB);
   ASSERT_DONE(written);
   EXPECT_EQ(*written, *read_file(image_, 16_MiB));
+}
+
+// What was moved on the disk itself, say.
+TEST_F(LocalFeedTest, TheJournalNamesWhatOthersHavePlaced) {
+  open_disk();
+  const auto spans = static_cast<std::uint32_t>(plan_->spans().size());
+  {
+    auto reader = target_->reader();
+    ASSERT_DONE(reader);
+    HeldSpans held(*plan_, {}, *std::move(reader));
+    LocalFeed feed(plan_->spans(), store_);
+    Receiver receiver(*plan_, *target_, held, feed, Bitmap(spans), 1);
+    ASSERT_DONE(receiver.keep_journal());
+    receiver.was_placed({3});
+    ASSERT_DONE(target_->flush());
+    receiver.stop();
+  }
+  target_.reset();
+  open_target();
+  const auto journal = target_->journal(id_, spans);
+  ASSERT_DONE(journal);
+  ASSERT_TRUE(journal->has_value());
+  EXPECT_EQ((*journal)->count(), 1U);
+  EXPECT_TRUE((*journal)->test(3));
 }
 
 TEST_F(LocalFeedTest, AnAlteredChunkEndsIt) {
