@@ -9,7 +9,8 @@ have_logged_disk() {
   [ -c /dev/fuse ] || { echo "no /dev/fuse"; return 1; }
 }
 
-# attach_logged FILE LOG: a loop device over FILE in $LOGGED_DISK; detach_logged ends it, and then the log is whole.
+# attach_logged FILE LOG [losetup option…]: a loop device over FILE in $LOGGED_DISK; detach_logged ends it, and then the log is
+# whole.
 attach_logged() {
   local mount=$LAB/logged.$RANDOM
   : >"$2"
@@ -21,7 +22,7 @@ attach_logged() {
     --export "type=fuse,id=export,node-name=both,mountpoint=$mount,writable=on,allow-other=off"
   LOGGED_DAEMON=$STARTED
   wait_for 10 "the export of ${1##*/}" mountpoint_holds "$mount" "$(stat -c %s "$1")"
-  LOGGED_DISK=$(losetup --find --show "$mount")
+  LOGGED_DISK=$(losetup --find --show "${@:3}" "$mount")
   LOGGED_FILE=$mount
   later detach_disk "$LOGGED_DISK" "$mount"
 }

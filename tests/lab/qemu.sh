@@ -27,14 +27,21 @@ console_says() {
   done
 }
 
-# uefi_boots DISK SECONDS
+# uefi_boots DISK SECONDS [SECTOR-SIZE]; bios_boots DISK SECONDS [SECTOR-SIZE]: the same for a BIOS.
 uefi_boots() {
-  local name=uefi-$RANDOM pid status=0
-  cp /usr/share/OVMF/OVMF_VARS_4M.fd "$LAB/$name.vars"
-  machine "$name" -net none -drive "if=pflash,format=raw,readonly=on,file=$LAB_OVMF" \
-    -drive "if=pflash,format=raw,file=$LAB/$name.vars" -drive "if=virtio,format=raw,snapshot=on,file=$1"
+  local vars=$LAB/uefi-$RANDOM.vars
+  cp /usr/share/OVMF/OVMF_VARS_4M.fd "$vars"
+  firmware_takes "$@" -drive "if=pflash,format=raw,readonly=on,file=$LAB_OVMF" -drive "if=pflash,format=raw,file=$vars"
+}
+bios_boots() { firmware_takes "$1" "$2" "${3:-512}" -machine graphics=off; }
+firmware_takes() {
+  local name=firmware-$RANDOM pid status=0 sector=512 disk=$1 seconds=$2
+  shift 2
+  [[ ${1:-} != [0-9]* ]] || { sector=$1 && shift; }
+  machine "$name" -net none "$@" -drive "if=none,id=disk,format=raw,snapshot=on,file=$disk" \
+    -device "virtio-blk-pci,drive=disk,bootindex=1,logical_block_size=$sector,physical_block_size=$sector"
   pid=$STARTED
-  console_says "$name" 'lab-disk-booted|Shell>|No bootable|PXE' "$2" >"$LAB/$name.said" || status=1
+  console_says "$name" 'lab-disk-booted|Shell>|No bootable|PXE' "$seconds" >"$LAB/$name.said" || status=1
   end_process "$pid"
   [ "$status" = 0 ] && grep -q lab-disk-booted "$LAB/$name.said"
 }

@@ -9,7 +9,6 @@ namespace stampede::powerloss {
 
 namespace {
 
-constexpr Size kSector = 512_B;
 constexpr Size kPiece = 1_MiB;
 
 void shuffle(Random& random, std::vector<std::size_t>& order) {
@@ -52,21 +51,21 @@ Result<File> copy_of(const std::filesystem::path& path, const File& old, Size si
   return made;
 }
 
-void tear(Random& random, std::size_t write, Size length, std::vector<Landed>& out) {
-  const std::uint64_t sectors = length.bytes / kSector.bytes;
+void tear(Random& random, Size sector, std::size_t write, Size length, std::vector<Landed>& out) {
+  const std::uint64_t sectors = length.bytes / sector.bytes;
   if (sectors < 2) return;  // a sector is old or new: here it is old
-  const Size first = kSector * (1 + random.below(sectors - 1));
+  const Size first = sector * (1 + random.below(sectors - 1));
   const Size rest = length - first;
   const std::uint64_t kind = random.below(3);
   if (kind != 1) out.push_back({write, {}, first});
   if (kind == 0) return;
-  const Size missing = kind == 1 ? Size{} : kSector * (1 + random.below(rest.bytes / kSector.bytes));
+  const Size missing = kind == 1 ? Size{} : sector * (1 + random.below(rest.bytes / sector.bytes));
   if (missing < rest) out.push_back({write, first + missing, rest - missing});
 }
 
 }  // namespace
 
-std::vector<Landed> choose_state(Random& random, const Epoch& epoch) {
+std::vector<Landed> choose_state(Random& random, const Epoch& epoch, Size sector) {
   std::vector<std::size_t> chosen(1 + random.below(epoch.size()));
   std::iota(chosen.begin(), chosen.end(), std::size_t{0});
   const std::uint64_t share = 1 + random.below(16);  // of 16: from nearly nothing to all
@@ -77,7 +76,7 @@ std::vector<Landed> choose_state(Random& random, const Epoch& epoch) {
   for (std::size_t i = 0; i < chosen.size(); ++i) {
     const Size length = epoch[chosen[i]].length;
     if (i == torn)
-      tear(random, chosen[i], length, landed);
+      tear(random, sector, chosen[i], length, landed);
     else
       landed.push_back({chosen[i], {}, length});
   }

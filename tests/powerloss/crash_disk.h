@@ -9,7 +9,7 @@
 
 namespace stampede::powerloss {
 
-// A part of a write that has reached the disk, in whole sectors of 512 bytes.
+// A part of a write that has reached the disk, in whole sectors.
 struct Landed {
   std::size_t write = 0;  // of the epoch
   Size skipped;           // of its start
@@ -18,8 +18,9 @@ struct Landed {
 };
 
 // A random choice: of the writes that were under way by some random moment a random share, in random order, and one of
-// them torn (its start, its end, or both without the middle). `epoch` is not empty. Now and then nothing.
-std::vector<Landed> choose_state(Random& random, const Epoch& epoch);
+// them torn (its start, its end, or both without the middle). A sector is old or new. `epoch` is not empty. Now and then
+// nothing.
+std::vector<Landed> choose_state(Random& random, const Epoch& epoch, Size sector = 512_B);
 
 // Two files in a folder: `base`, the disk as of the last flush, and `disk`, a state of it. Needs as much space as the old
 // disk and all writes, twice.

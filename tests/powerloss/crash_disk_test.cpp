@@ -102,6 +102,9 @@ TEST(ChooseState, ComesToAllThatCanBe) {
 TEST(ChooseState, ASectorIsOldOrNew) {
   SeededRandom random(5);
   for (int i = 0; i < 100; ++i) EXPECT_TRUE(choose_state(random, {Write{{}, 512_B, {}, false}}).empty());
+  for (int i = 0; i < 100; ++i)
+    for (const Landed& part : choose_state(random, {Write{{}, 16_KiB, {}, false}}, 4_KiB))
+      EXPECT_EQ((part.skipped.bytes | part.length.bytes) % 4096, 0U);
 }
 
 }  // namespace

@@ -16,6 +16,7 @@ struct Options {
   std::string log, old, complete, folder;
   std::size_t states = 100;
   std::uint64_t seed = 1;
+  std::uint32_t sector = 512;
   std::size_t keep = 0;
 };
 
@@ -52,7 +53,7 @@ class Replay {
     Size bytes;
     for (const Write& write : epoch) bytes += write.length;
     for (std::size_t i = 0; i < options_.states; ++i) {
-      const auto landed = choose_state(random_, epoch);
+      const auto landed = choose_state(random_, epoch, Size{options_.sector});
       ++made_;
       std::vector<std::size_t> key;
       for (const Landed& part : landed) key.insert(key.end(), {part.write, part.skipped.bytes, part.length.bytes});
@@ -100,7 +101,7 @@ Result<> replay(const Options& options) {
   STAMPEDE_TRY(const File log, File::open(options.log, O_RDONLY));
   STAMPEDE_TRY(const auto epochs, read_write_log(log));
   if (epochs.empty()) return fail(Code::usage, "{} has no write", options.log);
-  STAMPEDE_TRY(auto oracle, Oracle::make(options.old, options.complete));
+  STAMPEDE_TRY(auto oracle, Oracle::make(options.old, options.complete, options.sector));
   STAMPEDE_TRY(auto disk, CrashDisk::make(options.folder, options.old, log));
   return Replay(options, std::move(disk), std::move(oracle)).run(epochs);
 }
@@ -122,6 +123,7 @@ int main(int argc, char** argv) {
   app.add_option("--folder", options.folder, "Where states are made; a memory file system is fast")->required();
   app.add_option("--states", options.states, "Random states of each epoch (100)");
   app.add_option("--seed", options.seed, "What they are chosen by (1)");
+  app.add_option("--sector", options.sector, "Bytes of the disk's sectors (512)")->check(CLI::IsMember({512, 4096}));
   app.add_option("--keep", options.keep, "Keep about as many states as FOLDER/kept-NUMBER-KIND.img (0)");
   app.footer("Example: crash_states --log disk.log --old old.img --complete new.img --folder /dev/shm/states --keep 5");
   CLI11_PARSE(app, argc, argv);

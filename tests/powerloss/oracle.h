@@ -24,19 +24,22 @@ inline constexpr std::array<std::string_view, 5> kKindNames{"untouched", "old", 
 
 class Oracle {
  public:
-  // Both of the same size, in whole sectors of 512 bytes.
-  static Result<Oracle> make(const std::filesystem::path& old, const std::filesystem::path& complete);
+  // Both of the same size, in whole sectors of so many bytes.
+  static Result<Oracle> make(const std::filesystem::path& old, const std::filesystem::path& complete,
+                             std::uint32_t sector = 512);
 
   // Error: internal, with what is wrong with that state.
   Result<Kind> judge(const File& disk, const std::filesystem::path& path) const;
 
  private:
-  Oracle(File old, File complete, Size size) : old_(std::move(old)), complete_(std::move(complete)), size_(size) {}
+  Oracle(File old, File complete, Size size, Size sector)
+      : old_(std::move(old)), complete_(std::move(complete)), size_(size), sector_(sector) {}
   File old_, complete_;
-  Size size_;
+  Size size_, sector_;
 };
 
-// The programs that find a partition table on the disk; one that is not installed is in the list too.
-std::vector<std::string> who_finds_a_table(const std::filesystem::path& disk);
+// The programs that find a partition table on the disk; one that is not installed is in the list too. They take a file for a
+// disk with sectors of 512 bytes; for others it is put under a loop device.
+std::vector<std::string> who_finds_a_table(const std::filesystem::path& disk, Size sector = 512_B);
 
 }  // namespace stampede::powerloss

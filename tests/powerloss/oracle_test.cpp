@@ -39,9 +39,9 @@ class OracleTest : public ::testing::Test {
   static void put_sectors(Bytes& to, ByteView from, std::uint64_t source, std::uint64_t first, std::uint64_t count) {
     std::ranges::copy(from.subspan(source * 512, count * 512), to.begin() + static_cast<long>(first * 512));
   }
-  std::string verdict(ByteView state) {
+  std::string verdict(ByteView state, std::uint32_t sector = 512) {
     disk::put(folder_ / "state", state);
-    auto oracle = Oracle::make(folder_ / "old", folder_ / "new");
+    auto oracle = Oracle::make(folder_ / "old", folder_ / "new", sector);
     auto disk = File::open(folder_ / "state", O_RDONLY);
     if (!oracle || !disk) return "no oracle";
     const auto kind = oracle->judge(*disk, folder_ / "state");
@@ -108,6 +108,27 @@ TEST_F(OracleTest, ADiskThatNobodyKnowsIsWrong) {
 TEST_F(OracleTest, EveryProgramIsAsked) {
   const auto said = who_finds_a_table(folder_ / "new");
   for (const char* name : {"sgdisk", "sfdisk", "partx", "blkid"}) EXPECT_THAT(said, Contains(name));
+}
+
+TEST_F(OracleTest, KnowsLargerSectors) {
+  for (Bytes* disk : {&old_, &new_}) {
+    disk::write_gpt(*disk, kDisk, 4096,
+                    {std::byte{disk == &old_ ? std::uint8_t{0x0d} : std::uint8_t{0x4e}}, {{{1_MiB .bytes}, 2_MiB}}});
+    std::ranges::fill(std::span(*disk).last(512),
+                      std::byte{0x55});  // of an older header for smaller sectors nothing is left
+    std::ranges::fill(std::span(*disk).subspan(512, 3584), std::byte{0x66});
+  }
+  disk::put(folder_ / "old", old_);
+  disk::put(folder_ / "new", new_);
+  const auto said = who_finds_a_table(folder_ / "new", 4096_B);
+  if (said == std::vector<std::string>{"no loop device here"}) GTEST_SKIP() << said.front();
+  for (const char* name : {"sgdisk", "sfdisk", "partx", "blkid"}) EXPECT_THAT(said, Contains(name));
+  EXPECT_EQ(verdict(old_, 4096), "untouched");
+  Bytes marked_old = old_;
+  put_sectors(marked_old, marked_, 0, 0, 8);
+  EXPECT_EQ(verdict(marked_old, 4096), "old");
+  put_sectors(marked_old, new_, 3000, 3000, 1);
+  EXPECT_THAT(verdict(marked_old, 4096), HasSubstr("half an image"));
 }
 
 }  // namespace
