@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "src/volume/gpt_header.h"
+
 namespace stampede::disk {
 
 namespace {
@@ -31,17 +33,14 @@ std::uint32_t extended_in(const Record& record) {
   return 0;
 }
 
-// UEFI 2.10 §5.3.2: in sector 1 "EFI PART", at byte 72 the first sector of the entries, at 80 and 84 their number and size.
 std::optional<Range> gpt_entries(const File& disk, Size size, std::uint32_t sector) {
-  std::array<std::byte, 92> header{};
-  if (size.bytes < std::uint64_t{sector} * 2 || !disk.read_at({sector}, header) ||
-      as_text(header).substr(0, 8) != "EFI PART")
-    return std::nullopt;
-  const auto first = load_le<std::uint64_t>(ByteView(header).subspan(72));
-  const std::uint64_t count = load_le<std::uint32_t>(ByteView(header).subspan(80));
-  const std::uint64_t length = round_up(count * load_le<std::uint32_t>(ByteView(header).subspan(84)), sector);
-  if (length == 0 || length > (1_MiB).bytes || !inside(first, length, size, sector)) return std::nullopt;
-  return Range{{first * sector}, {length}};
+  std::array<std::byte, volume::kGptHeaderSize> raw{};
+  if (size.bytes < std::uint64_t{sector} * 2 || !disk.read_at({sector}, raw)) return std::nullopt;
+  const auto header = volume::decode_gpt_header(raw);
+  if (!header || header->entries_size == 0 || header->entries_size > (1_MiB).bytes) return std::nullopt;
+  const std::uint64_t length = round_up(header->entries_size, sector);
+  if (!inside(header->entries, length, size, sector)) return std::nullopt;
+  return Range{{header->entries * sector}, {length}};
 }
 
 }  // namespace

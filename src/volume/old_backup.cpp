@@ -3,35 +3,21 @@
 #include <algorithm>
 #include <array>
 
+#include "src/volume/gpt_header.h"
+
 namespace stampede::volume {
 
 namespace {
 
 constexpr std::uint64_t kMostEntries = 1U << 20;  // bytes
 
-struct Header {
-  std::uint64_t own, other, last_usable, entries;
-  std::uint64_t entries_size;
-  std::array<std::byte, 16> disk_guid;
-};
-
-Result<std::optional<Header>> header_at(BlockAccess& blocks, std::uint64_t sector, std::uint32_t sector_size) {
-  std::array<std::byte, 92> raw{};
+Result<std::optional<GptHeader>> header_at(BlockAccess& blocks, std::uint64_t sector, std::uint32_t sector_size) {
+  std::array<std::byte, kGptHeaderSize> raw{};
   if (sector > blocks.size().bytes / sector_size || blocks.size().bytes - sector * sector_size < raw.size())
     return std::nullopt;
   STAMPEDE_CHECK(blocks.read({sector * sector_size}, raw));
-  if (as_text(raw).substr(0, 8) != "EFI PART") return std::nullopt;
-  ByteReader in(ByteView(raw).subspan(24));
-  Header out{};
-  out.own = in.u64();
-  out.other = in.u64();
-  in.u64();
-  out.last_usable = in.u64();
-  out.disk_guid = in.array<16>();
-  out.entries = in.u64();
-  out.entries_size = std::uint64_t{in.u32()};
-  out.entries_size *= in.u32();
-  return out.own == sector ? std::optional(out) : std::nullopt;
+  const auto header = decode_gpt_header(raw);
+  return header && header->own == sector ? header : std::nullopt;
 }
 
 }  // namespace

@@ -1,6 +1,5 @@
 // The backup of a GPT that stands elsewhere than in the last sectors of the disk, as it does where an image has been written
-// to a larger disk. UEFI 2.10 §5.3.2: the header names the other one's sector (byte 32) and where its entries begin (72),
-// how many they are (80) and of what size (84).
+// to a larger disk. (Its header: gpt_header.h.)
 #pragma once
 
 #include <optional>

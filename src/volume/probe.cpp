@@ -7,6 +7,7 @@
 #include <array>
 #include <memory>
 
+#include "src/volume/gpt_header.h"
 #include "src/volume/text.h"
 
 namespace stampede::volume {
@@ -42,16 +43,14 @@ std::string lower(const char* text) {
 }
 
 // libblkid reads the whole array of entries that a GPT header claims, up to 4 GiB: a claim far above any real one is
-// refused. UEFI 2.10 §5.3.2: at the start of the second and of the last sector "EFI PART"; at byte 80 the number (u32) and
-// at 84 the size (u32) of the entries.
+// refused.
 bool claims_too_many_entries(const File& disk, Size size, std::uint32_t sector_size) {
   constexpr std::uint64_t kMostBytes = 4 << 20;
   if (size.bytes < std::uint64_t{sector_size} * 4) return false;
   for (const std::uint64_t at : {std::uint64_t{sector_size}, round_down(size.bytes, sector_size) - sector_size}) {
-    std::array<std::byte, 92> header{};
-    if (!disk.read_at({at}, header) || as_text(header).substr(0, 8) != "EFI PART") continue;
-    const std::uint64_t count = load_le<std::uint32_t>(ByteView(header).subspan(80));
-    if (count * load_le<std::uint32_t>(ByteView(header).subspan(84)) > kMostBytes) return true;
+    std::array<std::byte, kGptHeaderSize> raw{};
+    if (!disk.read_at({at}, raw)) continue;
+    if (const auto header = decode_gpt_header(raw); header && header->entries_size > kMostBytes) return true;
   }
   return false;
 }
