@@ -186,18 +186,12 @@ class Deployment {
                                                    .overwrite = options_.overwrite,
                                                    .deployed = std::move(deployed)},
                                                   disks));
-    DiskFacts& facts = receipt_.disk;
-    facts.path = guarded.identity.path;
-    facts.model = guarded.identity.model;
-    facts.serial = guarded.identity.serial;
-    facts.wwn = guarded.identity.wwn;
-    facts.size = guarded.identity.size.bytes;
-    facts.sector_size = guarded.identity.sector_size;
+    preview_.disk = facts_of(guarded.identity, options_.disk);
+    receipt_.disk = preview_.disk;
+    receipt_.disk.guid = record_.facts.disk_guid;  // as it will be
     if (!guarded.direct)
       options_.warn(fmt::format("{} is on a file system without O_DIRECT: what is read back may come from memory",
                                 guarded.identity.path));
-    preview_.disk = facts;
-    preview_.disk.guid = guarded.identity.guid;
     preview_.disks = disks.size();
     preview_.content = guarded.identity.content;
     preview_.lost = guarded.found;

@@ -256,8 +256,7 @@ class DriftFinder {
     report.name = record_.name.text();
     report.image = chunker::to_string(record_.image);
     report.started = to_rfc3339(system_clock().unix_time());
-    report.disk = {options_.disk.text(), disk_.path,       disk_.model,      disk_.serial, disk_.wwn,
-                   disk_.guid,           disk_.size.bytes, disk_.sector_size};
+    report.disk = facts_of(disk_, options_.disk);
     report.bytes.read = out_.read.bytes;
     report.stages.push_back({"drift", 0, std::chrono::duration<double>(system_clock().now() - started_).count()});
     for (const Drifted& one : out_.all) {

@@ -11,6 +11,10 @@ namespace stampede::deploy {
 
 namespace json = boost::json;
 
+DiskFacts facts_of(const disk::Disk& disk, const disk::Selector& selector) {
+  return {selector.text(), disk.path, disk.model, disk.serial, disk.wwn, disk.guid, disk.size.bytes, disk.sector_size};
+}
+
 std::string_view name_of(Verdict verdict) {
   switch (verdict) {
     case Verdict::success:

@@ -35,6 +35,7 @@
 #include "src/base/bytes.h"
 #include "src/base/error.h"
 #include "src/base/units.h"
+#include "src/disk/selector.h"
 
 namespace stampede::deploy {
 
@@ -68,6 +69,8 @@ struct DiskFacts {
   std::uint64_t size = 0;
   std::uint32_t sector_size = 0;
 };
+
+DiskFacts facts_of(const disk::Disk& disk, const disk::Selector& selector);
 
 // What was changed after the image, so that it fits the disk (fit.h).
 struct FitFacts {
