@@ -220,8 +220,11 @@ class Deployment {
   // Here it has to be kept; at the depot if that can be.
   Result<> keep_rescue(const disk::Rescue& rescue) {
     const Bytes bytes = encode(rescue);
-    const auto folder = options_.rescue_folder.empty() ? access_->state().rescue_folder() : options_.rescue_folder;
+    const bool own_folder = options_.rescue_folder.empty();
+    const auto folder = own_folder ? access_->state().rescue_folder() : options_.rescue_folder;
     STAMPEDE_TRY(rescue_file_, deploy::keep_rescue(folder, rescue, bytes));
+    // In another folder may be those of other machines, whose disks are called alike.
+    if (own_folder) access_->state().forget_old_rescues(rescue);
     if (const auto kept = node()->store_rescue(rescue.deployment, bytes); !kept)
       options_.warn(fmt::format("the depot does not keep the rescue file: {}", kept.error().message));
     return {};

@@ -115,6 +115,22 @@ void NodeState::forget_unsent() {
   std::filesystem::remove(folder_ / "unsent", ignored);
 }
 
+// What cannot be read is left alone: it may be somebody's.
+void NodeState::forget_old_rescues(const disk::Rescue& newest) {
+  std::error_code error;
+  std::vector<std::filesystem::path> files;
+  for (const auto& entry : std::filesystem::directory_iterator(rescue_folder(), error))
+    if (entry.path().extension() == ".rescue") files.push_back(entry.path());
+  std::ranges::sort(files, std::greater());  // their names begin with the time
+  std::size_t kept = 0;
+  for (const auto& file : files) {
+    const auto bytes = read_file(file, disk::kMostRescue);
+    if (!bytes) continue;
+    const auto rescue = disk::decode_rescue(*bytes);
+    if (rescue && disk::check_same_disk(*rescue, newest.disk) && ++kept > kMostRescues) std::filesystem::remove(file, error);
+  }
+}
+
 Result<std::filesystem::path> keep_rescue(const std::filesystem::path& folder, const disk::Rescue& rescue,
                                           ByteView encoded) {
   std::string time = to_rfc3339(rescue.saved);

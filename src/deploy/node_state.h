@@ -4,7 +4,8 @@
 //   <folder>/enrolment    JSON: {"version": 1, "site", "certificate", "authority" (base64url DER), "signers": [hex]}
 //   <folder>/unsent       a receipt waiting for its depot: 64 bytes of signature, then the JSON
 //   <folder>/rescue/<time>-<disk>-<deployment>.rescue   what disks held before they were written (src/disk/rescue.h); kept,
-//                         also after a success: `stampede disk restore-table` puts one back
+//                         also after a success: `stampede disk restore-table` puts one back. Of a disk the newest
+//                         kMostRescues are kept
 #pragma once
 
 #include <filesystem>
@@ -48,6 +49,9 @@ class NodeState {
   void forget_unsent();
 
   std::filesystem::path rescue_folder() const { return folder_ / "rescue"; }
+  // Of the disk that the rescue file is of the newest are kept, and the older ones forgotten.
+  static constexpr std::size_t kMostRescues = 8;
+  void forget_old_rescues(const disk::Rescue& newest);
 
  private:
   NodeState(std::filesystem::path folder, trust::PrivateKey key) : folder_(std::move(folder)), key_(std::move(key)) {}
