@@ -13,9 +13,17 @@ namespace stampede::disk {
 
 namespace {
 
-bool is_imported(const std::string& pool, const SystemPaths& paths) {
+// By the pool's GUID, since pools of several machines may be called alike ("rpool"), and one may be imported by another
+// name. OpenZFS tells it in /proc/spl/kstat/zfs/POOL/guid, in decimal as libblkid does; a version that does not tells the
+// name.
+std::optional<std::string> imported_as(const volume::Found& member, const SystemPaths& paths) {
   std::error_code error;
-  return !pool.empty() && !pool.contains('/') && std::filesystem::exists(paths.proc / "spl" / "kstat" / "zfs" / pool, error);
+  for (const auto& pool : std::filesystem::directory_iterator(paths.proc / "spl" / "kstat" / "zfs", error)) {
+    if (!pool.is_directory(error)) continue;
+    const std::string name = pool.path().filename(), guid = attribute(pool.path() / "guid");
+    if (guid.empty() || member.uuid.empty() ? name == member.label : guid == member.uuid) return name;
+  }
+  return std::nullopt;
 }
 
 bool has_active_volume(const VolumeGroup& group, const SystemPaths& paths) {
@@ -44,9 +52,9 @@ Result<> check_members(const Disk& disk, int fd, const Look& look, const SystemP
   // A descriptor of its own, without O_DIRECT and its alignment.
   STAMPEDE_TRY(const File file, File::open(fmt::format("/proc/self/fd/{}", fd), O_RDONLY));
   for (const volume::Found& found : look.found) {
-    if (found.type == "zfs_member" && is_imported(found.label, paths))
+    if (const auto pool = found.type == "zfs_member" ? imported_as(found, paths) : std::nullopt)
       return fail(Code::in_use, "{} belongs to the ZFS pool {}, which is imported: run zpool export {} first",
-                  place_of(disk, found), found.label, found.label);
+                  place_of(disk, found), printable(*pool), printable(*pool));
     if (found.type == "LVM2_member") STAMPEDE_CHECK(check_group(disk, file, found, paths));
   }
   return {};

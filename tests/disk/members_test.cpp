@@ -62,6 +62,17 @@ TEST_F(Members, ThePoolOfAZfsMemberMayBeImported) {
   EXPECT_THAT(said(part), HasSubstr("partition 1 of /dev/sda belongs to the ZFS pool tank"));
 }
 
+// Whatever it is called, and whatever others are called.
+TEST_F(Members, AnImportedPoolIsKnownByItsGuid) {
+  Bytes disk(kDisk.bytes);
+  write_zfs(disk, "tank", 12345678901234567890U);
+  const auto pools = machine_.paths().proc / "spl/kstat/zfs";
+  Machine::text(pools / "tank/guid", "42");
+  EXPECT_EQ(said(disk), "");
+  Machine::text(pools / "fish/guid", "12345678901234567890\n");
+  EXPECT_THAT(said(disk), HasSubstr("belongs to the ZFS pool fish, which is imported"));
+}
+
 TEST_F(Members, TheGroupOfAPhysicalVolumeMayBeActive) {
   Bytes whole(kDisk.bytes);
   write_lvm(whole, "vg0", kGroup);

@@ -13,20 +13,33 @@ void put_be32(MutableBytes out, std::size_t at, std::uint32_t value) {
   for (std::size_t i = 0; i < 4; ++i) out[at + i] = static_cast<std::byte>(value >> (24 - 8 * i));
 }
 
-// An XDR string pair of an nvlist; gives its size.
-std::size_t put_pair(MutableBytes out, std::size_t at, std::string_view name, std::string_view value) {
-  const auto padded = [](std::size_t size) { return (size + 3) / 4 * 4; };
-  const std::size_t size = 12 + padded(name.size()) + 12 + padded(value.size());
+std::size_t padded(std::size_t size) { return (size + 3) / 4 * 4; }
+
+// The head of an XDR pair of an nvlist, of a name and one value of that type and size; gives where the value goes.
+std::size_t put_head(MutableBytes out, std::size_t at, std::string_view name, std::uint32_t type, std::size_t value_size) {
+  const std::size_t size = 12 + padded(name.size()) + 8 + padded(value_size);
   put_be32(out, at, static_cast<std::uint32_t>(size));
   put_be32(out, at + 4, static_cast<std::uint32_t>(size));
   put_be32(out, at + 8, static_cast<std::uint32_t>(name.size()));
   put_text(out, at + 12, name);
   const std::size_t value_at = at + 12 + padded(name.size());
-  put_be32(out, value_at, 9);  // a string
+  put_be32(out, value_at, type);
   put_be32(out, value_at + 4, 1);
-  put_be32(out, value_at + 8, static_cast<std::uint32_t>(value.size()));
-  put_text(out, value_at + 12, value);
-  return size;
+  return value_at + 8;
+}
+
+// Both give where the pair ends.
+std::size_t put_pair(MutableBytes out, std::size_t at, std::string_view name, std::string_view value) {
+  const std::size_t value_at = put_head(out, at, name, 9, 4 + value.size());
+  put_be32(out, value_at, static_cast<std::uint32_t>(value.size()));
+  put_text(out, value_at + 4, value);
+  return value_at + 4 + padded(value.size());
+}
+std::size_t put_pair(MutableBytes out, std::size_t at, std::string_view name, std::uint64_t value) {
+  const std::size_t value_at = put_head(out, at, name, 8, 8);
+  put_be32(out, value_at, static_cast<std::uint32_t>(value >> 32));
+  put_be32(out, value_at + 4, static_cast<std::uint32_t>(value));
+  return value_at + 8;
 }
 
 // CRC-32 from a start of LVM's own, without the last inversion.
@@ -41,9 +54,10 @@ std::uint32_t lvm_checksum(ByteView bytes) {
 
 constexpr std::size_t kZfsLabel = 256 * 1024;
 
-void put_zfs_label(MutableBytes out, const std::string& pool) {
+void put_zfs_label(MutableBytes out, const std::string& pool, std::uint64_t guid) {
   constexpr std::size_t kList = 16 * 1024, kUberblocks = 128 * 1024, kCount = 8;
-  put_pair(out, kList + 12, "name", pool);
+  const std::size_t end = put_pair(out, kList + 12, "name", pool);
+  if (guid != 0) put_pair(out, end, "pool_guid", guid);
   for (std::size_t i = 0; i < kCount; ++i) {
     const MutableBytes block = out.subspan(kUberblocks + i * 1024);
     store_le<std::uint64_t>(block, 0x00bab10c);
@@ -75,10 +89,10 @@ void write_lvm(MutableBytes disk, const std::string& group, const std::string& g
   put_text(area, 1024, group + " {\nid = \"" + id + "\"\nseqno = 2\n");
 }
 
-void write_zfs(MutableBytes disk, const std::string& pool) {
+void write_zfs(MutableBytes disk, const std::string& pool, std::uint64_t guid) {
   const std::size_t end = disk.size() / kZfsLabel * kZfsLabel;
   for (const std::size_t at : {std::size_t{0}, kZfsLabel, end - 2 * kZfsLabel, end - kZfsLabel})
-    put_zfs_label(disk.subspan(at, kZfsLabel), pool);
+    put_zfs_label(disk.subspan(at, kZfsLabel), pool, guid);
 }
 
 void write_md_0_90(MutableBytes disk) {
