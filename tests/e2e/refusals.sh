@@ -212,14 +212,6 @@ held() {
   wait_for 5 "the holder" grep -q held "$LAB/holder.out"
   refused 13 "$disk" deploy tiny:1 "dev:$disk" --overwrite "$disk"
 }
-own_disk() {
-  need stampede
-  local root
-  root=$(findmnt -no SOURCE / | sed 's/\[.*//')
-  [ -b "$root" ] || skip "the root file system is on no disk"
-  expect_status '(14|20)' deploy tiny:1 "dev:$root" --overwrite "$root"
-  expect_said "$root"
-}
 no_disk_matches() {
   need stampede loop
   a_disk
@@ -351,7 +343,6 @@ run_case "a disk with a mounted partition" 30 mounted_partition
 run_case "a disk in use as swap" 30 swap_space
 run_case "a disk held by another" 30 held
 run_case "a file held by another" 30 two_at_once
-run_case "the running system's disk" 30 own_disk
 run_case "a selector that matches none" 30 no_disk_matches
 run_case "a file that may not be written" 30 not_a_file
 run_case "an image that cannot be customised" 30 no_root_file_system
