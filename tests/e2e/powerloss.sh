@@ -140,7 +140,7 @@ state_with_journal() {
 
 # second_runs DISK: on states that were kept; each becomes that disk.
 second_runs() {
-  local state run=0 used=0 asked=0 kept=("$folder"/states/kept-*.img)
+  local state seen=0 run=0 used=0 asked=0 kept=("$folder"/states/kept-*.img)
   local every=$((${#kept[@]} / resumes))
   for state in "${kept[@]}"; do
     [ -e "$state" ] || continue
@@ -148,11 +148,12 @@ second_runs() {
       does_not_boot "$state"
       asked=$((asked + 1))
     fi
-    [ $((run++ % (every > 0 ? every : 1))) -eq 0 ] || continue
+    [ $((seen++ % (every > 0 ? every : 1))) -eq 0 ] || continue
     second_run "$state" "$1"
+    run=$((run + 1))
     used=$((used + $(from_journal >/dev/null && echo 1 || echo 0)))
   done
-  remark "second runs complete: $used of $((run / (every > 0 ? every : 1))) with what was there; firmware asked: $asked"
+  remark "second runs complete: $run, $used of them with what was there; firmware asked: $asked"
 }
 does_not_boot() {
   local by
