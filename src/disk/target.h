@@ -11,8 +11,9 @@
 //
 // Threads: slab(), place(), zero() and discard() may be called from any thread; everything else from one controlling thread.
 // Completion callbacks run on the writer's own thread and must not block or drop the target. Memory: slabs × kSlab + the
-// commit region (≤ 1.125 MiB twice) + buffers of less than 1 MiB; compare() borrows free slabs, and 2 MiB of its own where
-// none are free. All slabs must be back before the target goes; what is still queued then ends with `interrupted`.
+// commit region (≤ 1.125 MiB twice) + 2 MiB of what was read through blocks() + buffers of less than 1 MiB; compare()
+// borrows free slabs, and 2 MiB of its own where none are free. All slabs must be back before the target goes; what is still
+// queued then ends with `interrupted`.
 //
 // How the commit region is blanked and written, step by step, and why in that order: commit_steps.h.
 #pragma once
@@ -156,7 +157,8 @@ class Target {
     return compare(expected, progress, nullptr);
   }
 
-  // The disk as it will be after commit, for first-boot edits. Valid as long as the target.
+  // The disk as it will be after commit, for first-boot edits. Valid as long as the target. It knows what it has read until
+  // its flush(): nothing is placed or made zero while it is in use.
   virtual volume::BlockAccess& blocks() = 0;
 
   // The blocks of 4 KiB in which something was written through blocks(), in order; at most kMostEdited of them.

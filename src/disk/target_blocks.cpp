@@ -3,7 +3,7 @@
 namespace stampede::disk {
 
 Result<> TargetBlocks::read(Offset offset, MutableBytes out) {
-  STAMPEDE_CHECK(disk_.read(offset, out));
+  STAMPEDE_CHECK(ahead_.read(offset, out));
   if (held_) region_.read(offset, out);
   return {};
 }
@@ -18,7 +18,7 @@ Result<> TargetBlocks::write(Offset offset, ByteView bytes) {
     if (part.inside)
       region_.write(part.range.at, piece);
     else
-      STAMPEDE_CHECK(disk_.write(part.range.at, piece));
+      STAMPEDE_CHECK(ahead_.write(part.range.at, piece));
     written_ += piece.size();
   }
   for (Offset at{round_down(offset.bytes, chunker::kBlock.bytes)}; at < range.end() && edited_.size() < kMostEdited;

@@ -8,6 +8,7 @@
 
 #include "src/disk/commit_region.h"
 #include "src/disk/raw_disk.h"
+#include "src/disk/read_ahead.h"
 #include "src/disk/target.h"
 #include "src/volume/block_access.h"
 
@@ -16,21 +17,28 @@ namespace stampede::disk {
 class TargetBlocks final : public volume::BlockAccess {
  public:
   TargetBlocks(RawDisk& disk, CommitRegion& region, std::atomic<std::uint64_t>& written, std::function<Result<>()> flush)
-      : disk_(disk), region_(region), written_(written), flush_(std::move(flush)) {}
+      : disk_(disk), ahead_(disk), region_(region), written_(written), flush_(std::move(flush)) {}
 
   // While held back: from begin() to the end of commit(). Writing is refused outside it.
-  void hold(bool held) { held_ = held; }
+  void hold(bool held) {
+    held_ = held;
+    ahead_.forget();
+  }
 
   Size size() const override { return disk_.size(); }
   Result<> read(Offset offset, MutableBytes out) override;
   Result<> write(Offset offset, ByteView bytes) override;
-  Result<> flush() override { return flush_(); }
+  Result<> flush() override {
+    ahead_.forget();
+    return flush_();
+  }
 
   // See Target::edited_blocks().
   std::vector<Offset> edited() const { return {edited_.begin(), edited_.end()}; }
 
  private:
   RawDisk& disk_;
+  ReadAhead ahead_;
   CommitRegion& region_;
   std::atomic<std::uint64_t>& written_;
   const std::function<Result<>()> flush_;
