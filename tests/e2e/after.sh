@@ -191,7 +191,7 @@ interrupted_grow() {
     larger_disk $((400 << 20))
     { echo '#!/bin/sh'
       [ "$moment" = before ] || echo "'$LAB/resize2fs.real' \"\$@\""
-      echo "touch '$LAB/reached-$moment'; sleep 1000"
+      echo "touch '$LAB/reached-$moment'; while kill -0 \$PPID; do sleep 0.2; done"
     } >"$LAB/resize2fs.$moment"
     chmod 755 "$LAB/resize2fs.$moment"
     start_in 1 "grow-$moment" unshare --mount --propagation private sh -c 'mount --bind "$1" "$(readlink -f /usr/sbin/resize2fs)" && shift && exec "$@"' sh "$LAB/resize2fs.$moment" \
