@@ -5,7 +5,9 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cerrno>
 #include <functional>
+#include <future>
 #include <mutex>
 #include <thread>
 
@@ -107,10 +109,11 @@ class KeptJournal : public ::testing::Test {
     put(path_, Bytes(kDisk.bytes, std::byte{0x0d}));
     open();
   }
-  void open(Size disk = kDisk) {
+  void open(Size disk = kDisk, Faults faults = {}) {
     target_.reset();
-    auto target = Target::open(guarded_file(path_, disk), disk,
-                               {.slabs = 2, .depth = 2, .journal_every = std::chrono::milliseconds(1)});
+    auto target =
+        Target::open(guarded_file(path_, disk), disk,
+                     {.slabs = 2, .depth = 2, .journal_every = std::chrono::milliseconds(1), .faults = std::move(faults)});
     ASSERT_TRUE(target);
     target_ = std::move(*target);
   }
@@ -195,6 +198,30 @@ TEST_F(KeptJournal, ATornRecordLeavesTheOneBefore) {
   });
   disk[newest.bytes + 100] ^= std::byte{1};
   put(path_, disk);
+  open();
+  EXPECT_EQ(found(), Named{1});
+}
+
+// Who says that it is placed may not know that its write has failed.
+TEST_F(KeptJournal, NamesNothingNewOnceAWriteHasFailed) {
+  open(kDisk, [](const Operation& operation) {
+    return operation.kind == Operation::Kind::zero && operation.at >= (2_MiB).bytes ? Fault{.error = EIO} : Fault{};
+  });
+  begin(bits({1}));
+  std::promise<bool> failed;
+  target_->zero({(2_MiB).bytes}, 64_KiB, [&](const Result<>& done) { failed.set_value(!done); });
+  ASSERT_TRUE(failed.get_future().get());
+  std::uint64_t then = 0;
+  {
+    const std::scoped_lock lock(mutex_);
+    placed_.set(5);
+    then = asked_;
+  }
+  for (int i = 0; i < 100; ++i) {  // long enough for a record, were there one
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    const std::scoped_lock lock(mutex_);
+    if (asked_ >= then + 2) break;
+  }
   open();
   EXPECT_EQ(found(), Named{1});
 }
