@@ -20,7 +20,8 @@ std::optional<std::string> imported_as(const volume::Found& member, const System
   std::error_code error;
   for (const auto& pool : std::filesystem::directory_iterator(paths.proc / "spl" / "kstat" / "zfs", error)) {
     if (!pool.is_directory(error)) continue;
-    const std::string name = pool.path().filename(), guid = attribute(pool.path() / "guid");
+    std::string name = pool.path().filename();
+    const std::string guid = attribute(pool.path() / "guid");
     if (guid.empty() || member.uuid.empty() ? name == member.label : guid == member.uuid) return name;
   }
   return std::nullopt;
