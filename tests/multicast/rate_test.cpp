@@ -26,6 +26,29 @@ class RateTest : public testing::Test {
     }
     return sum / count;
   }
+  // A machine that takes `takes(time)` bytes a second and reports what waits, in spans of 400 KB, each 50 ms. What its 96
+  // spans of memory cannot hold is lost. Returns the share of what it could take that it was sent.
+  struct Busy {
+    double share = 0;
+    double lost = 0;
+  };
+  Busy run_busy(Rate& rate, const std::function<double(Duration)>& takes, Duration time) {
+    constexpr double kSpan = 400e3;
+    for (std::uint32_t i = 0; i < 4; ++i) rate.joined(i);
+    double waits = 0, sent = 0, could = 0, lost = 0;
+    const Instant begin = now_;
+    for (Duration told{}; now_ < begin + time; now_ += 10ms) {
+      const double comes = rate.at(now_) / 100;
+      const double goes = takes(now_ - begin) / 100;
+      sent += comes, could += goes;
+      waits = std::max(0.0, waits + comes - goes);
+      if (const double full = 96 * kSpan; waits > full) lost += waits - full, waits = full;
+      if (now_ - begin - told < 50ms) continue;
+      told = now_ - begin;
+      for (std::uint32_t i = 0; i < 4; ++i) rate.report(i, 0, static_cast<std::uint32_t>(waits / kSpan), now_);
+    }
+    return {(sent - lost) / could, lost / sent};
+  }
   Instant now_{1h};
   RateConfig config_{};
 };
@@ -70,6 +93,21 @@ TEST_F(RateTest, EqualsAreNotSentAway) {
   Rate rate(config_);
   run(rate, std::vector<double>(8, 30e6), 30s);
   EXPECT_THAT(rate.take_leavers(), IsEmpty());
+}
+
+// Disks that are busy for a while: the stream neither stops for long nor overruns them.
+TEST_F(RateTest, ItFollowsWhatDisksTake) {
+  const auto steady = [](double rate) { return [rate](Duration) { return rate; }; };
+  const auto wave = [](Duration t) { return t % 2s < 500ms ? 15e6 : 90e6; };
+  const auto once = [](Duration t) { return t > 500ms && t < 900ms ? 5e6 : 100e6; };
+  config_.backlog = 24;
+  for (const auto& [takes, time] : std::vector<std::pair<std::function<double(Duration)>, Duration>>{
+           {steady(20e6), 20s}, {steady(60e6), 20s}, {wave, 20s}, {once, 5s}}) {
+    Rate rate(config_);
+    const Busy busy = run_busy(rate, takes, time);
+    EXPECT_GT(busy.share, 0.85);
+    EXPECT_LT(busy.lost, 0.01);
+  }
 }
 
 TEST_F(RateTest, LossThatIsTheLinksCostsNoSpeed) {

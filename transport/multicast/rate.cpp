@@ -21,6 +21,11 @@ constexpr Duration kMostTrust = 30s;
 constexpr Duration kTrial = 500ms;
 constexpr double kMargin = 1.2;    // over the link's own loss
 constexpr double kHalfFull = 0.5;  // with a longer backlog it grows no more
+constexpr double kRefill = 1;      // of the rate, as it grows again when a backlog is gone
+// Of the backlog that was there before: less and it shrinks, more and it grows.
+constexpr double kShrinks = 0.95;
+constexpr double kGrows = 1.05;
+constexpr double kNudge = 0.9;  // of the rate, when it does neither
 constexpr std::size_t kFew = 1;
 
 }  // namespace
@@ -99,14 +104,26 @@ void Rate::step(const Standing& worst, Instant now) {
   const bool loses = worst.loss > kMargin * inherent_ + config_.bearable;
   if (full > 1 || loses) probing_ = false;
   if (full > 1) {
-    rate_ *= std::max(kLeast, 1 / full);
+    if (worst.heard > relieved_) relieve(full, now);
   } else if (loses) {
     // Members measure over some time: what they report next is still of the rate before.
     if (now - cut_ >= 3 * kReaction) cut(worst.loss, now);
   } else if (full < kHalfFull) {
     cuts_ = 0;
-    rate_ += probing_ ? kProbe * rate_ : kGrowth * config_.cap;
+    full_before_ = 0;
+    // Up to where a backlog cut it nothing is lost by trying: disks that were busy seldom are for long.
+    const double refill = std::min(kRefill * (1 - full / kHalfFull) * rate_, before_full_ - rate_);
+    rate_ += probing_ ? kProbe * rate_ : std::max(kGrowth * config_.cap, refill);
   }
+}
+
+// A backlog that shrinks already was cut enough for.
+void Rate::relieve(double full, Instant now) {
+  const double before = std::exchange(full_before_, full);
+  if (full < kShrinks * before) return;
+  before_full_ = std::max(before_full_, rate_);
+  rate_ *= full > kGrows * before ? std::max(kLeast, 1 / full) : kNudge;
+  relieved_ = now;
 }
 
 // True: half the rate is being tried.
@@ -141,6 +158,7 @@ void Rate::cut(double loss, Instant now) {
     rate_before_ = rate_;
   }
   rate_ *= std::clamp(1 - loss, kLeast, kShrink);
+  before_full_ = 0;
 }
 
 std::vector<std::uint32_t> Rate::take_leavers() { return std::exchange(leavers_, {}); }

@@ -4,10 +4,10 @@
 // the others back: it starts at a share of the cap, but at `start_limit` at most, and grows by half at each step until that
 // quantile is content no more for the first time; from then on by a fixed step while it is, and shrinks when it is not: for
 // loss by a factor, or to what arrived where that is less, and then waits until the new rate shows in reports; for backlog,
-// which shows at once, by as much as it is too long, at every step. Additive increase and multiplicative decrease share a
-// link with TCP about fairly. Loss that cuts do not lessen is the link's and costs no speed; whether that still holds is
-// tried now and then by half the rate for half a second. The rate stays between floor and cap. A fixed rate ignores what is
-// reported.
+// which shows at once, by as much as it is too long, until it shrinks, and after that it grows back by a share of itself.
+// Additive increase and multiplicative decrease share a link with TCP about fairly. Loss that cuts do not lessen is the
+// link's and costs no speed; whether that still holds is tried now and then by half the rate for half a second. The rate
+// stays between floor and cap. A fixed rate ignores what is reported.
 //
 // A member that does worse than the others for kPatience at a rate that the quantile is content with is named once by
 // take_leavers(): it should leave the group and finish from the swarm.
@@ -64,6 +64,7 @@ class Rate {
   double pressure(const Standing& standing) const;
   std::optional<Standing> decisive(Instant now) const;
   void step(const Standing& worst, Instant now);
+  void relieve(double full, Instant now);
   void cut(double loss, Instant now);
   bool doubts(double loss, Instant now);
   void find_leavers(double decisive, Instant now);
@@ -74,6 +75,9 @@ class Rate {
   bool probing_ = true;  // nothing was too fast yet
   std::map<std::uint32_t, Standing> members_;
   Instant stepped_{};
+  Instant relieved_{};      // cut for a backlog
+  double full_before_ = 0;  // the backlog then or later, while it is too long
+  double before_full_ = 0;  // the highest rate that a backlog has cut since loss did
   Instant cut_{};
   unsigned cuts_ = 0;       // in a row, that lessened nothing
   double loss_before_ = 0;  // when the first of them was made
