@@ -1,5 +1,4 @@
-#include <unordered_map>
-
+#include "chunker/chunk_table.h"
 #include "chunker/manifest_layout.h"
 #include "chunker/package.h"
 #include "chunker/seal.h"
@@ -10,44 +9,57 @@ namespace {
 // What single segments cannot show: that together they are the disk which the root describes.
 class Checker {
  public:
-  explicit Checker(const Root& root) : root_(root) {}
+  // `manifest` grows a segment at a time.
+  explicit Checker(const Manifest& manifest) : manifest_(manifest), known_(data_records(manifest.root)) {}
 
-  Result<> add(const Segment& segment) {
-    const SegmentRef* const after = next_ + 1 < root_.segments.size() ? &root_.segments[next_ + 1] : nullptr;
-    ++next_;
-    const Offset end = after != nullptr ? after->offset : Offset{root_.disk_size.bytes};
+  // Its newest one.
+  Result<> check_last() {
+    const std::size_t index = manifest_.segments.size() - 1;
+    const Segment& segment = manifest_.segments.back();
+    const Root& root = manifest_.root;
+    const Offset end = index + 1 < root.segments.size() ? root.segments[index + 1].offset : Offset{root.disk_size.bytes};
     if (end_of(segment) != end) return bad("a segment that ends elsewhere than the next begins");
     if (!segment.records.empty() && segment.records.front().kind == last_ && !is_chunk(last_))
       return bad("extents that are not merged");
-    for (const Record& record : segment.records)
-      if (is_chunk(record.kind)) STAMPEDE_CHECK(add_chunk(record));
+    for (std::size_t i = 0; i < segment.records.size(); ++i)
+      if (is_chunk(segment.records[i].kind))
+        STAMPEDE_CHECK(check_chunk(segment.records[i], static_cast<std::uint32_t>(index * kSegmentRecords + i)));
     last_ = segment.records.back().kind;
     return {};
   }
 
   Result<> finish() const {
-    if (data_ != root_.data_size) return bad("another amount of data than it states");
+    if (data_ != manifest_.root.data_size) return bad("another amount of data than it states");
     return {};
   }
 
  private:
+  static std::size_t data_records(const Root& root) {
+    std::size_t count = 0;
+    for (const SegmentRef& ref : root.segments) count += ref.data_records;
+    return count;
+  }
   static std::unexpected<Error> bad(std::string_view what) {
     return fail(Code::content_altered, "the manifest has {}", what);
   }
+  const Record& record(std::uint32_t number) const {
+    return manifest_.segments[number / kSegmentRecords].records[number % kSegmentRecords];
+  }
 
-  Result<> add_chunk(const Record& record) {
-    data_ += record.length;
-    const auto [known, first] = lengths_.try_emplace(record.chunk, static_cast<std::uint32_t>(record.length.bytes));
-    if (first != (record.kind == RecordKind::data)) return bad("a chunk that is not named first by a data record, and once");
-    if (known->second != record.length.bytes) return bad("a chunk of two lengths");
+  Result<> check_chunk(const Record& chunk, std::uint32_t number) {
+    const auto id_of = [this](std::uint32_t known) { return record(known).chunk; };
+    data_ += chunk.length;
+    const bool data = chunk.kind == RecordKind::data;
+    const auto first = data ? known_.insert(chunk.chunk, number, id_of) : known_.find(chunk.chunk, id_of);
+    if (!first || data != (*first == number)) return bad("a chunk that is not named first by a data record, and once");
+    if (record(*first).length != chunk.length) return bad("a chunk of two lengths");
     return {};
   }
 
-  const Root& root_;
-  std::size_t next_ = 0;
+  const Manifest& manifest_;
   RecordKind last_ = RecordKind::data;  // nothing can wrongly follow it
   Size data_;
-  std::unordered_map<ChunkId, std::uint32_t> lengths_;
+  ChunkTable known_;  // data records, by the number of their segment and in it
 };
 
 class Loader {
@@ -73,7 +85,7 @@ Result<> load_segments(Loader& loader, Manifest& manifest) {
   if (records > kMaxManifestRecords)
     return fail(Code::content_altered, "the manifest has {} records, more than {}", records, kMaxManifestRecords);
 
-  Checker checker(manifest.root);
+  Checker checker(manifest);
   manifest.segments.reserve(manifest.root.segments.size());
   for (const SegmentRef& ref : manifest.root.segments) {
     auto bytes = loader.load(ref.id);
@@ -81,25 +93,26 @@ Result<> load_segments(Loader& loader, Manifest& manifest) {
     if (!bytes && bytes.error().code == Code::not_found) bytes.error().code = Code::store_damaged;
     if (!bytes) return pass(bytes.error());
     STAMPEDE_TRY(Segment segment, decode_segment(*bytes, ref));
-    STAMPEDE_CHECK(checker.add(segment));
     manifest.segments.push_back(std::move(segment));
+    STAMPEDE_CHECK(checker.check_last());
   }
   return checker.finish();
 }
 
-Result<Manifest> load(ChunkSource& source, const ImageId& id) {
+Result<Manifest> load(ChunkSource& source, const ImageId& id, const AcceptRoot& accept) {
   Loader loader(source);
   STAMPEDE_TRY(const Bytes root, loader.load(as_chunk(id)));
   Manifest manifest{.id = id, .root = {}, .segments = {}};
   STAMPEDE_TRY(manifest.root, decode_root(root));
+  if (accept) STAMPEDE_CHECK(accept(manifest.root));
   STAMPEDE_CHECK(load_segments(loader, manifest));
   return manifest;
 }
 
 }  // namespace
 
-Result<Manifest> load_manifest(ChunkSource& source, const ImageId& id) {
-  auto manifest = load(source, id);
+Result<Manifest> load_manifest(ChunkSource& source, const ImageId& id, const AcceptRoot& accept) {
+  auto manifest = load(source, id, accept);
   if (!manifest) return pass(manifest.error(), fmt::format("loading image {}", to_string(id)));
   return manifest;
 }

@@ -51,8 +51,11 @@ struct TableFacts {
 Result<ImportReport> import_image(const std::filesystem::path& file, const TableFacts& table, ChunkSink& sink,
                                   const ImportOptions& options);
 
-// Reads a manifest from `source`, verifying every record against its id. Errors: not_found, content_altered, store_damaged.
-Result<Manifest> load_manifest(ChunkSource& source, const ImageId& id);
+// Reads a manifest from `source`, verifying every record against its id. Where `accept` has something against the root, that
+// is the error, before anything is allocated for its segments. Memory: the manifest, and 12 bytes for each data record.
+// Errors: not_found, content_altered, store_damaged.
+using AcceptRoot = std::function<Result<>(const Root&)>;
+Result<Manifest> load_manifest(ChunkSource& source, const ImageId& id, const AcceptRoot& accept = {});
 
 struct ExportOptions {
   unsigned threads = 0;

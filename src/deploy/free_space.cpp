@@ -19,8 +19,14 @@ std::optional<Unspecified> unspecified_named(std::string_view name) {
 
 std::vector<chunker::Extent> unspecified_extents(const chunker::Manifest& manifest) {
   std::vector<chunker::Extent> out;
-  for (const auto& extent : manifest.extents())
-    if (extent.kind == chunker::ExtentKind::unspecified) out.push_back(extent);
+  for (const auto& segment : manifest.segments) {
+    Offset at = segment.offset;
+    for (const auto& record : segment.records) {
+      if (record.kind == chunker::RecordKind::unspecified)
+        out.push_back({at, record.length, chunker::ExtentKind::unspecified});
+      at += record.length;
+    }
+  }
   return out;
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <condition_variable>
+#include <limits>
 #include <mutex>
 #include <optional>
 #include <queue>
@@ -21,44 +22,47 @@ std::size_t room_of(const Plan& plan, const Move& move) {
   return round_up(plan.chunk(move.chunk).length, chunker::kBlock.bytes);
 }
 
-// Which moves have to read before which others may write.
+// Which moves have to read before which others may write. `moves` by source, apart.
 class Hazards {
  public:
-  Hazards(const Plan& plan, const std::vector<Move>& moves) : before_(moves.size()), after_(moves.size()) {
-    for (std::size_t writer = 0; writer < moves.size(); ++writer)
-      for (const Offset at : plan.places_of(moves[writer].chunk))
-        add_readers(plan, moves, writer, at, at + Size{plan.chunk(moves[writer].chunk).length});
+  Hazards(const Plan& plan, const std::vector<Move>& moves)
+      : plan_(plan), moves_(moves), move_of_(plan.chunks(), kNone), before_(moves.size()) {
+    for (std::uint32_t i = 0; i < moves.size(); ++i) move_of_[plan.number(moves[i].chunk)] = i;
+    for (std::uint32_t i = 0; i < moves.size(); ++i) for_writers(i, [this](std::uint32_t writer) { ++before_[writer]; });
   }
 
-  std::size_t before(std::size_t move) const { return before_[move]; }
-  // The move has read, or will not: those that become free.
-  std::vector<std::size_t> release(std::size_t move) {
-    std::vector<std::size_t> free;
-    for (const std::size_t writer : after_[move])
-      if (--before_[writer] == 0) free.push_back(writer);
-    after_[move].clear();
-    return free;
+  bool may_write(std::uint32_t move) const { return before_[move] == 0; }
+  // The move has read, or will not: `free` is called with those that may write now.
+  template <class Free>
+  void release(std::uint32_t move, Free free) {
+    for_writers(move, [&](std::uint32_t writer) {
+      if (--before_[writer] == 0) free(writer);
+    });
   }
 
  private:
-  // `moves` by source.
-  void add_readers(const Plan& plan, const std::vector<Move>& moves, std::size_t writer, Offset begin, Offset end) {
-    auto reader = std::ranges::upper_bound(moves, begin, {}, &Move::from);
-    if (reader != moves.begin()) --reader;
-    for (; reader != moves.end() && reader->from < end; ++reader) {
-      const auto index = static_cast<std::size_t>(reader - moves.begin());
-      if (index == writer || reader->from + Size{plan.chunk(reader->chunk).length} <= begin) continue;
-      after_[index].push_back(writer);
-      ++before_[writer];
-    }
+  static constexpr std::uint32_t kNone = std::numeric_limits<std::uint32_t>::max();
+
+  // Every place within its source that another move writes.
+  template <class Visit>
+  void for_writers(std::uint32_t reader, Visit visit) const {
+    const Offset begin = moves_[reader].from, end = begin + Size{plan_.chunk(moves_[reader].chunk).length};
+    const auto& places = plan_.places();
+    auto place = std::ranges::upper_bound(places, begin, {}, &Place::at);
+    if (place != places.begin() && std::prev(place)->at + std::prev(place)->length > begin) --place;
+    for (; place != places.end() && place->at < end; ++place)
+      if (const std::uint32_t writer = move_of_[plan_.number(place->chunk)]; writer != kNone && writer != reader)
+        visit(writer);
   }
 
-  std::vector<std::size_t> before_;              // how many have to read before this one writes
-  std::vector<std::vector<std::size_t>> after_;  // who waits for this one's reading
+  const Plan& plan_;
+  const std::vector<Move>& moves_;
+  std::vector<std::uint32_t> move_of_;  // by the chunk's number
+  std::vector<std::uint32_t> before_;   // how many readings this one's writing waits for
 };
 
 // By source. Pieces of the disk that are looked through overlap, and where they do other cuts may have been found in each:
-// Hazards looks at one reader before a place only, so the later one is left out.
+// the later one is left out.
 std::vector<Move> apart(const Plan& plan, std::vector<Move> moves) {
   std::ranges::sort(moves, {}, &Move::from);
   Offset end;
@@ -105,7 +109,7 @@ class Mover {
       if (!go_on()) stop({Code::interrupted, fmt::format("moving what {} holds was interrupted", target_.identity().path)});
     };
     // Who waits for its turn holds a slab: with more threads than slabs whose turn it is might get none.
-    const unsigned threads = std::min(chunker::thread_count(0), std::max(1U, target_.free_slabs()));
+    const unsigned threads = std::min(4 * chunker::thread_count(0), std::max(1U, target_.free_slabs()));
     const auto moved = chunker::run_parallel(threads, batches_.size(), make_job, ask);
     wait_for_writes(ask);
     STAMPEDE_CHECK(moved);
@@ -123,7 +127,7 @@ class Mover {
     if (!wait_for_turn(batch)) return why_stopped();
     std::vector<disk::Placement> placements;
     for (const auto& [index, chunk] : verified) {
-      plan_.add_placements(chunk, plan_.chunk(index).offset, placements);
+      plan_.add_placements(chunk, index, placements);
       plan_.remember(index, chunker::fingerprint(chunk.bytes()));
       plan_.hold(index);
       moved_ += plan_.placed_size(index);
@@ -224,20 +228,23 @@ class Mover {
 std::vector<Move> safe_order(const Plan& plan, std::vector<Move> moves) {
   moves = apart(plan, std::move(moves));
   Hazards hazards(plan, moves);
-  std::priority_queue<std::size_t, std::vector<std::size_t>, std::greater<>> ready;
-  for (std::size_t i = 0; i < moves.size(); ++i)
-    if (hazards.before(i) == 0) ready.push(i);
+  std::priority_queue<std::uint32_t, std::vector<std::uint32_t>, std::greater<>> ready;
+  const auto count = static_cast<std::uint32_t>(moves.size());
+  for (std::uint32_t i = 0; i < count; ++i)
+    if (hazards.may_write(i)) ready.push(i);
 
   std::vector<Move> order;
-  std::vector<bool> settled(moves.size());
-  const auto settle = [&](std::size_t move) {
+  order.reserve(count);
+  std::vector<bool> settled(count);
+  const auto settle = [&](std::uint32_t move) {
     settled[move] = true;
-    for (const std::size_t free : hazards.release(move))
+    hazards.release(move, [&](std::uint32_t free) {
       if (!settled[free]) ready.push(free);
+    });
   };
-  for (std::size_t next = 0; next < moves.size(); ++next) {
+  for (std::uint32_t next = 0; next < count; ++next) {
     while (!ready.empty()) {
-      const std::size_t move = ready.top();
+      const std::uint32_t move = ready.top();
       ready.pop();
       order.push_back(moves[move]);
       settle(move);

@@ -1,51 +1,95 @@
 #include "src/deploy/plan.h"
 
 #include <algorithm>
+#include <cstdlib>
 
 namespace stampede::deploy {
 
-Plan::Plan(const chunker::Manifest& manifest) : spans_(manifest.spans()) {
-  std::unordered_map<chunker::ChunkId, ChunkIndex> index_of;
-  std::size_t chunks = 0;
-  for (std::uint32_t span = 0; span < spans_.size(); ++span) {
-    first_.push_back(chunks);
-    chunks += spans_[span].chunks.size();
-    for (std::uint32_t i = 0; i < spans_[span].chunks.size(); ++i)
-      index_of.emplace(spans_[span].chunks[i].id, ChunkIndex{{span}, i});
+namespace {
+
+bool is_data(chunker::RecordKind kind) { return kind == chunker::RecordKind::data || kind == chunker::RecordKind::repeat; }
+
+std::size_t count(const chunker::Manifest& manifest, chunker::RecordKind kind) {
+  std::size_t count = 0;
+  for (const auto& segment : manifest.segments)
+    count += static_cast<std::size_t>(std::ranges::count(segment.records, kind, &chunker::Record::kind));
+  return count;
+}
+
+}  // namespace
+
+Plan::Plan(chunker::Manifest manifest) {
+  using enum chunker::RecordKind;
+  const std::size_t chunks = count(manifest, data), repeats = count(manifest, repeat);
+  spans_.reserve(manifest.root.span_count());
+  first_.reserve(manifest.root.span_count());
+  repeats_.reserve(repeats);
+  places_.reserve(chunks + repeats);
+  zeros_.reserve(count(manifest, zero));
+  numbers_ = chunker::ChunkTable(chunks);
+  for (auto& segment : manifest.segments) {
+    add_spans(chunker::spans_of(segment));
+    add_records(segment);
+    segment = {};
   }
   fingerprints_.resize(chunks);
   held_.resize(chunks);
+  std::ranges::sort(repeats_);
+}
 
-  for (const auto& segment : manifest.segments) {
-    Offset at = segment.offset;
-    for (const auto& record : segment.records) {
-      if (record.kind == chunker::RecordKind::repeat) repeats_[record.chunk].push_back(at);
-      if (record.kind == chunker::RecordKind::data || record.kind == chunker::RecordKind::repeat) {
-        places_.push_back({index_of.at(record.chunk), at, record.length});
-        data_ += record.length;
-      }
-      at += record.length;
-    }
+void Plan::add_spans(std::vector<chunker::Span> spans) {
+  for (auto& span : spans) {
+    first_.push_back(first_.empty() ? 0 : first_.back() + spans_.back().chunks.size());
+    spans_.push_back(std::move(span));
+    for (std::uint32_t i = 0; i < spans_.back().chunks.size(); ++i)
+      numbers_.insert(spans_.back().chunks[i].id, static_cast<std::uint32_t>(first_.back() + i), IdOf{*this});
   }
-  for (const auto& extent : manifest.extents())
-    if (extent.kind == chunker::ExtentKind::zero) zeros_.push_back(extent);
 }
 
-void Plan::add_placements(const chunker::VerifiedChunk& chunk, Offset first, std::vector<disk::Placement>& out) const {
-  out.push_back({chunk, first});
-  const auto found = repeats_.find(chunk.id());
-  if (found == repeats_.end()) return;
-  for (const Offset at : found->second) out.push_back({chunk, at});
+// Its data records are its spans' chunks, in the same order.
+void Plan::add_records(const chunker::Segment& segment) {
+  Offset at = segment.offset;
+  for (const auto& record : segment.records) {
+    if (record.kind == chunker::RecordKind::zero) add_zeros(at, record.length);
+    if (is_data(record.kind)) {
+      const ChunkIndex chunk = *find(record.chunk);  // the manifest was checked: it is named by a data record
+      places_.push_back({chunk, at, record.length});
+      data_ += record.length;
+      if (record.kind == chunker::RecordKind::repeat) repeats_.push_back({chunk, at});
+    }
+    at += record.length;
+  }
 }
 
-std::vector<Offset> Plan::places_of(ChunkIndex index) const {
-  std::vector<Offset> out{chunk(index).offset};
-  if (const auto found = repeats_.find(chunk(index).id); found != repeats_.end())
-    out.insert(out.end(), found->second.begin(), found->second.end());
-  return out;
+void Plan::add_zeros(Offset at, Size length) {
+  if (!zeros_.empty() && zeros_.back().offset + zeros_.back().length == at)
+    zeros_.back().length += length;
+  else
+    zeros_.push_back({at, length, chunker::ExtentKind::zero});
 }
 
-Size Plan::placed_size(ChunkIndex index) const { return {chunk(index).length * places_of(index).size()}; }
+ChunkIndex Plan::index_of(std::uint32_t number) const {
+  const auto span = static_cast<std::uint32_t>(std::ranges::upper_bound(first_, number) - first_.begin() - 1);
+  return {{span}, static_cast<std::uint32_t>(number - first_[span])};
+}
+
+std::optional<ChunkIndex> Plan::find(const chunker::ChunkId& id) const {
+  const auto number = numbers_.find(id, IdOf{*this});
+  return number ? std::optional(index_of(*number)) : std::nullopt;
+}
+
+std::span<const Plan::Repeat> Plan::repeats_of(ChunkIndex index) const {
+  const auto found = std::ranges::equal_range(repeats_, index, {}, &Repeat::chunk);
+  return {found.begin(), found.end()};
+}
+
+void Plan::add_placements(const chunker::VerifiedChunk& verified, ChunkIndex index,
+                          std::vector<disk::Placement>& out) const {
+  out.push_back({verified, chunk(index).offset});
+  for (const Repeat& repeat : repeats_of(index)) out.push_back({verified, repeat.at});
+}
+
+Size Plan::placed_size(ChunkIndex index) const { return {chunk(index).length * (1 + repeats_of(index).size())}; }
 
 std::vector<ChunkIndex> Plan::whole(const std::vector<bool>& matching) const {
   std::vector<bool> wrong(held_.size());

@@ -1,13 +1,14 @@
 // What one deployment has to do, worked out from the manifest before anything is written: where each span's chunks go, what
 // must read as zeros, what the disk holds already, and what it must return in the end.
 //
-// Memory: the manifest's records (48 bytes each), as many SpanChunks and places, a fingerprint and a bit each, and the
-// repeats.
+// Memory: kMemoryOfData and kMemoryOfRecord (memory.h) say how much.
 #pragma once
 
-#include <unordered_map>
+#include <optional>
+#include <span>
 #include <vector>
 
+#include "chunker/chunk_table.h"
 #include "chunker/manifest.h"
 #include "src/base/bitmap.h"
 #include "src/disk/target.h"
@@ -31,15 +32,20 @@ struct Place {
 
 class Plan {
  public:
-  explicit Plan(const chunker::Manifest& manifest);
+  // Takes the manifest apart as it goes: not all of both is in memory at once.
+  explicit Plan(chunker::Manifest manifest);
 
   const std::vector<chunker::Span>& spans() const { return spans_; }
   const chunker::SpanChunk& chunk(ChunkIndex at) const { return spans_[at.span.value].chunks[at.chunk]; }
+  // Which chunk has this id?
+  std::optional<ChunkIndex> find(const chunker::ChunkId& id) const;
+  // Chunks are numbered from 0 to chunks() in the order of the spans.
+  std::size_t chunks() const { return held_.size(); }
+  std::size_t number(ChunkIndex chunk) const { return first_[chunk.span.value] + chunk.chunk; }
+
   const std::vector<Place>& places() const { return places_; }  // in disk order
   // Every place of a verified chunk: its own and its repeats'.
-  void add_placements(const chunker::VerifiedChunk& chunk, Offset first, std::vector<disk::Placement>& out) const;
-  // The offsets of those places.
-  std::vector<Offset> places_of(ChunkIndex chunk) const;
+  void add_placements(const chunker::VerifiedChunk& verified, ChunkIndex chunk, std::vector<disk::Placement>& out) const;
   const std::vector<chunker::Extent>& zero_extents() const { return zeros_; }
   // Plain bytes that the disk holds as data, repeats counted.
   Size data() const { return data_; }
@@ -68,11 +74,27 @@ class Plan {
   std::vector<bool> places_of(const Bitmap& spans) const;
 
  private:
-  std::size_t number(ChunkIndex chunk) const { return first_[chunk.span.value] + chunk.chunk; }
+  // A later place of a chunk.
+  struct Repeat {
+    ChunkIndex chunk;
+    Offset at;
+    auto operator<=>(const Repeat&) const = default;
+  };
+  // For the table: whose id a number stands for.
+  struct IdOf {
+    const Plan& plan;
+    const chunker::ChunkId& operator()(std::uint32_t number) const { return plan.chunk(plan.index_of(number)).id; }
+  };
+  void add_spans(std::vector<chunker::Span> spans);
+  void add_records(const chunker::Segment& segment);
+  void add_zeros(Offset at, Size length);
+  ChunkIndex index_of(std::uint32_t number) const;
+  std::span<const Repeat> repeats_of(ChunkIndex chunk) const;
 
   std::vector<chunker::Span> spans_;
   std::vector<std::size_t> first_;  // the number of each span's first chunk
-  std::unordered_map<chunker::ChunkId, std::vector<Offset>> repeats_;
+  chunker::ChunkTable numbers_;     // by id
+  std::vector<Repeat> repeats_;     // by chunk
   std::vector<Place> places_;
   std::vector<chunker::Fingerprint> fingerprints_;  // by number; zeros: not verified in this run
   std::vector<bool> held_;                          // by number

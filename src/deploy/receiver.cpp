@@ -95,7 +95,7 @@ Result<std::vector<disk::Placement>> Receiver::open(chunker::Opener& opener, con
   STAMPEDE_CHECK(open_span(
       opener, span, sealed, slab, [&](std::size_t i) { return plan_.holds(at(i)); },
       [&](const chunker::VerifiedChunk& chunk, std::size_t i) {
-        plan_.add_placements(chunk, span.chunks[i].offset, placements);
+        plan_.add_placements(chunk, at(i), placements);
         plan_.remember(at(i), chunker::fingerprint(chunk.bytes()));
       }));
   for (const disk::Placement& placement : placements) verified_ += placement.chunk.bytes().size();

@@ -2,11 +2,10 @@
 // in its place is kept, what stands elsewhere can be moved, and only the rest has to come by the network. An interrupted
 // deployment of the same image is the same case, with most of it in place.
 //
-// In place: the data ranges of the image are read through the ring and hashed on all cores. Elsewhere: of what is left, up
-// to the image's size, what is in use by the disk's own file systems is cut and named as at import, with all cores. That
-// word says where to look; what is there is believed once it is hashed.
+// Read are, once (scan.h), the data ranges of the image and, up to the image's size, what is in use by the disk's own file
+// systems. Their word says where to look; what is there is believed once it is hashed.
 //
-// Memory: a bit for each range; kScanPiece and half a MiB for each core; 80 bytes for each chunk that is lacking.
+// Memory: Scan's, safe_order()'s, and what is in use by the file systems, by ranges.
 #pragma once
 
 #include <functional>
@@ -25,7 +24,6 @@ enum class Delta : std::uint8_t {
   never,
 };
 
-inline constexpr Size kScanPiece = 4_MiB;
 // A sample of so many ranges of the image, evenly spread, of which so many have to match; or of so many pieces of the disk,
 // which have to hold the same share of chunks that the image wants. Reading a range and naming it takes about an eighth of
 // the time that 1 Gbit/s needs to bring it, and less where many share the wire.

@@ -1,9 +1,12 @@
 #include "src/deploy/survey.h"
 
+#include <sys/mman.h>
+
 #include <atomic>
 #include <optional>
 
 #include "chunker/seal.h"
+#include "src/deploy/scan.h"
 #include "tests/chunker/images.h"
 #include "tests/chunker/memory_store.h"
 
@@ -85,7 +88,7 @@ class SurveyTest : public ::testing::Test {
     auto plain = opener.open({chunk.id, sealed->codec, chunk.length, sealed->bytes}, slab.bytes().first(chunk.length));
     ASSERT_DONE(plain);
     std::vector<disk::Placement> placements;
-    plan_->add_placements(*plain, chunk.offset, placements);
+    plan_->add_placements(*plain, index, placements);
     target_->place(std::move(slab), std::move(placements), [](const Result<>&) {});
   }
 
@@ -156,7 +159,7 @@ TEST_F(SurveyTest, AKnownFingerprintProvesNothing) {
   EXPECT_FALSE(plan_->holds(place->chunk));
 }
 
-// Nobody needs what cannot be read: it is fetched, or found elsewhere.
+// Nobody needs what cannot be read: it is fetched.
 TEST_F(SurveyTest, WhatCannotBeReadIsNotThere) {
   make_image(9);
   std::atomic<bool> broken = true;
@@ -168,14 +171,36 @@ TEST_F(SurveyTest, WhatCannotBeReadIsNotThere) {
   const auto journal = target_->journal({}, 8);
   ASSERT_DONE(journal);
   EXPECT_FALSE(*journal);
-  EXPECT_EQ(look(Delta::automatic).kept, Size{});
-  const Survey found = look();
-  EXPECT_EQ(found.kept, Size{});
-  EXPECT_FALSE(found.moves.empty());  // read by a descriptor of its own
   broken = false;
+  std::filesystem::resize_file(disk_, kDisk.bytes / 2);
+  const Survey found = look();
+  EXPECT_GT(found.kept, Size{});
+  EXPECT_LT(found.kept.bytes, kDisk.bytes / 2);
+  EXPECT_LE(found.read.bytes, kDisk.bytes / 2);
+  std::filesystem::resize_file(disk_, kDisk.bytes);
   ASSERT_DONE(target_->begin({.image = {}, .deployment = {}, .started = 0, .disk_size = kDisk}));
   ASSERT_DONE(carry_out(*plan_, *target_, found.moves, [] { return true; }));
   finish();
+}
+
+// Memory between two pages that nobody may read stands for a disk with a bad sector.
+TEST(ReadWhatCanBe, TheRestOfItIsThere) {
+  constexpr std::size_t kPart = 256UL << 10;
+  auto* const all =
+      static_cast<std::byte*>(::mmap(nullptr, 3 * kPart, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+  ASSERT_NE(all, MAP_FAILED);
+  std::fill_n(all, 3 * kPart, std::byte{7});
+  ASSERT_EQ(::munmap(all + kPart, kPart), 0);
+  auto memory = File::open("/proc/self/mem", O_RDONLY);
+  ASSERT_DONE(memory);
+  Bytes out(3 * kPart, std::byte{9});
+  EXPECT_EQ(read_what_can_be(*memory, {reinterpret_cast<std::uintptr_t>(all)}, out), out.size());
+  const auto part = [&](std::size_t i) { return ByteView(out).subspan(i * kPart, kPart); };
+  EXPECT_TRUE(std::ranges::all_of(part(0), [](std::byte b) { return b == std::byte{7}; }));
+  EXPECT_TRUE(all_zero(part(1)));
+  EXPECT_TRUE(std::ranges::equal(part(0), part(2)));
+  ::munmap(all, kPart);
+  ::munmap(all + 2 * kPart, kPart);
 }
 
 // Of an interrupted deployment: what its journal names, and more only where more is there.

@@ -1,0 +1,150 @@
+#include "src/deploy/scan.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "chunker/cutter.h"
+#include "chunker/parallel.h"
+#include "src/disk/aligned.h"
+
+namespace stampede::deploy {
+
+namespace {
+
+constexpr Offset kNowhere{std::numeric_limits<std::uint64_t>::max()};
+constexpr std::size_t kBlock = chunker::kBlock.bytes;
+constexpr std::size_t kReadStep = 64UL << 10;
+
+// How much of it comes before a block of zeros.
+std::size_t run_of_data(ByteView bytes) {
+  std::size_t end = 0;
+  while (end < bytes.size() && !all_zero(bytes.subspan(end, std::min(kBlock, bytes.size() - end)))) end += kBlock;
+  return std::min(end, bytes.size());
+}
+
+unsigned scan_threads() { return std::clamp(2 * chunker::thread_count(0), 8U, kMostScanThreads); }
+
+}  // namespace
+
+std::size_t read_what_can_be(const File& file, Offset at, MutableBytes out) {
+  if (const auto got = file.read_some_at(at, out)) return *got;
+  std::size_t end = 0;
+  for (std::size_t done = 0; done < out.size(); done += kReadStep) {
+    const MutableBytes step = out.subspan(done, std::min(kReadStep, out.size() - done));
+    const auto got = file.read_some_at(at + Size{done}, step);
+    if (got && *got == 0) break;
+    if (!got) std::ranges::fill(step, std::byte{0});
+    end = done + got.value_or(step.size());
+  }
+  return end;
+}
+
+Scan::Scan(Plan& plan, const disk::Target& target, const std::vector<bool>& asked)
+    : plan_(plan), target_(target), asked_(asked), matching_(plan.places().size()), sources_(plan.chunks(), kNowhere) {}
+
+Result<> Scan::run(std::span<const disk::Range> ranges, bool elsewhere, const std::function<bool(Size read)>& progress) {
+  std::vector<Piece> pieces;
+  for (const disk::Range& range : ranges)
+    for (Offset at = range.at; at < range.end(); at += kScanPiece)
+      pieces.push_back(
+          {{at, std::min(kScanPiece + kScanOverlap, range.end() - at)}, std::min(kScanPiece, range.end() - at)});
+  std::atomic<bool> stopped = false;
+  const auto interrupted = [this] { return fail(Code::interrupted, "reading {} was interrupted", target_.identity().path); };
+  const auto make_job = [&]() -> chunker::Job {
+    return [&, file = std::optional<File>(), memory = disk::AlignedMemory((kScanPiece + kScanOverlap).bytes),
+            digester = chunker::Digester()](std::size_t index) mutable -> Result<> {
+      if (stopped) return interrupted();
+      if (!file) {
+        STAMPEDE_TRY(file, target_.reader());
+      }
+      const disk::Range& range = pieces[index].range;
+      const MutableBytes out = memory.bytes().first(round_up(range.length.bytes, kBlock));
+      const std::size_t got = read_what_can_be(*file, range.at, out);
+      read_ += std::min(got, range.length.bytes);
+      search(pieces[index], out.first(std::min(got, range.length.bytes)), elsewhere, digester);
+      return {};
+    };
+  };
+  STAMPEDE_CHECK(chunker::run_parallel(scan_threads(), pieces.size(), make_job, [&] {
+    if (progress && !progress(read())) stopped = true;
+  }));
+  if (stopped) return interrupted();
+  return {};
+}
+
+void Scan::search(const Piece& piece, ByteView bytes, bool elsewhere, chunker::Digester& digester) {
+  const auto& places = plan_.places();
+  Seen seen;
+  std::size_t left = 0;  // up to here everything is known
+  for (auto place = std::ranges::lower_bound(places, piece.range.at, {}, &Place::at);
+       place != places.end() && place->at < piece.range.at + piece.own; ++place) {
+    const auto index = static_cast<std::size_t>(place - places.begin());
+    const std::size_t at = (place->at - piece.range.at).bytes;
+    if (!asked_[index] || at + place->length.bytes > bytes.size()) continue;
+    const auto fingerprint = stands(*place, bytes.subspan(at, place->length.bytes), digester);
+    if (!fingerprint) continue;
+    seen.places.emplace_back(index, *fingerprint);
+    if (elsewhere) cut_up(piece.range.at + Size{left}, bytes.subspan(left, at - left), digester, seen);
+    left = at + place->length.bytes;
+  }
+  const std::size_t whole = round_down(bytes.size(), kBlock);
+  if (elsewhere && left < std::min<std::size_t>(whole, piece.own.bytes))
+    cut_up(piece.range.at + Size{left}, bytes.subspan(left, whole - left), digester, seen);
+  note(seen);
+}
+
+// A chunk ends where its own bytes say: what would be cut shorter is another one, and needs no hashing.
+std::optional<chunker::Fingerprint> Scan::stands(const Place& place, ByteView bytes, chunker::Digester& digester) const {
+  if (bytes.size() % kBlock == 0 && (run_of_data(bytes) < bytes.size() || chunker::cut(bytes).bytes < bytes.size()))
+    return std::nullopt;
+  if (digester.name(bytes).id() != plan_.chunk(place.chunk).id) return std::nullopt;
+  return chunker::fingerprint(bytes);
+}
+
+void Scan::cut_up(Offset begin, ByteView bytes, chunker::Digester& digester, Seen& seen) {
+  for (std::size_t at = 0; at < bytes.size();) {
+    const ByteView run =
+        bytes.subspan(at, run_of_data(bytes.subspan(at, std::min(chunker::kMaxChunk.bytes, bytes.size() - at))));
+    if (run.empty()) {
+      at += kBlock;
+      continue;
+    }
+    const Size length = chunker::cut(run);
+    data_ += length.bytes;
+    const auto chunk = plan_.find(digester.name(run.first(length.bytes)).id());
+    if (chunk && !target_.holds_back(begin + Size{at}, length)) seen.chunks.emplace_back(*chunk, begin + Size{at});
+    at += length.bytes;
+  }
+}
+
+void Scan::note(const Seen& seen) {
+  const std::lock_guard lock(mutex_);
+  for (const auto& [index, fingerprint] : seen.places) {
+    const Place& place = plan_.places()[index];
+    matching_[index] = true;
+    plan_.remember(place.chunk, fingerprint);
+    note_source(place.chunk, place.at);
+  }
+  for (const auto& [chunk, at] : seen.chunks)
+    if (note_source(chunk, at)) found_ += plan_.chunk(chunk).length;
+}
+
+bool Scan::note_source(ChunkIndex chunk, Offset at) {
+  Offset& source = sources_[plan_.number(chunk)];
+  const bool first = source == kNowhere;
+  source = std::min(source, at);
+  return first;
+}
+
+std::vector<Move> Scan::moves() const {
+  std::vector<Move> out;
+  for (std::uint32_t span = 0; span < plan_.spans().size(); ++span)
+    for (std::uint32_t i = 0; i < plan_.spans()[span].chunks.size(); ++i) {
+      const ChunkIndex chunk{{span}, i};
+      if (const Offset from = sources_[plan_.number(chunk)]; from != kNowhere && !plan_.holds(chunk))
+        out.push_back({chunk, from});
+    }
+  return out;
+}
+
+}  // namespace stampede::deploy

@@ -1,0 +1,81 @@
+// One reading of parts of a disk that finds an image's chunks: those that stand in their places, and in what is left between
+// them, cut and named as at import, those that stand elsewhere. A chunk is believed when its SHA-256 is right, no sooner.
+//
+// All cores read and hash, and some more threads than there are cores, since a disk answers several at once better. What
+// cannot be read is not there.
+//
+// Memory: at most kMostScanThreads × (kScanPiece + kScanOverlap), which a deployment's slabs and spans do not take at that
+// time; a bit for each place, 8 bytes for each chunk and 32 for each piece.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "chunker/digest.h"
+#include "src/deploy/moves.h"
+#include "src/deploy/plan.h"
+
+namespace stampede::deploy {
+
+inline constexpr Size kScanPiece = 4_MiB;
+// A chunk that begins in one piece is looked for to its end, and for a while the next piece's too: by then its own cuts have
+// fallen in with them.
+inline constexpr Size kScanOverlap = 512_KiB;
+inline constexpr unsigned kMostScanThreads = 12;
+
+class Scan {
+ public:
+  // Looks at the places of which `asked` says so, in the order of Plan::places(). All three outlive it.
+  Scan(Plan& plan, const disk::Target& target, const std::vector<bool>& asked);
+
+  // Reads the ranges (in order, apart; whole blocks but for the disk's end), which hold all places that are asked for. The
+  // fingerprints of what stands in its place are remembered by the plan. `progress` is called about ten times a second from
+  // the calling thread with the bytes read so far; false ends it with `interrupted`. Other errors: read_failed where the
+  // disk cannot even be opened.
+  Result<> run(std::span<const disk::Range> ranges, bool elsewhere, const std::function<bool(Size read)>& progress);
+
+  // Places that are right.
+  const std::vector<bool>& matching() const { return matching_; }
+  // A move for every chunk that the plan does not hold and of which the disk has the bytes, by chunk: from the first place
+  // where they were seen.
+  std::vector<Move> moves() const;
+
+  Size read() const { return {read_}; }
+  // What was not zeros where it looked elsewhere, and the part of that which the image has; the same chunk counted once.
+  Size data() const { return {data_}; }
+  Size found() const { return {found_}; }
+
+ private:
+  struct Piece {
+    disk::Range range;
+    Size own;  // what begins later is the next one's
+  };
+  struct Seen {
+    std::vector<std::pair<std::size_t, chunker::Fingerprint>> places;
+    std::vector<std::pair<ChunkIndex, Offset>> chunks;
+  };
+  void search(const Piece& piece, ByteView bytes, bool elsewhere, chunker::Digester& digester);
+  std::optional<chunker::Fingerprint> stands(const Place& place, ByteView bytes, chunker::Digester& digester) const;
+  void cut_up(Offset at, ByteView bytes, chunker::Digester& digester, Seen& seen);
+  void note(const Seen& seen);
+  bool note_source(ChunkIndex chunk, Offset at);  // is it the first one?
+
+  Plan& plan_;
+  const disk::Target& target_;
+  const std::vector<bool>& asked_;
+  std::atomic<std::uint64_t> read_ = 0, data_ = 0;
+  std::mutex mutex_;
+  std::vector<bool> matching_;
+  std::vector<Offset> sources_;  // by the chunk's number
+  std::uint64_t found_ = 0;
+};
+
+// As much of `out` as there is of the file; what cannot be read is zeros, which no chunk has blocks of. Returns how much
+// there is.
+std::size_t read_what_can_be(const File& file, Offset at, MutableBytes out);
+
+}  // namespace stampede::deploy
