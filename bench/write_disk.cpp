@@ -60,13 +60,13 @@ Result<> run(std::span<char*> arguments) {
 
   const Instant start = system_clock().now();
   STAMPEDE_TRY(const auto found, service::find_image(*store, name));
-  STAMPEDE_TRY(const auto manifest, chunker::load_manifest(store->chunks(), found.record.image));
-  deploy::Plan plan(manifest);
+  STAMPEDE_TRY(auto manifest, chunker::load_manifest(store->chunks(), found.record.image));
+  const chunker::Root root = manifest.root;
+  deploy::Plan plan(std::move(manifest));
   STAMPEDE_TRY(const auto disks, disk::list_disks());
-  STAMPEDE_TRY(auto disk, disk::open_guarded(
-                              selector, {.size = manifest.root.disk_size, .sector_size = manifest.root.sector_size}, disks));
+  STAMPEDE_TRY(auto disk, disk::open_guarded(selector, {.size = root.disk_size, .sector_size = root.sector_size}, disks));
   const Size size = disk.identity.size;
-  STAMPEDE_TRY(auto target, disk::Target::open(std::move(disk), manifest.root.disk_size));
+  STAMPEDE_TRY(auto target, disk::Target::open(std::move(disk), root.disk_size));
   STAMPEDE_TRY(auto reader, target->reader());
   Writing writing(plan, store->chunks(), std::move(target), std::move(reader));
   disk::Target& to = *writing.target;
@@ -77,7 +77,7 @@ Result<> run(std::span<char*> arguments) {
   writing.feed.set_credit(to.free_slabs());
   writing.feed.start(writing.receiver);
   deploy::clear(to, plan.zero_extents(), deploy::Clearing::zero);
-  STAMPEDE_CHECK(writing.feed.wait_complete([&] { return !writing.receiver.failure(); }));
+  STAMPEDE_CHECK(writing.feed.wait_complete([&] { return !writing.receiver.failure().has_value(); }));
   const double placed = seconds_since(start);
   STAMPEDE_CHECK(to.flush());
   const double flushed = seconds_since(start);

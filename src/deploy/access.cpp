@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "chunker/package.h"
 #include "src/base/text.h"
 
 namespace stampede::deploy {
@@ -74,9 +73,9 @@ Result<chunker::TagRecord> Access::resolve(const chunker::ImageName& image) {
   return record;
 }
 
-Result<chunker::Manifest> Access::manifest(const chunker::TagRecord& record) {
+Result<chunker::Manifest> Access::manifest(const chunker::TagRecord& record, const chunker::AcceptRoot& accept) {
   DepotObjects objects(*node_);
-  STAMPEDE_TRY(auto manifest, chunker::load_manifest(objects, record.image));
+  STAMPEDE_TRY(auto manifest, chunker::load_manifest(objects, record.image, accept));
   if (manifest.root.disk_size != record.disk_size)
     return fail(Code::content_altered, "the manifest of {} is not what its tag record says", record.name.text());
   return manifest;

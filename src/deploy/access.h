@@ -7,7 +7,7 @@
 #include <memory>
 #include <optional>
 
-#include "chunker/manifest.h"
+#include "chunker/package.h"
 #include "chunker/tag_record.h"
 #include "src/deploy/node_state.h"
 #include "src/deploy/receipt.h"
@@ -42,8 +42,8 @@ class Access {
 
   // A record that stands for the name, by a signer whom this node accepts.
   Result<chunker::TagRecord> resolve(const chunker::ImageName& image);
-  // Every record verified, and as the tag record says.
-  Result<chunker::Manifest> manifest(const chunker::TagRecord& record);
+  // Every record verified, and as the tag record says. `accept`: see load_manifest().
+  Result<chunker::Manifest> manifest(const chunker::TagRecord& record, const chunker::AcceptRoot& accept = {});
 
   // The newest receipt of a success that the depot has of this disk (tells_of); its signature holds. Nothing where there is
   // none, or where the depot is too old to tell.

@@ -1,10 +1,10 @@
 #include "src/deploy/deployment.h"
 
 #include <algorithm>
-#include <set>
 #include <thread>
 
 #include "src/deploy/clearing.h"
+#include "src/deploy/memory.h"
 #include "src/deploy/plan.h"
 #include "src/deploy/receiver.h"
 #include "src/firstboot/apply.h"
@@ -108,10 +108,13 @@ class Deployment {
 
   // All of it that is kept is the plan.
   Result<> read_manifest() {
-    STAMPEDE_TRY(const auto manifest, access_->manifest(record_));
+    STAMPEDE_TRY(auto manifest, access_->manifest(record_, [this](const chunker::Root& root) -> Result<> {
+      STAMPEDE_TRY(cache_, cache_beside(root, options_.memory));
+      return {};
+    }));
     root_ = manifest.root;
-    plan_ = std::make_unique<Plan>(manifest);
     free_ = unspecified_extents(manifest);
+    plan_ = std::make_unique<Plan>(std::move(manifest));
     receipt_.bytes.total = plan_->data().bytes;
     return {};
   }
@@ -138,15 +141,15 @@ class Deployment {
     preview_.data = plan_->data().bytes;
     preview_.kept = receipt_.bytes.local;
     preview_.resumes = resumes_;
-    std::set<ChunkIndex> moved;
-    for (const Move& move : moves_) moved.insert(move.chunk);
+    std::vector<bool> moved(plan_->chunks());
+    for (const Move& move : moves_) moved[plan_->number(move.chunk)] = true;
     std::uint64_t wanted = 0;  // repeats counted
     for (std::uint32_t span = 0; span < plan_->spans().size(); ++span) {
       for (std::uint32_t i = 0; i < plan_->spans()[span].chunks.size(); ++i) {
         const ChunkIndex chunk{{span}, i};
         if (plan_->holds(chunk)) continue;
         const std::uint64_t placed = plan_->placed_size(chunk).bytes;
-        if (moved.contains(chunk)) {
+        if (moved[plan_->number(chunk)]) {
           preview_.moved += placed;
         } else {
           preview_.fetched += plan_->chunk(chunk).length;
@@ -196,7 +199,7 @@ class Deployment {
     preview_.content = guarded.identity.content;
     preview_.lost = guarded.found;
     resumes_ = guarded.interrupted && guarded.interrupted->image == record_.image;
-    disk::TargetOptions options;
+    disk::TargetOptions options{.slabs = kSlabs};
     // What an interrupted run left is nobody's.
     if (!guarded.interrupted) options.save = [this](const disk::Rescue& now) { return keep_rescue(now); };
     STAMPEDE_TRY(target_, disk::Target::open(std::move(guarded), root_.disk_size, options));
@@ -239,7 +242,7 @@ class Deployment {
   // The swarm is joined first, without credit: a depot or peers that cannot be had are known of before the disk changes.
   Result<> transfer() {
     STAMPEDE_TRY(auto reader, target_->reader());
-    held_ = std::make_unique<HeldSpans>(*plan_, options_.cache, std::move(reader));
+    held_ = std::make_unique<HeldSpans>(*plan_, cache_, std::move(reader));
     receiver_ = std::make_unique<Receiver>(*plan_, *target_, *held_, *node(), plan_->held_spans(),
                                            std::max(1U, std::thread::hardware_concurrency()));
     STAMPEDE_CHECK(node()->join({.image = record_.image,
@@ -266,15 +269,19 @@ class Deployment {
     return waited;
   }
 
+  // What must read as zeros.
+  const std::vector<chunker::Extent>& zeros() const {
+    return options_.unspecified == Unspecified::zero ? free_ : plan_->zero_extents();
+  }
+
   // All that is not data.
   void clear_all() {
-    zeros_ = plan_->zero_extents();
     std::ranges::copy(beyond(root_.disk_size, target_->identity().size), std::back_inserter(free_));
     if (options_.unspecified == Unspecified::zero) {
-      zeros_.insert(zeros_.end(), free_.begin(), free_.end());
-      std::ranges::sort(zeros_, {}, &chunker::Extent::offset);
+      free_.insert(free_.end(), plan_->zero_extents().begin(), plan_->zero_extents().end());
+      std::ranges::sort(free_, {}, &chunker::Extent::offset);
     }
-    clear(*target_, zeros_, Clearing::zero);
+    clear(*target_, zeros(), Clearing::zero);
     if (options_.unspecified == Unspecified::discard) clear(*target_, free_, Clearing::discard);
   }
 
@@ -334,7 +341,7 @@ class Deployment {
   }
 
   Result<> read_back() {
-    STAMPEDE_CHECK(deploy::read_back(*target_, {*plan_, zeros_, options_.verify}, [this](Size done) {
+    STAMPEDE_CHECK(deploy::read_back(*target_, {*plan_, zeros(), options_.verify}, [this](Size done) {
       read_back_ = done.bytes;
       count(node()->status());
       return tell();
@@ -467,8 +474,8 @@ class Deployment {
   chunker::TagRecord record_;
   chunker::Root root_;
   std::unique_ptr<Plan> plan_;
-  std::vector<chunker::Extent> zeros_;  // must read as zeros
-  std::vector<chunker::Extent> free_;   // anything goes
+  Size cache_;                         // of what is served to others
+  std::vector<chunker::Extent> free_;  // anything goes there; with all zeros where free space is zeroed
   std::unique_ptr<HeldSpans> held_;
   std::unique_ptr<disk::Target> target_;
   std::unique_ptr<Receiver> receiver_;

@@ -44,7 +44,7 @@ struct Options : AccessOptions {
   Unspecified unspecified = Unspecified::leave;
   Verify verify = Verify::data;
   std::optional<Duration> serve_for;                                       // nothing: while others are active
-  Size cache = 64_MiB;                                                     // sealed spans kept in memory to serve to others
+  std::optional<Size> memory;                                              // the most that it may take (memory.h)
   std::function<void(const Progress&)> progress = [](const Progress&) {};  // from the calling thread
 };
 

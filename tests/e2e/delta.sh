@@ -84,6 +84,14 @@ never_and_where_it_is_not_worth_it() {
   says '.local == 0 and .read == 0'
 }
 
+an_image_too_large_for_the_memory() {
+  need stampede loop namespaces
+  onto "$old" 1
+  start_deploy 1 node-1 tiny:2 "$LAB/token" "dev:$disk" --overwrite "$disk" --memory 32M
+  await "$STARTED" node-1 44 || no "$(tail -n 1 "$LAB/node-1.log")"
+  same_bytes "$LAB/disk-1.img" "$old"
+}
+
 # several WAY [option…]: three at once onto the old image.
 several() {
   local i image=$new
@@ -270,6 +278,7 @@ if ! have_stampede >/dev/null; then say "nothing is built"; else prepare; fi
 run_case "onto an older image only what is new comes" 60 onto_an_older_image
 run_case "onto a damaged disk only the damage comes" 60 onto_a_damaged_disk
 run_case "nothing is read where it was said, or is not worth it" 60 never_and_where_it_is_not_worth_it
+run_case "more memory than it may take is refused" 30 an_image_too_large_for_the_memory
 run_case "several at once" 60 several_at_once
 run_case "killed in the middle, a second run completes" 120 killed_in_the_middle 20mbit
 run_case "no drift on a fresh machine" 60 no_drift_on_a_fresh_machine

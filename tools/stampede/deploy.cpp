@@ -21,6 +21,7 @@ struct DeployArguments {
   std::string unspecified = "leave";
   std::string verify = "data";
   bool grow = false, fresh_uuids = false;
+  std::optional<std::uint64_t> memory;
   std::string delta = "auto";
   std::vector<std::string> roles, ssh_keys;
   bool dry_run = false, as_json = false;
@@ -95,6 +96,7 @@ Result<deploy::Options> read_options(const DeployArguments& arguments) {
   if (!arguments.serve_for.empty()) {
     STAMPEDE_TRY(options.serve_for, parse_duration(arguments.serve_for));
   }
+  if (arguments.memory) options.memory = Size{*arguments.memory};
   if (!arguments.overwrite.empty()) options.overwrite = arguments.overwrite;
   options.unspecified = *deploy::unspecified_named(arguments.unspecified);  // one of its names, says CLI::IsMember
   options.verify = arguments.verify == "full" ? deploy::Verify::full : deploy::Verify::data;
@@ -222,6 +224,12 @@ void add_deploy(CLI::App& app, Action& action) {
           "that it is worth it; always; never")
       ->check(CLI::IsMember({"auto", "always", "never"}))
       ->capture_default_str();
+  command
+      ->add_option("--memory", a.memory,
+                   "The most memory that it may take, such as 512M: what the image leaves of it keeps chunks for other "
+                   "targets. Else 256M, or what a large image needs")
+      ->transform(CLI::AsSizeValue(false))
+      ->type_name("SIZE");
   command->add_option("--patience", a.patience, "How long to wait for a depot that is away")
       ->capture_default_str()
       ->type_name("TIME");
