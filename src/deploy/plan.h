@@ -1,7 +1,7 @@
 // What one deployment has to do, worked out from the manifest before anything is written: where each span's chunks go, what
 // must read as zeros, what the disk holds already, and what it must return in the end.
 //
-// Memory: kMemoryOfData and kMemoryOfRecord (memory.h) say how much.
+// Memory: kMemoryOfData and kMemoryOfOther (memory.h) say how much.
 #pragma once
 
 #include <optional>

@@ -57,11 +57,7 @@ Result<> Scan::run(std::span<const disk::Range> ranges, bool elsewhere, const st
       if (!file) {
         STAMPEDE_TRY(file, target_.reader());
       }
-      const disk::Range& range = pieces[index].range;
-      const MutableBytes out = memory.bytes().first(round_up(range.length.bytes, kBlock));
-      const std::size_t got = read_what_can_be(*file, range.at, out);
-      read_ += std::min(got, range.length.bytes);
-      search(pieces[index], out.first(std::min(got, range.length.bytes)), elsewhere, digester);
+      search({*file, pieces[index], memory.bytes()}, elsewhere, digester);
       return {};
     };
   };
@@ -72,25 +68,45 @@ Result<> Scan::run(std::span<const disk::Range> ranges, bool elsewhere, const st
   return {};
 }
 
-void Scan::search(const Piece& piece, ByteView bytes, bool elsewhere, chunker::Digester& digester) {
+void Scan::search(Reading reading, bool elsewhere, chunker::Digester& digester) {
+  const auto& [begin, own] = std::pair(reading.piece.range.at, reading.piece.own);
   const auto& places = plan_.places();
+  const auto first = std::ranges::lower_bound(places, begin, {}, &Place::at);
+  const auto end = std::ranges::lower_bound(places, begin + own, {}, &Place::at);
+  // What begins in the piece may end later.
+  const Offset last = first == end ? begin : std::prev(end)->at + std::prev(end)->length;
+  ByteView bytes = read(reading, std::max(own, last - begin));
   Seen seen;
   std::size_t left = 0;  // up to here everything is known
-  for (auto place = std::ranges::lower_bound(places, piece.range.at, {}, &Place::at);
-       place != places.end() && place->at < piece.range.at + piece.own; ++place) {
+  for (auto place = first; place != end; ++place) {
     const auto index = static_cast<std::size_t>(place - places.begin());
-    const std::size_t at = (place->at - piece.range.at).bytes;
+    const std::size_t at = (place->at - begin).bytes;
     if (!asked_[index] || at + place->length.bytes > bytes.size()) continue;
     const auto fingerprint = stands(*place, bytes.subspan(at, place->length.bytes), digester);
     if (!fingerprint) continue;
     seen.places.emplace_back(index, *fingerprint);
-    if (elsewhere) cut_up(piece.range.at + Size{left}, bytes.subspan(left, at - left), digester, seen);
+    if (elsewhere) cut_up(begin + Size{left}, bytes.subspan(left, at - left), digester, seen);
     left = at + place->length.bytes;
   }
-  const std::size_t whole = round_down(bytes.size(), kBlock);
-  if (elsewhere && left < std::min<std::size_t>(whole, piece.own.bytes))
-    cut_up(piece.range.at + Size{left}, bytes.subspan(left, whole - left), digester, seen);
+  if (elsewhere && left < own.bytes) {
+    bytes = read(reading, reading.piece.range.length);
+    bytes = bytes.first(std::max<std::size_t>(left, round_down(bytes.size(), kBlock)));
+    cut_up(begin + Size{left}, bytes.subspan(left), digester, seen);
+  }
   note(seen);
+}
+
+// So much of the piece, or less where there is not as much of it or of the disk.
+ByteView Scan::read(Reading& reading, Size wanted) {
+  const auto& [at, length] = reading.piece.range;
+  const std::size_t end = std::min(wanted, length).bytes, from = reading.got;
+  if (from == round_down(from, kBlock) && from < end) {
+    reading.got +=
+        read_what_can_be(reading.file, at + Size{from}, reading.memory.subspan(from, round_up(end - from, kBlock)));
+    reading.got = std::min<std::size_t>(reading.got, length.bytes);
+    read_ += reading.got - from;
+  }
+  return reading.memory.first(std::min(reading.got, end));
 }
 
 // A chunk ends where its own bytes say: what would be cut shorter is another one, and needs no hashing.

@@ -54,11 +54,19 @@ class Scan {
     disk::Range range;
     Size own;  // what begins later is the next one's
   };
+  // A piece as it is being read: so much of it there is in memory.
+  struct Reading {
+    const File& file;
+    const Piece& piece;
+    MutableBytes memory;
+    std::size_t got = 0;
+  };
   struct Seen {
     std::vector<std::pair<std::size_t, chunker::Fingerprint>> places;
     std::vector<std::pair<ChunkIndex, Offset>> chunks;
   };
-  void search(const Piece& piece, ByteView bytes, bool elsewhere, chunker::Digester& digester);
+  void search(Reading reading, bool elsewhere, chunker::Digester& digester);
+  ByteView read(Reading& reading, Size wanted);
   std::optional<chunker::Fingerprint> stands(const Place& place, ByteView bytes, chunker::Digester& digester) const;
   void cut_up(Offset at, ByteView bytes, chunker::Digester& digester, Seen& seen);
   void note(const Seen& seen);
