@@ -384,7 +384,7 @@ class Deployment {
     for (const Offset at : edited) {
       Bytes block(std::min(chunker::kBlock, Offset{target_->identity().size.bytes} - at).bytes);
       STAMPEDE_CHECK(target_->blocks().read(at, block));
-      altered.push_back({at.bytes / chunker::kBlock.bytes, chunker::sha256(block)});
+      altered.push_back({at.bytes / chunker::kBlock.bytes, digest_of_altered(block)});
     }
     return {};
   }

@@ -14,11 +14,13 @@ namespace stampede::deploy {
 namespace {
 constexpr std::uint64_t kBlockSize = chunker::kBlock.bytes;
 constexpr std::size_t kFetched = 64;  // chunks that are asked for at once
+
+std::uint64_t blocks_of(Size disk) { return round_up(disk.bytes, kBlockSize) / kBlockSize; }
 }  // namespace
 
 DiskDiff::DiskDiff(std::filesystem::path disk, Size size, const chunker::Manifest& manifest,
                    std::vector<AlteredBlock> altered)
-    : path_(std::move(disk)), size_(size), altered_(std::move(altered)) {
+    : path_(std::move(disk)), size_(size), altered_(std::move(altered)), wrong_(blocks_of(size)) {
   for (const auto& segment : manifest.segments) {
     Offset at = segment.offset;
     for (const auto& record : segment.records) {
@@ -91,10 +93,13 @@ Result<> DiskDiff::check_batch(const File& file, Batch batch, MutableBytes memor
 
 Result<> DiskDiff::check_altered(const File& file, MutableBytes memory) {
   for (const AlteredBlock& block : altered_) {
+    if (block.number >= wrong_.size())
+      return fail(Code::content_altered, "a receipt tells of block {} of {}, which has {}", block.number, path_.string(),
+                  wrong_.size());
     const Offset at{block.number * kBlockSize};
-    const std::size_t got = at.bytes < size_.bytes ? std::min(kBlockSize, size_.bytes - at.bytes) : 0;
+    const std::size_t whole = std::min(kBlockSize, size_.bytes - at.bytes);
     STAMPEDE_TRY(const std::size_t read, file.read_some_at(at, memory));
-    if (read < got || got == 0 || chunker::sha256(memory.first(got)) != block.digest) wrong_.push_back(block.number);
+    if (read < whole || digest_of_altered(memory.first(whole)) != block.digest) wrong_[block.number] = true;
   }
   return {};
 }
@@ -143,7 +148,7 @@ void DiskDiff::count_blocks(Offset at, Size length, Differs differs) {
   const std::lock_guard lock(mutex_);
   for (std::uint64_t within = 0; within < length.bytes; within += kBlockSize) {
     const std::uint64_t block = (at.bytes + within) / kBlockSize;
-    if (!is_altered(block) && differs(within, std::min(kBlockSize, length.bytes - within))) wrong_.push_back(block);
+    if (!is_altered(block) && differs(within, std::min(kBlockSize, length.bytes - within))) wrong_[block] = true;
   }
 }
 
@@ -157,17 +162,13 @@ bool DiskDiff::has_altered(Offset at, Size length) const {
 }
 
 std::vector<volume::BlockRange> DiskDiff::wrong() const {
-  std::vector<std::uint64_t> blocks = wrong_;
-  std::ranges::sort(blocks);
   std::vector<volume::BlockRange> out;
-  for (const std::uint64_t block : blocks) {
-    const Offset at{block * kBlockSize};
-    if (!out.empty() && out.back().end() > at) continue;  // twice
-    const Size size{std::min(kBlockSize, size_.bytes - std::min(size_.bytes, at.bytes))};
-    if (!out.empty() && out.back().end() == at)
-      out.back().length += size;
-    else
-      out.push_back({at, size});
+  for (auto at = std::ranges::find(wrong_, true); at != wrong_.end();) {
+    const auto end = std::find(at, wrong_.end(), false);
+    const Offset first{static_cast<std::uint64_t>(at - wrong_.begin()) * kBlockSize};
+    const Offset last{std::min(static_cast<std::uint64_t>(end - wrong_.begin()) * kBlockSize, size_.bytes)};
+    out.push_back({first, last - first});
+    at = std::find(end, wrong_.end(), true);
   }
   return out;
 }

@@ -1,6 +1,7 @@
 // Which blocks of a disk are not as a manifest says. Reads only, past the page cache where the disk allows it.
 //
-// Memory: an entry for each range of the manifest, kRead for each core, and the blocks that differ.
+// Memory: an entry for each range of the manifest, another for each chunk that differs, kRead for each core, and a bit for
+// each block of the disk.
 #pragma once
 
 #include <atomic>
@@ -25,7 +26,8 @@ class DiskDiff {
   DiskDiff(std::filesystem::path disk, Size size, const chunker::Manifest& manifest, std::vector<AlteredBlock> altered);
 
   // Reads all that the manifest knows of. `progress` is called about ten times a second from the calling thread; false ends
-  // it with `interrupted`. Other errors: read_failed, usage (cannot be opened).
+  // it with `interrupted`. Other errors: read_failed, usage (cannot be opened), content_altered (a block that the disk has
+  // not).
   Result<> read(const std::function<bool(Size read, Size total)>& progress);
 
   // Compares the chunks that differ with their bytes, block by block; of chunks beyond `most` every block counts as
@@ -66,8 +68,8 @@ class DiskDiff {
   Size total_;
   std::atomic<std::uint64_t> read_ = 0;
   std::mutex mutex_;
-  std::vector<Item> suspects_;        // chunks to be compared by the block
-  std::vector<std::uint64_t> wrong_;  // blocks
+  std::vector<Item> suspects_;  // chunks to be compared by the block
+  std::vector<bool> wrong_;     // by the block's number
 };
 
 }  // namespace stampede::deploy

@@ -87,6 +87,8 @@ class Attribution {
   struct Known {
     std::int64_t made = 0;                   // when the image was made or deployed: mounted since then, it is in use
     bool edits_known = false;                // the blocks that the deployment edited were not counted as differing
+    bool edited = false;                     // there are such blocks
+    bool fitted = false;                     // and of tables and directories
     std::vector<std::string> changed_files;  // by first boot
   };
   Attribution(const disk::Disk& disk, Known known, const std::vector<std::string>& ignore)
@@ -108,7 +110,9 @@ class Attribution {
       const auto inside = take(wrong, partition.offset, partition.offset + length);
       if (!inside.empty()) add_partition(partition.number, partition.offset, same ? now->filesystem : std::string(), inside);
     }
-    if (!wrong.empty()) add(0, DriftKind::outside, "partition table and boot code", total_of(wrong));
+    if (!wrong.empty())
+      add(0, !known_.edits_known && known_.fitted ? DriftKind::mounted : DriftKind::outside, "partition table and boot code",
+          total_of(wrong));
     std::ranges::sort(out_, [](const Drifted& a, const Drifted& b) {
       return std::tie(a.partition, a.kind, a.what) < std::tie(b.partition, b.kind, b.what);
     });
@@ -164,9 +168,9 @@ class Attribution {
           add(number, is_ignored(owner.path) ? DriftKind::ignored : DriftKind::file, owner.path, bytes);
           break;
         case volume::Owner::Kind::metadata:
-          if (mounted || (!known_.edits_known && !known_.changed_files.empty()))
+          if (mounted || (!known_.edits_known && known_.edited))
             add(number, DriftKind::mounted,
-                mounted ? "file system's own blocks, mounted since" : "file system's own blocks, edited at first boot",
+                mounted ? "file system's own blocks, mounted since" : "file system's own blocks, edited when deployed",
                 bytes);
           else
             add(number, DriftKind::metadata, "file system's own blocks", bytes);
@@ -180,7 +184,9 @@ class Attribution {
   bool is_ignored(const std::string& path) const {
     const auto matches = [&](const std::string& pattern) { return ::fnmatch(pattern.c_str(), path.c_str(), 0) == 0; };
     if (std::ranges::any_of(ignore_, matches)) return true;
-    return !known_.edits_known && std::ranges::find(known_.changed_files, path) != known_.changed_files.end();
+    if (known_.edits_known) return false;
+    return (known_.fitted && path.ends_with('/')) ||
+           std::ranges::find(known_.changed_files, path) != known_.changed_files.end();
   }
 
   const std::string path_;
@@ -207,7 +213,10 @@ class DriftFinder {
       return fail(Code::too_small, "{} has {} bytes, and {} has {}: it cannot be on it", disk_.path, disk_.size.bytes,
                   record_.name.text(), manifest.root.disk_size.bytes);
     STAMPEDE_TRY(auto wrong, compare(manifest));
-    Attribution attribution(disk_, {made_, base_.altered.has_value(), base_.changed_files}, options_.ignore);
+    const bool fitted = base_.fit.backup_moved || base_.fit.grown_partition != 0 || base_.fit.fresh_uuids;
+    Attribution attribution(
+        disk_, {made_, base_.altered.has_value(), fitted || !base_.changed_files.empty(), fitted, base_.changed_files},
+        options_.ignore);
     STAMPEDE_TRY(out_.all, attribution.run(manifest.root.partitions, std::move(wrong)));
     write_report();
     deliver();

@@ -9,7 +9,7 @@
 // (the ignore rules), nor a file system's own blocks once it has been mounted since the image was made or deployed. Of a
 // mounted disk all this is approximate: what was read was not all there at one moment.
 //
-// Memory: the manifest, and its ranges of kRead bytes for each core; what differs, by runs of blocks.
+// Memory: the manifest, DiskDiff's, and what differs by runs of blocks.
 #pragma once
 
 #include <functional>

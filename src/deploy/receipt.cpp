@@ -5,6 +5,7 @@
 #include <ranges>
 #include <stdexcept>
 
+#include "chunker/digest.h"
 #include "src/base/text.h"
 
 namespace stampede::deploy {
@@ -156,8 +157,10 @@ std::vector<AlteredBlock> read_altered(const json::array& array) {
     AlteredBlock& block = out.emplace_back();
     block.number = json::value_to<std::uint64_t>(pair.at(0));
     const auto digest = from_hex(json::value_to<std::string>(pair.at(1)));
-    if (!digest || digest->size() != block.digest.size()) throw std::invalid_argument("altered");
-    std::ranges::copy(*digest, block.digest.begin());
+    // Older receipts have all of it.
+    if (!digest || (digest->size() != block.digest.size() && digest->size() != sizeof(chunker::Sha256)))
+      throw std::invalid_argument("altered");
+    std::ranges::copy(ByteView(*digest).first(block.digest.size()), block.digest.begin());
     if (out.size() > 1 && out[out.size() - 2].number >= block.number) throw std::invalid_argument("altered");
   }
   return out;
@@ -199,6 +202,12 @@ Receipt read_receipt(const json::object& object) {
 }
 
 }  // namespace
+
+AlteredBlock::Digest digest_of_altered(ByteView block) {
+  AlteredBlock::Digest out{};
+  std::ranges::copy(ByteView(chunker::sha256(block)).first(out.size()), out.begin());
+  return out;
+}
 
 Bytes encode(const Receipt& receipt) {
   json::array stages;

@@ -44,7 +44,7 @@ namespace stampede::disk {
 inline constexpr Size kSlab = 1_MiB;
 inline constexpr Size kCommitHead = 1_MiB;
 inline constexpr Size kCommitTail = 64_KiB;
-inline constexpr std::size_t kMostEdited = 2048;
+inline constexpr std::size_t kMostEdited = 8192;
 
 // A registered buffer of kSlab bytes, 4096-aligned; goes back to its pool when destroyed. The credit of the whole pipeline:
 // who holds no slab asks for no span.

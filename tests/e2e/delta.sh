@@ -210,6 +210,23 @@ no_drift_on_a_fresh_machine() {
   finds '.drifted == false and .differs == 0 and .entries == [] and .read > 200000000 and .delivered'
 }
 
+# What was made to fit the disk is known, on a disk that is larger than the image.
+no_drift_on_a_fitted_machine() {
+  need stampede loop namespaces
+  local block
+  blank_disk "$LAB/blank.img" 2G
+  onto "$LAB/blank.img" 1
+  start_deploy 1 node-1 tiny:2 "$LAB/token" "dev:$disk" --hostname node-1 --role web "$@"
+  await "$STARTED" node-1 || no "$(tail -n 1 "$LAB/node-1.log")"
+  drift_of 1 0 --strict
+  finds '.drifted == false and .differs == 0'
+  remark "$*: $(jq '.altered | length' "$LAB/node-1.receipt") blocks edited"
+  flip_bit $(((random_at + 100) * 4096 + 5))
+  sync "$LAB/disk-1.img"
+  drift_of 1 3 --strict
+  finds '.differs == 4096 and (.entries | map(select(.counts)) == [{"partition": 2, "kind": "file", "what": "/srv/random", "bytes": 4096, "counts": true}])'
+}
+
 # Anywhere on the disk but in the partition table, by which it is known: data, zeros, what first boot wrote.
 each_flipped_bit() {
   need stampede loop namespaces
@@ -282,6 +299,9 @@ run_case "more memory than it may take is refused" 30 an_image_too_large_for_the
 run_case "several at once" 60 several_at_once
 run_case "killed in the middle, a second run completes" 120 killed_in_the_middle 20mbit
 run_case "no drift on a fresh machine" 60 no_drift_on_a_fresh_machine
+run_case "no drift where the last partition has grown" 60 no_drift_on_a_fitted_machine --grow
+run_case "no drift where ids are fresh" 60 no_drift_on_a_fitted_machine --fresh-uuids
+run_case "no drift where both were done" 60 no_drift_on_a_fitted_machine --grow --fresh-uuids
 run_case "drift finds each flipped bit, and a delta mends them" 60 each_flipped_bit
 run_case "drift by file, ignored where that is said" 60 drift_by_file
 run_case "drift of a mounted disk" 60 drift_of_a_mounted_disk
