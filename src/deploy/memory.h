@@ -24,7 +24,7 @@ inline constexpr std::uint32_t kSlabs = 32;
 // The program, its libraries, its threads' stacks and what they allocate and free, zstd's and TLS's contexts.
 inline constexpr Size kProgramMemory = 40_MiB;
 // Slabs, as much sealed and unverified, spans that multicast puts together, and the commit region as it was and will be.
-inline constexpr Size kBufferMemory = Size{2 * kSlabs * disk::kSlab.bytes} + 24_MiB + 4_MiB + 512_KiB;
+inline constexpr Size kBufferMemory = Size{disk::kSlab.bytes * 2 * kSlabs} + 24_MiB + 4_MiB + 512_KiB;
 static_assert(kMostScanThreads * (kScanPiece + kScanOverlap).bytes < kBufferMemory.bytes);
 
 // Of a data record, when moves are put in order: a SpanChunk (48), a Place (24), a fingerprint (16), its number in a table
