@@ -31,6 +31,7 @@ BEGIN {
 
   # ---- One library, one place. A library that is not here is unknown and refused: add a row, and say why in the commit.
   library("liburing", "^liburing", "^src/disk/")
+  library("libnbd", "^libnbd[.]h$", "^src/disk/")
   library("zstd", "^zstd|^zdict", "^chunker/")
   library("xxHash", "^xxhash|^xxh3", "^(chunker|cache)/")
   library("OpenSSL's EVP", "^openssl/evp[.]h$", "^(chunker/digest[.]cpp$|src/trust/|transport/net/)")

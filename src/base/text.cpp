@@ -37,4 +37,14 @@ std::string printable(std::string_view text) {
   return out;
 }
 
+double unit_of(std::string_view name) {
+  if (name.empty()) return 1;
+  const std::size_t power = std::string_view("KMGTP").find(name.front()) + 1;
+  double unit = 1;
+  const double base = name.ends_with('i') ? 1024 : 1000;
+  if (power == 0 || name.size() != (name.ends_with('i') ? 2U : 1U)) return 0;
+  for (std::size_t i = 0; i < power; ++i) unit *= base;
+  return unit;
+}
+
 }  // namespace stampede

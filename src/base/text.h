@@ -12,4 +12,7 @@ constexpr char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c
 // Valid UTF-8 without control characters, so that it can go to terminals and into JSON: what is neither becomes '?'.
 std::string printable(std::string_view text);
 
+// "T": 10^12, "Ti": 2^40, "": 1; 0 for what is no unit.
+double unit_of(std::string_view name);
+
 }  // namespace stampede

@@ -169,12 +169,12 @@ class Deployment {
     if (!file || std::filesystem::exists(*file, error) ||
         !std::filesystem::is_directory(std::filesystem::path(*file).parent_path(), error))
       return false;
-    preview_.made = true;
+    preview_.made = made_ = true;
     preview_.content = "no file yet";
     preview_.disk = receipt_.disk;
     preview_.disk.path = *file;
     preview_.disk.guid.clear();
-    preview_.disk.size = root_.disk_size.bytes;
+    preview_.disk.size = std::max(root_.disk_size, options_.file_size).bytes;
     preview_.disk.sector_size = root_.sector_size;
     return true;
   }
@@ -187,6 +187,7 @@ class Deployment {
                                                   {.size = root_.disk_size,
                                                    .sector_size = root_.sector_size,
                                                    .overwrite = options_.overwrite,
+                                                   .file_size = options_.file_size,
                                                    .deployed = std::move(deployed)},
                                                   disks));
     preview_.disk = facts_of(guarded.identity, options_.disk);
@@ -198,6 +199,7 @@ class Deployment {
     preview_.disks = disks.size();
     preview_.content = guarded.identity.content;
     preview_.lost = guarded.found;
+    made_ = guarded.created;
     resumes_ = guarded.interrupted && guarded.interrupted->image == record_.image;
     disk::TargetOptions options{.slabs = kSlabs};
     // What an interrupted run left is nobody's.
@@ -287,7 +289,7 @@ class Deployment {
 
   // An older image, this one with damage, or what an interrupted run left.
   Result<> look_for_what_is_there() {
-    if (!target_) return {};  // a dry run, and a file that is still to be made
+    if (made_) return {};
     SurveyInput input{options_.delta, resumes_, {}, root_.disk_size, [this](Size) { return tell(); }};
     if (resumes_) {
       STAMPEDE_TRY(input.journal, target_->journal(record_.image, root_.span_count()));
@@ -371,9 +373,10 @@ class Deployment {
   }
 
   Result<> commit() {
+    STAMPEDE_CHECK(note_edits());
     STAMPEDE_CHECK(target_->commit());
     receipt_.bytes.durable = receipt_.bytes.total;
-    return note_edits();
+    return {};
   }
 
   // So that `drift` knows them from changes that nobody meant.
@@ -466,6 +469,7 @@ class Deployment {
   bool depot_up_ = false;
   bool resumes_ = false;
   bool looks_only_ = false;
+  bool made_ = false;  // the file that is written, by this run; or it would be
   Preview preview_;
   bool begun_ = false;       // the disk changes
   std::vector<Move> moves_;  // of what the disk holds elsewhere

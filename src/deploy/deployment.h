@@ -37,6 +37,7 @@ struct Options : AccessOptions {
   chunker::ImageName image;
   disk::Selector disk;
   std::optional<std::string> overwrite;
+  Size file_size{};  // disk::Needs
   FitOptions fit;
   Delta delta = Delta::automatic;
   std::filesystem::path rescue_folder;  // empty: in the state's folder

@@ -10,7 +10,7 @@ namespace {
 // Reads spans back from the disk. Used by one thread.
 class DiskSpans {
  public:
-  DiskSpans(const Plan& plan, const File& disk) : plan_(plan), disk_(disk), plain_(chunker::kMaxChunk.bytes) {}
+  DiskSpans(const Plan& plan, const disk::Reader& disk) : plan_(plan), disk_(disk), plain_(chunker::kMaxChunk.bytes) {}
 
   // Nothing where the disk does not hold it.
   std::shared_ptr<const chunker::SealedSpan> read(chunker::SpanIndex index) {
@@ -39,7 +39,7 @@ class DiskSpans {
   }
 
   const Plan& plan_;
-  const File& disk_;
+  const disk::Reader& disk_;
   disk::AlignedMemory plain_;
   chunker::Digester digester_;
   chunker::Sealer sealer_;
@@ -47,7 +47,7 @@ class DiskSpans {
 
 }  // namespace
 
-HeldSpans::HeldSpans(const Plan& plan, Size memory, File disk)
+HeldSpans::HeldSpans(const Plan& plan, Size memory, std::unique_ptr<disk::Reader> disk)
     : plan_(plan),
       cache_(static_cast<std::uint32_t>(plan.spans().size()), memory),
       disk_(std::move(disk)),
@@ -63,7 +63,7 @@ void HeldSpans::stop() {
 void HeldSpans::answer() {
   std::optional<DiskSpans> disk;  // with zstd's context: not before it is needed
   while (const auto question = questions_.pop()) {
-    if (!disk) disk.emplace(plan_, disk_);
+    if (!disk) disk.emplace(plan_, *disk_);
     question->give(disk->read(question->index));
   }
 }

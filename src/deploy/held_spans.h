@@ -8,7 +8,6 @@
 #include <thread>
 
 #include "cache/span_cache.h"
-#include "src/base/file.h"
 #include "src/base/queue.h"
 #include "src/deploy/plan.h"
 
@@ -16,8 +15,8 @@ namespace stampede::deploy {
 
 class HeldSpans final : public chunker::SpanSource {
  public:
-  // `plan` outlives it; `disk` is open for reading (Target::reader).
-  HeldSpans(const Plan& plan, Size memory, File disk);
+  // `plan` outlives it; `disk` is Target::reader.
+  HeldSpans(const Plan& plan, Size memory, std::unique_ptr<disk::Reader> disk);
   ~HeldSpans() override { stop(); }
 
   void put(std::shared_ptr<const chunker::SealedSpan> span) { cache_.put(std::move(span)); }
@@ -35,7 +34,7 @@ class HeldSpans final : public chunker::SpanSource {
 
   const Plan& plan_;
   cache::SpanCache cache_;
-  File disk_;
+  const std::unique_ptr<disk::Reader> disk_;
   Queue<Question> questions_;
   std::thread thread_;
 };

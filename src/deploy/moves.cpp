@@ -95,7 +95,8 @@ class Mover {
 
   Result<> run(const std::function<bool()>& go_on) {
     const auto make_job = [this]() -> chunker::Job {
-      return [this, file = std::optional<File>(), digester = chunker::Digester()](std::size_t batch) mutable -> Result<> {
+      return [this, file = std::unique_ptr<disk::Reader>(),
+              digester = chunker::Digester()](std::size_t batch) mutable -> Result<> {
         if (!file) {
           auto opened = target_.reader();
           if (!opened) stop(opened.error());  // others wait for this one's turn to end
@@ -120,7 +121,7 @@ class Mover {
   Size moved() const { return moved_; }
 
  private:
-  Result<> carry_out(const File& file, chunker::Digester& digester, std::size_t batch) {
+  Result<> carry_out(const disk::Reader& file, chunker::Digester& digester, std::size_t batch) {
     disk::Slab slab = wait_for_slab();
     if (!slab) return why_stopped();
     const Verified verified = read(file, digester, slab.bytes(), batches_[batch]);
@@ -142,7 +143,7 @@ class Mover {
   using Verified = std::vector<std::pair<ChunkIndex, chunker::VerifiedChunk>>;
   // Those of the batch that are where they should be. What lies side by side is read at once; what cannot be read is not
   // there.
-  Verified read(const File& file, chunker::Digester& digester, MutableBytes out, std::span<const Move> batch) const {
+  Verified read(const disk::Reader& file, chunker::Digester& digester, MutableBytes out, std::span<const Move> batch) const {
     Verified verified;
     for (std::size_t begin = 0; begin < batch.size();) {
       std::size_t end = begin, size = 0;

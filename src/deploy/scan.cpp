@@ -26,7 +26,7 @@ unsigned scan_threads() { return std::clamp(2 * chunker::thread_count(0), 8U, kM
 
 }  // namespace
 
-std::size_t read_what_can_be(const File& file, Offset at, MutableBytes out) {
+std::size_t read_what_can_be(const disk::Reader& file, Offset at, MutableBytes out) {
   if (const auto got = file.read_some_at(at, out)) return *got;
   std::size_t end = 0;
   for (std::size_t done = 0; done < out.size(); done += kReadStep) {
@@ -51,7 +51,7 @@ Result<> Scan::run(std::span<const disk::Range> ranges, bool elsewhere, const st
   std::atomic<bool> stopped = false;
   const auto interrupted = [this] { return fail(Code::interrupted, "reading {} was interrupted", target_.identity().path); };
   const auto make_job = [&]() -> chunker::Job {
-    return [&, file = std::optional<File>(), memory = disk::AlignedMemory((kScanPiece + kScanOverlap).bytes),
+    return [&, file = std::unique_ptr<disk::Reader>(), memory = disk::AlignedMemory((kScanPiece + kScanOverlap).bytes),
             digester = chunker::Digester()](std::size_t index) mutable -> Result<> {
       if (stopped) return interrupted();
       if (!file) {

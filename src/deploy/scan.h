@@ -56,7 +56,7 @@ class Scan {
   };
   // A piece as it is being read: so much of it there is in memory.
   struct Reading {
-    const File& file;
+    const disk::Reader& file;
     const Piece& piece;
     MutableBytes memory;
     std::size_t got = 0;
@@ -84,6 +84,6 @@ class Scan {
 
 // As much of `out` as there is of the file; what cannot be read is zeros, which no chunk has blocks of. Returns how much
 // there is.
-std::size_t read_what_can_be(const File& file, Offset at, MutableBytes out);
+std::size_t read_what_can_be(const disk::Reader& file, Offset at, MutableBytes out);
 
 }  // namespace stampede::deploy

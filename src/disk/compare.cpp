@@ -90,7 +90,7 @@ Result<> Comparer::add_zeros_on_disk(std::size_t index, Range range) {
   while (range.length.bytes > 0) {
     Offset data = range.at;
     Offset hole = range.end();
-    if (parts_.disk.guarded().is_file) {
+    if (parts_.disk.guarded().is_file && !parts_.disk.guarded().image) {
       const off_t next = ::lseek(parts_.disk.fd(), static_cast<off_t>(range.at.bytes), SEEK_DATA);
       if (next >= 0)
         data = std::min(range.end(), Offset{static_cast<std::uint64_t>(next)});

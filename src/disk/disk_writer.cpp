@@ -61,7 +61,9 @@ DiskWriter::~DiskWriter() {
 Result<> DiskWriter::start() {
   std::vector<MutableBytes> buffers;
   for (std::uint32_t i = 0; i < slabs_.count(); ++i) buffers.push_back(slabs_.memory(i));
-  STAMPEDE_TRY(ring_, Ring::open({disk_.fd(), disk_.path(), std::max(options_.depth, 1U), options_.engine},
+  const auto& image = disk_.guarded().image;
+  STAMPEDE_TRY(ring_, Ring::open({disk_.fd(), disk_.path(), std::max(options_.depth, 1U), options_.engine,
+                                  image ? &image->engine() : nullptr},
                                  std::move(buffers), latch_, options_.faults));
   zeroer_ = std::make_unique<Zeroer>(disk_, latch_);
   return {};
@@ -186,7 +188,7 @@ Result<> DiskWriter::keep_journal(std::function<Bitmap()> placed) {
   STAMPEDE_CHECK(check_usable());
   Bitmap durable = placed();
   const bool resumed = durable.count() > 0;
-  if (!JournalKeeper::fits(disk_.size(), durable.size())) return {};
+  if (!JournalKeeper::fits(disk_.size(), durable.size()) || disk_.guarded().image) return {};  // nobody goes on with that
   journal_ = std::make_unique<JournalKeeper>(disk_, latch_, record_.image, std::move(placed), options_.journal_every);
   STAMPEDE_CHECK(journal_->start(std::move(durable)));
   // What an earlier run had done is lost to a third one as seldom as can be.
@@ -225,7 +227,7 @@ Result<Bytes> DiskWriter::begin(const InProgress& record) {
     saved.write(range.at, bytes);
     all.insert(all.end(), bytes.begin(), bytes.end());
   }
-  if (options_.save) STAMPEDE_CHECK(save());
+  if (options_.save && !disk_.guarded().created) STAMPEDE_CHECK(save());
   for (const Step& step : begin_steps(steps_input(), saved)) {
     STAMPEDE_CHECK(run_step("begin", step));
     if (step.name == "mark") STAMPEDE_CHECK(wipe_stale());
@@ -302,6 +304,7 @@ Result<> DiskWriter::commit() {
   STAMPEDE_CHECK(read_back({}, sector));
   blocks_.hold(false);
   stage_ = Stage::committed;
+  if (const auto& image = disk_.guarded().image) return image->publish();
   disk_.announce_table();
   return {};
 }

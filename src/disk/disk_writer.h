@@ -27,7 +27,7 @@ class DiskWriter final : public Target {
 
   const Disk& identity() const override { return disk_.guarded().identity; }
   std::string_view engine() const override { return ring_->engine(); }
-  Result<File> reader() const override { return disk_.reader(); }
+  Result<std::unique_ptr<Reader>> reader() const override { return disk_.reader(); }
   Result<Bytes> begin(const InProgress& record) override;
   Result<std::optional<Bitmap>> journal(const chunker::ImageId& image, std::uint32_t spans) override;
   Result<> keep_journal(std::function<Bitmap()> placed) override;

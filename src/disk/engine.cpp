@@ -16,6 +16,7 @@ Result<EngineKind> wanted(EngineKind kind) {
 }  // namespace
 
 Result<std::unique_ptr<Engine>> open_engine(const EngineOptions& options) {
+  if (options.nbd != nullptr) return open_nbd_engine(options);
   STAMPEDE_TRY(const EngineKind kind, wanted(options.kind));
   if (kind == EngineKind::calls) return open_call_engine(options);
   auto engine = open_uring_engine(options);

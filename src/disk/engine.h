@@ -1,5 +1,6 @@
 // How transfers reach the kernel: through io_uring, or where that is not to be had (old kernels, containers whose seccomp
-// profile forbids it, sysctl kernel.io_uring_disabled) by preadv2(2) and pwritev2(2) on some threads.
+// profile forbids it, sysctl kernel.io_uring_disabled) by preadv2(2) and pwritev2(2) on some threads. An image file's
+// content (image_file.h) is reached by NBD.
 //
 // One thread owns an engine: it makes it, starts requests, waits, and lets it go. wake() may be called from any thread.
 #pragma once
@@ -33,11 +34,14 @@ struct Completion {
   int result = 0;  // bytes moved, or a negative errno
 };
 
+class NbdConnection;
+
 struct EngineOptions {
   int fd = -1;       // open as long as the engine lives
   std::string path;  // for messages
   std::uint32_t depth = 32;
   EngineKind kind = EngineKind::automatic;
+  NbdConnection* nbd = nullptr;  // instead of `fd`, whatever `kind` is; the engine's alone
 };
 
 class Engine {
@@ -58,8 +62,9 @@ class Engine {
 // where io_uring is demanded and not to be had.
 Result<std::unique_ptr<Engine>> open_engine(const EngineOptions& options);
 
-// The two, for open_engine().
+// The three, for open_engine().
 Result<std::unique_ptr<Engine>> open_uring_engine(const EngineOptions& options);
 std::unique_ptr<Engine> open_call_engine(const EngineOptions& options);
+Result<std::unique_ptr<Engine>> open_nbd_engine(const EngineOptions& options);
 
 }  // namespace stampede::disk

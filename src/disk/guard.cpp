@@ -118,6 +118,7 @@ Result<Disk> look_at_selected(const Selector& selector, const std::vector<Disk>&
   if (const auto file = selector.file()) {
     STAMPEDE_TRY(const FileStamp stamp, stamp_of(*file));
     if (!stamp.regular) return fail(Code::usage, "{} is not a regular file", *file);
+    if (is_image_file(*file)) return fail(Code::usage, "{} is an image file: only raw ones can be looked into", *file);
     disk.path = *file;
     disk.size = {stamp.size};
   } else {

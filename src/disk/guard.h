@@ -20,6 +20,7 @@
 #include <string>
 
 #include "src/base/file.h"
+#include "src/disk/image_file.h"
 #include "src/disk/in_progress.h"
 #include "src/disk/inventory.h"
 #include "src/disk/selector.h"
@@ -32,6 +33,7 @@ struct Needs {
   std::uint32_t sector_size = 512;         // the image's; files take any
   std::optional<std::string> overwrite{};  // --overwrite
   bool create = true;                      // a file that is missing; else no_match
+  Size file_size{};                        // of a file that is made; 0: as large as the image
   std::string deployed{};                  // what this site deployed to the disk bears this GUID; empty: nothing is known
 };
 
@@ -45,11 +47,13 @@ struct GuardedDisk {
   std::uint32_t alignment = 4096;         // for O_DIRECT addresses, offsets and lengths: the logical sector size, or 4096
   std::optional<InProgress> interrupted;  // found on it
   std::vector<volume::Found> found;       // on it and in its partitions, in the order of the disk
+  std::unique_ptr<ImageFile> image{};     // an image file's: through this, and `file` is none
 };
 
-// `disks` is what list_disks() said. A file: target is created at needs.size if missing (its folder must exist), flushed
+// `disks` is what list_disks() said. A file: target is created if missing (its folder must exist), flushed
 // with its folder; and refused where it is there, neither blank nor interrupted nor named by `overwrite`. An existing file
-// that is smaller than the image is too_small. Nothing is written to an existing disk or file.
+// that is smaller than the image is too_small. Nothing is written to an existing disk or file. An image file (image_file.h)
+// is made anew, and takes the place of one that `overwrite` names when all is done.
 Result<GuardedDisk> open_guarded(const Selector& selector, const Needs& needs, const std::vector<Disk>& disks,
                                  const SystemPaths& paths = {});
 

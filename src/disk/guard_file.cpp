@@ -19,24 +19,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-// Set on the open descriptor: with O_CREAT a file system that has no O_DIRECT makes the file and then refuses. Is it set?
-bool set_direct(int fd) { return ::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) | O_DIRECT) == 0; }
-
-Error cannot_open(const fs::path& path, int error_number) {
-  const std::string text = errno_text(error_number);
-  switch (error_number) {
-    case EROFS:
-    case EPERM:  // immutable
-      return {Code::read_only, fmt::format("{} is read-only: {}", path.string(), text)};
-    case ETXTBSY:
-      return {Code::in_use, fmt::format("{} is in use: {}", path.string(), text)};
-    case ENOSPC:
-    case EDQUOT:
-      return {Code::no_space, fmt::format("cannot make {}: {}", path.string(), text)};
-    default:
-      return {Code::usage, fmt::format("cannot open {} for writing: {}", path.string(), text)};
-  }
-}
+constexpr std::uint32_t kImageSector = 512;  // qemu-img makes no file of parts of it
 
 Result<> lock(const File& file) {
   if (with_patience([&] { return ::flock(file.fd(), LOCK_EX | LOCK_NB) == 0; })) return {};
@@ -65,25 +48,36 @@ GuardedDisk as_guarded(File file, const fs::path& path, Size size, const Needs& 
   return disk;
 }
 
-Result<GuardedDisk> create(const fs::path& path, const Needs& needs) {
-  const fs::path folder = path.parent_path();
+// That a file is made with.
+Result<Size> new_size(const fs::path& path, const Needs& needs) {
+  if (needs.file_size.bytes == 0) return needs.size;
+  STAMPEDE_CHECK(check_size({.path = path, .size = needs.file_size}, needs));
+  return needs.file_size;
+}
+
+Result<> check_folder(const fs::path& path) {
   std::error_code error;
-  if (!fs::is_directory(folder, error))
-    return fail(Code::usage, "there is no folder {} to make {} in", folder.string(), path.filename().string());
+  if (fs::is_directory(path.parent_path(), error)) return {};
+  return fail(Code::usage, "there is no folder {} to make {} in", path.parent_path().string(), path.filename().string());
+}
+
+Result<GuardedDisk> create(const fs::path& path, const Needs& needs) {
+  STAMPEDE_CHECK(check_folder(path));
+  STAMPEDE_TRY(const Size size, new_size(path, needs));
   const int fd = ::open(path.c_str(), O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0600);
-  if (fd < 0) return std::unexpected(cannot_open(path, errno));
+  if (fd < 0) return std::unexpected(cannot_open_file(path, errno));
   File file(fd, path);
   const auto finish = [&]() -> Result<> {
     STAMPEDE_CHECK(lock(file));
-    STAMPEDE_CHECK(file.truncate(needs.size));
+    STAMPEDE_CHECK(file.truncate(size));
     STAMPEDE_CHECK(file.sync());
-    return sync_folder(folder);
+    return sync_folder(path.parent_path());
   };
   if (auto made = finish(); !made) {
     ::unlink(path.c_str());
     return pass(std::move(made).error());
   }
-  GuardedDisk disk = as_guarded(std::move(file), path, needs.size, needs);
+  GuardedDisk disk = as_guarded(std::move(file), path, size, needs);
   disk.identity.content = "blank";
   disk.created = true;
   return disk;
@@ -91,7 +85,7 @@ Result<GuardedDisk> create(const fs::path& path, const Needs& needs) {
 
 Result<GuardedDisk> open_existing(const fs::path& path, const Needs& needs, const SystemPaths& paths) {
   const int fd = ::open(path.c_str(), O_RDWR | O_CLOEXEC);
-  if (fd < 0) return std::unexpected(cannot_open(path, errno));
+  if (fd < 0) return std::unexpected(cannot_open_file(path, errno));
   File file(fd, path);
   struct stat status{};
   if (::fstat(fd, &status) != 0 || !S_ISREG(status.st_mode))
@@ -110,22 +104,69 @@ Result<GuardedDisk> open_existing(const fs::path& path, const Needs& needs, cons
   return disk;
 }
 
+// Of the file that goes when the new one is complete.
+Result<> check_replaceable(const Disk& old, const Needs& needs, const SystemPaths& paths) {
+  std::error_code error;
+  if (fs::is_symlink(old.path, error)) return fail(Code::usage, "{} is a symbolic link: name what it leads to", old.path);
+  STAMPEDE_TRY(const File file, File::open(old.path, O_RDONLY));
+  STAMPEDE_CHECK(check_unlocked(file.fd(), old.path));
+  STAMPEDE_CHECK(check_not_attached(old.path, paths));
+  return check_content(old, {{}, false, "an older file", {}, {}}, needs);
+}
+
+Result<GuardedDisk> create_image(const fs::path& path, bool exists, const Needs& needs, const SystemPaths& paths) {
+  if (!needs.create) return fail(Code::usage, "{} is an image file: it is made anew or left as it is", path.string());
+  STAMPEDE_CHECK(check_folder(path));
+  STAMPEDE_TRY(const Size size, new_size(path, needs));
+  GuardedDisk disk;
+  disk.identity.path = path;
+  disk.identity.size = {round_up(size.bytes, kImageSector)};
+  disk.identity.sector_size = needs.sector_size;
+  disk.identity.content = exists ? "an older file" : "blank";
+  if (exists) STAMPEDE_CHECK(check_replaceable(disk.identity, needs, paths));
+  STAMPEDE_TRY(disk.image, ImageFile::create(path, disk.identity.size, exists));
+  disk.direct = disk.image->direct();
+  disk.is_file = true;
+  disk.created = true;
+  disk.alignment = kImageSector;
+  return disk;
+}
+
 }  // namespace
+
+bool set_direct(int fd) { return ::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) | O_DIRECT) == 0; }
+
+Error cannot_open_file(const fs::path& path, int error_number) {
+  const std::string text = errno_text(error_number);
+  switch (error_number) {
+    case EROFS:
+    case EPERM:  // immutable
+      return {Code::read_only, fmt::format("{} is read-only: {}", path.string(), text)};
+    case ETXTBSY:
+      return {Code::in_use, fmt::format("{} is in use: {}", path.string(), text)};
+    case ENOSPC:
+    case EDQUOT:
+      return {Code::no_space, fmt::format("cannot make {}: {}", path.string(), text)};
+    default:
+      return {Code::usage, fmt::format("cannot open {} for writing: {}", path.string(), text)};
+  }
+}
 
 Result<GuardedDisk> open_guarded_file(const fs::path& path, const Needs& needs, const SystemPaths& paths) {
   if (!path.is_absolute()) return fail(Code::usage, "file:{} is not an absolute path", path.string());
   struct stat status{};
   if (::stat(path.c_str(), &status) != 0) {
     const bool missing = errno == ENOENT || errno == ENOTDIR;
+    if (missing && is_image_file(path)) return create_image(path, false, needs, paths);
     if (missing && !needs.create) return fail(Code::no_match, "there is no file {}", path.string());
     if (missing) return create(path, needs);
-    return std::unexpected(cannot_open(path, errno));
+    return std::unexpected(cannot_open_file(path, errno));
   }
   // Before it is opened: opening some devices and pipes does something.
   if (S_ISDIR(status.st_mode)) return fail(Code::usage, "{} is a folder: name a file in it", path.string());
   if (S_ISBLK(status.st_mode)) return fail(Code::usage, "{} is a block device: say dev:{}", path.string(), path.string());
   if (!S_ISREG(status.st_mode)) return fail(Code::usage, "{} is not a regular file", path.string());
-  return open_existing(path, needs, paths);
+  return is_image_file(path) ? create_image(path, true, needs, paths) : open_existing(path, needs, paths);
 }
 
 }  // namespace stampede::disk

@@ -18,8 +18,10 @@ constexpr std::size_t kBounce = 256UL * 1024;
 Error io_error(Code code, std::string_view path, std::uint64_t at, int error_number) {
   const bool full = error_number == ENOSPC || error_number == EDQUOT || error_number == EFBIG;
   const bool reading = code == Code::read_failed;
+  const bool left = error_number == ENOTCONN;  // of image files alone
   return {full && !reading ? Code::no_space : code,
-          fmt::format("cannot {} {} at byte {}: {}", reading ? "read" : "write", path, at, errno_text(error_number))};
+          fmt::format("cannot {} {} at byte {}: {}", reading ? "read" : "write", path, at,
+                      left ? "qemu-nbd has ended" : errno_text(error_number))};
 }
 
 RawDisk::RawDisk(GuardedDisk disk, Faults faults) : disk_(std::move(disk)), faults_(std::move(faults)), bounce_(kBounce) {}
@@ -38,6 +40,10 @@ ssize_t RawDisk::move(Operation::Kind kind, std::uint64_t at, MutableBytes bytes
     return -1;
   }
   const std::size_t size = std::min<std::uint64_t>(bytes.size(), fault.most);
+  if (disk_.image) {
+    NbdConnection& content = disk_.image->content();
+    return kind == Operation::Kind::read ? content.read(at, bytes.first(size)) : content.write(at, bytes.first(size));
+  }
   const auto offset = static_cast<off_t>(at);
   return kind == Operation::Kind::read ? ::pread(fd(), bytes.data(), size, offset)
                                        : ::pwrite(fd(), bytes.data(), size, offset);
@@ -106,7 +112,7 @@ Result<> RawDisk::write_piece(std::uint64_t at, ByteView bytes) {
 }
 
 Result<> RawDisk::trim() {
-  if (!disk_.is_file || size().bytes % disk_.alignment == 0) return {};
+  if (!disk_.is_file || disk_.image || size().bytes % disk_.alignment == 0) return {};
   return disk_.file.truncate(size());
 }
 
@@ -115,7 +121,7 @@ Result<> RawDisk::flush() {
   int error = 0;
   do {
     error = fault_of(faults_, {Operation::Kind::flush, 0, size().bytes}).error;
-    if (error == 0 && ::fdatasync(fd()) != 0) error = errno;
+    if (error == 0 && (disk_.image ? disk_.image->content().flush() : ::fdatasync(fd())) != 0) error = errno;
   } while (error == EINTR);
   if (error == 0) return {};
   return fail(Code::flush_failed, "cannot flush {}: {}; what was written may be lost: deploy again", path(),
@@ -123,11 +129,12 @@ Result<> RawDisk::flush() {
 }
 
 // By the descriptor, not by the name, which may by now be another disk's.
-Result<File> RawDisk::reader() const {
+Result<std::unique_ptr<Reader>> RawDisk::reader() const {
+  if (disk_.image) return disk_.image->reader();
   const int direct = ::fcntl(fd(), F_GETFL) & O_DIRECT;
   const int again = ::open(fmt::format("/proc/self/fd/{}", fd()).c_str(), O_RDONLY | O_CLOEXEC | direct);
   if (again < 0) return fail(Code::read_failed, "cannot open {} for reading: {}", path(), errno_text(errno));
-  return File(again, path());
+  return std::make_unique<FileReader>(File(again, path()));
 }
 
 void RawDisk::drop_cache() {

@@ -30,7 +30,7 @@ class RawDisk {
   void drop_cache();
   // Has the kernel look for partitions again, where the disk can have them. No error: the disk is whole without it.
   void announce_table();
-  Result<File> reader() const;
+  Result<std::unique_ptr<Reader>> reader() const;
   // For those who change the disk by other calls of their own.
   Fault fault(const Operation& operation) const { return fault_of(faults_, operation); }
 

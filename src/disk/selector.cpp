@@ -62,17 +62,6 @@ std::vector<std::string> split(std::string_view text) {
   return parts;
 }
 
-// "T": 10^12, "Ti": 2^40, "": 1; 0 for what is no unit.
-double unit_of(std::string_view name) {
-  if (name.empty()) return 1;
-  const std::size_t power = std::string_view("KMGTP").find(name.front()) + 1;
-  double unit = 1;
-  const double base = name.ends_with('i') ? 1024 : 1000;
-  if (power == 0 || name.size() != (name.ends_with('i') ? 2U : 1U)) return 0;
-  for (std::size_t i = 0; i < power; ++i) unit *= base;
-  return unit;
-}
-
 std::optional<Condition> parse_size(std::string_view text) {
   text = trimmed(text);
   const std::size_t digits = std::min(text.find_first_not_of("<=>"), text.size());

@@ -36,6 +36,7 @@
 #include "src/disk/faults.h"
 #include "src/disk/guard.h"
 #include "src/disk/in_progress.h"
+#include "src/disk/reader.h"
 #include "src/disk/rescue.h"
 #include "src/volume/block_access.h"
 
@@ -105,8 +106,9 @@ class Target {
 
   virtual const Disk& identity() const = 0;
   virtual std::string_view engine() const = 0;  // "io_uring" or "pwritev2"
-  // Another descriptor of the same disk: O_DIRECT where it is, for reading only, not exclusive; may outlive the target.
-  virtual Result<File> reader() const = 0;
+  // Of the same disk: past the page cache where the target is, not exclusive; may outlive the target. An image file has one,
+  // which reads nothing once it is committed.
+  virtual Result<std::unique_ptr<Reader>> reader() const = 0;
 
   // The first write: saves the commit region (returned: what was there, its ranges one after the other), blanks it and
   // leaves `record` there, durably; the kernel then knows no partitions any more. place(), zero() and edits before it are
@@ -164,7 +166,8 @@ class Target {
   // The blocks of 4 KiB in which something was written through blocks(), in order; at most kMostEdited of them.
   virtual std::vector<Offset> edited_blocks() const = 0;
 
-  // Bytes that a completed deployment does not come back from: everything is durable and read back when it returns.
+  // Bytes that a completed deployment does not come back from: everything is durable and read back when it returns. An image
+  // file has its name then, and is neither read nor written any more.
   virtual Result<> commit() = 0;
 
   // Does the range touch the commit region? What stands there on the disk now is blanked by begin(), so it has to be placed

@@ -26,7 +26,7 @@ constexpr int kToolFileNumber = 9;
 // Where SIGCHLD is ignored the kernel keeps no status: what is not known to have gone well has failed.
 constexpr int kUnknown = 255 << 8;
 
-Result<pid_t> start(const std::string& path, std::vector<std::string>& arguments, const File& file, const File& output) {
+Result<pid_t> spawn(const std::string& path, std::vector<std::string>& arguments, const File& file, const File& output) {
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
@@ -35,35 +35,21 @@ Result<pid_t> start(const std::string& path, std::vector<std::string>& arguments
   posix_spawn_file_actions_adddup2(&actions, file.fd(), kToolFileNumber);
   // Sockets that are open without O_CLOEXEC would live as long as the tool, even if this process is killed.
   posix_spawn_file_actions_addclosefrom_np(&actions, kToolFileNumber + 1);
+  // A terminal's interrupt is for this process to heed.
+  posix_spawnattr_t attributes;
+  posix_spawnattr_init(&attributes);
+  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
   std::vector<char*> words;
   for (std::string& word : arguments) words.push_back(word.data());
   words.push_back(nullptr);
   std::string locale = "LC_ALL=C", folders = "PATH=/usr/sbin:/sbin:/usr/bin:/bin";
   std::array<char*, 3> environment{locale.data(), folders.data(), nullptr};
   pid_t child = -1;
-  const int error = ::posix_spawn(&child, path.c_str(), &actions, nullptr, words.data(), environment.data());
+  const int error = ::posix_spawn(&child, path.c_str(), &actions, &attributes, words.data(), environment.data());
+  posix_spawnattr_destroy(&attributes);
   posix_spawn_file_actions_destroy(&actions);
   if (error != 0) return fail(Code::internal, "cannot start {}: {}", path, errno_text(error));
   return child;
-}
-
-// The status of waitpid(2); nothing where the child was ended because the work shall not go on.
-std::optional<int> await(pid_t child, const std::function<bool()>& go_on) {
-  int status = 0;
-  bool ended = false;
-  for (auto tick = kFirstTick;; tick = std::min(tick * 2, kTick)) {
-    const pid_t got = ::waitpid(child, &status, ended ? 0 : WNOHANG);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) status = kUnknown;
-    if (got != 0) break;
-    if (go_on && !go_on()) {
-      ::kill(child, SIGKILL);
-      ended = true;
-      continue;
-    }
-    std::this_thread::sleep_for(tick);
-  }
-  return ended ? std::nullopt : std::optional(status);
 }
 
 }  // namespace
@@ -80,21 +66,47 @@ std::string ToolRun::last_line() const {
   return printable(said.substr(said.rfind('\n') + 1));
 }
 
-Result<ToolRun> run_tool(const std::string& path, std::vector<std::string> arguments, const File& file,
-                         const std::function<bool()>& go_on) {
+Result<std::unique_ptr<RunningTool>> RunningTool::start(const std::string& path, std::vector<std::string> arguments,
+                                                        const File& file) {
   const int memory = ::memfd_create("stampede-tool", MFD_CLOEXEC);
   if (memory < 0) return fail(Code::internal, "cannot make a file in memory: {}", errno_text(errno));
-  const File output(memory, "a tool's output");
+  File output(memory, "a tool's output");
   arguments.insert(arguments.begin(), path);
-  STAMPEDE_TRY(const pid_t child, start(path, arguments, file, output));
-  const auto status = await(child, go_on);
-  // A terminal's interrupt reaches the program too.
-  const bool interrupted = !status || (WIFSIGNALED(*status) && go_on && !go_on());
-  if (interrupted) return fail(Code::interrupted, "{} was interrupted", path);
+  STAMPEDE_TRY(const pid_t child, spawn(path, arguments, file, output));
+  return std::unique_ptr<RunningTool>(new RunningTool(child, std::move(output)));
+}
+
+RunningTool::~RunningTool() {
+  signal(SIGKILL);
+  while (child_ > 0 && ::waitpid(child_, nullptr, 0) < 0 && errno == EINTR) {
+  }
+}
+
+void RunningTool::signal(int number) const {
+  if (child_ > 0) ::kill(child_, number);
+}
+
+Result<std::optional<ToolRun>> RunningTool::ended() {
+  int status = 0;
+  const pid_t got = ::waitpid(child_, &status, WNOHANG);
+  if (got == 0 || (got < 0 && errno == EINTR)) return std::nullopt;
+  if (got < 0) status = kUnknown;
+  child_ = -1;
   Bytes said(kMostOutput.bytes);
-  STAMPEDE_TRY(const std::size_t length, output.read_some_at({}, said));
-  return ToolRun{WIFSIGNALED(*status) ? 128 + WTERMSIG(*status) : WEXITSTATUS(*status),
+  STAMPEDE_TRY(const std::size_t length, output_.read_some_at({}, said));
+  return ToolRun{WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status),
                  std::string(as_text(ByteView(said).first(length)))};
+}
+
+Result<ToolRun> run_tool(const std::string& path, std::vector<std::string> arguments, const File& file,
+                         const std::function<bool()>& go_on) {
+  STAMPEDE_TRY(const auto tool, RunningTool::start(path, std::move(arguments), file));
+  for (auto tick = kFirstTick;; tick = std::min(tick * 2, kTick)) {
+    STAMPEDE_TRY(auto run, tool->ended());
+    if (run) return *std::move(run);
+    if (go_on && !go_on()) return fail(Code::interrupted, "{} was interrupted", path);
+    std::this_thread::sleep_for(tick);
+  }
 }
 
 }  // namespace stampede::volume

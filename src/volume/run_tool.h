@@ -1,7 +1,11 @@
-// Runs a program of the system, without a shell, and waits for its end.
+// Runs a program of the system, without a shell: to its end, or beside this one.
 #pragma once
 
+#include <sys/types.h>
+
 #include <functional>
+#include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -23,9 +27,30 @@ struct ToolRun {
 // The path by which a tool reaches the file that is handed to it.
 inline constexpr std::string_view kToolFile = "/proc/self/fd/9";
 
-// `path` from find_tool(). The program's standard input is empty, its locale is C. `go_on` is called about ten times a
-// second from the calling thread; false ends the program and the call with `interrupted`.
+// A program that runs. `path` from find_tool(). Its standard input is empty, its locale is C. Used by one thread.
+class RunningTool {
+ public:
+  static Result<std::unique_ptr<RunningTool>> start(const std::string& path, std::vector<std::string> arguments,
+                                                    const File& file);
+  // Kills it if it still runs.
+  ~RunningTool();
+  RunningTool(const RunningTool&) = delete;
+  RunningTool& operator=(const RunningTool&) = delete;
+
+  void signal(int number) const;
+  // How it ended; nothing as long as it runs.
+  Result<std::optional<ToolRun>> ended();
+
+ private:
+  RunningTool(pid_t child, File output) : child_(child), output_(std::move(output)) {}
+
+  pid_t child_;  // -1: it has ended
+  File output_;
+};
+
+// Waits for the program's end. `go_on` is called about ten times a second from the calling thread; false ends the program
+// and the call with `interrupted`.
 Result<ToolRun> run_tool(const std::string& path, std::vector<std::string> arguments, const File& file,
-                         const std::function<bool()>& go_on);
+                         const std::function<bool()>& go_on = {});
 
 }  // namespace stampede::volume

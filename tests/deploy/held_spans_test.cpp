@@ -37,7 +37,7 @@ class HeldSpansTest : public ::testing::Test {
   void hold(Size memory) {
     auto file = File::open(disk_, O_RDONLY);
     ASSERT_DONE(file);
-    held_ = std::make_unique<HeldSpans>(*plan_, memory, *std::move(file));
+    held_ = std::make_unique<HeldSpans>(*plan_, memory, std::make_unique<disk::FileReader>(*std::move(file)));
   }
   Sealed fetch(std::uint32_t index) {
     std::promise<Sealed> promise;

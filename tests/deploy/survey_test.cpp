@@ -194,7 +194,8 @@ TEST(ReadWhatCanBe, TheRestOfItIsThere) {
   auto memory = File::open("/proc/self/mem", O_RDONLY);
   ASSERT_DONE(memory);
   Bytes out(3 * kPart, std::byte{9});
-  EXPECT_EQ(read_what_can_be(*memory, {reinterpret_cast<std::uintptr_t>(all)}, out), out.size());
+  const disk::FileReader reader(*std::move(memory));
+  EXPECT_EQ(read_what_can_be(reader, {reinterpret_cast<std::uintptr_t>(all)}, out), out.size());
   const auto part = [&](std::size_t i) { return ByteView(out).subspan(i * kPart, kPart); };
   EXPECT_TRUE(std::ranges::all_of(part(0), [](std::byte b) { return b == std::byte{7}; }));
   EXPECT_TRUE(all_zero(part(1)));

@@ -9,6 +9,7 @@
 #include <boost/json.hpp>
 
 #include "src/base/file.h"
+#include "src/base/text.h"
 
 namespace stampede::tools {
 
@@ -88,6 +89,13 @@ Result<std::chrono::nanoseconds> parse_duration(std::string_view text) {
   const double seconds = quantity ? quantity->value * factor : 0;
   if (factor == 0 || seconds > 1e9) return fail(Code::usage, "'{}' is not a time; write 500ms, 30s, 15m, 2h or 1d", text);
   return std::chrono::nanoseconds(static_cast<std::int64_t>(seconds * 1e9));
+}
+
+Result<Size> parse_size(std::string_view text) {
+  const auto quantity = parse_quantity(text);
+  const double bytes = quantity ? quantity->value * unit_of(quantity->unit) : 0;
+  if (!(bytes >= 1) || bytes > 9e18) return fail(Code::usage, "'{}' is not a size; write 40G, 1.5T or 512Mi", text);
+  return Size{static_cast<std::uint64_t>(bytes)};
 }
 
 Result<double> parse_bit_rate(std::string_view text) {

@@ -51,6 +51,9 @@ void note(std::string_view line);
 // "15m", "2h", "30s", "1d", "500ms". Error: usage.
 Result<std::chrono::nanoseconds> parse_duration(std::string_view text);
 
+// "40G", "1.5T": powers of 1000, as disks are sold; "40Gi": of 1024. Error: usage.
+Result<Size> parse_size(std::string_view text);
+
 // "940M", "9.4G", "500k": bits a second. Bytes a second. Error: usage.
 Result<double> parse_bit_rate(std::string_view text);
 

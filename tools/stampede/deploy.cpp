@@ -12,7 +12,8 @@ namespace stampede::tools {
 namespace {
 
 struct DeployArguments {
-  std::string name, depot, token_file, state, disk, overwrite, rescue_dir, instance, hostname, network, user_data, receipt;
+  std::string name, depot, token_file, state, disk, overwrite, file_size, rescue_dir, instance, hostname, network, user_data,
+      receipt;
   std::string peer_listen = ":0";
   std::string patience = "2m";
   std::string serve_for;
@@ -98,6 +99,11 @@ Result<deploy::Options> read_options(const DeployArguments& arguments) {
   }
   if (arguments.memory) options.memory = Size{*arguments.memory};
   if (!arguments.overwrite.empty()) options.overwrite = arguments.overwrite;
+  if (!arguments.file_size.empty()) {
+    if (!options.disk.file()) return fail(Code::usage, "--file-size is for a target that is a file");
+    STAMPEDE_TRY(const Size size, parse_size(arguments.file_size));
+    options.file_size = {round_up(size.bytes, chunker::kBlock.bytes)};
+  }
   options.unspecified = *deploy::unspecified_named(arguments.unspecified);  // one of its names, says CLI::IsMember
   options.verify = arguments.verify == "full" ? deploy::Verify::full : deploy::Verify::data;
   options.fit = {.grow = arguments.grow, .fresh_uuids = arguments.fresh_uuids};
@@ -161,10 +167,12 @@ void add_deploy(CLI::App& app, Action& action) {
   command->add_option("--depot", a.depot, fmt::format("The depot's address; port {} unless given", net::kDepotPort))
       ->required();
   command
-      ->add_option("--disk", a.disk,
-                   "The one disk to write: serial:…, wwn:…, eui:…, by-path:…, model:TEXT (* for anything), dev:/dev/…, "
-                   "size<1T (also =, >), removable, 'not' and one of these; several joined by commas must all hold, and "
-                   "one disk alone must match. Or file:/… for a VM. A removable disk is written only if this says removable")
+      ->add_option(
+          "--disk", a.disk,
+          "The one disk to write: serial:…, wwn:…, eui:…, by-path:…, model:TEXT (* for anything), dev:/dev/…, "
+          "size<1T (also =, >), removable, 'not' and one of these; several joined by commas must all hold, and "
+          "one disk alone must match. A removable disk is written only if this says removable. Or file:/… for a VM: "
+          "a raw file, a sparse one where it is missing; or a new qcow2 file, where the name ends in .qcow2")
       ->required();
   command->add_option("--token-file", a.token_file, "A join token, for a machine that is not enrolled yet")
       ->type_name("FILE");
@@ -175,6 +183,10 @@ void add_deploy(CLI::App& app, Action& action) {
           "The GUID, serial, WWN or path of the disk, if what is on it may be lost. Not needed where receipts of this "
           "site say that it deployed that")
       ->type_name("ID");
+  command
+      ->add_option("--file-size", a.file_size,
+                   "Makes the file this large (40G; 40Gi for powers of 1024) instead of as large as the image; see --grow")
+      ->type_name("SIZE");
   command
       ->add_option("--unspecified", a.unspecified,
                    "What becomes of free space, the image's and what the disk has beyond it: leave it, discard it where the "
@@ -247,7 +259,9 @@ void add_deploy(CLI::App& app, Action& action) {
   command->footer(
       "Example: stampede deploy debian:12 --depot 10.0.0.1 --token-file join.token --disk serial:S4X9NF0M --hostname web-1 "
       "--role web\n"
-      "Example: stampede deploy debian:12 --depot 10.0.0.1 --disk \"model:Samsung SSD*,size<1T,not removable\"");
+      "Example: stampede deploy debian:12 --depot 10.0.0.1 --disk \"model:Samsung SSD*,size<1T,not removable\"\n"
+      "Example: stampede deploy debian:12 --depot 10.0.0.1 --disk file:/var/lib/libvirt/images/web-1.qcow2 --file-size 40Gi "
+      "--grow --hostname web-1");
   command->callback([=, &action] { action = [=] { return run(*arguments); }; });
 }
 

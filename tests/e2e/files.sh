@@ -1,0 +1,151 @@
+#!/usr/bin/env bash
+# Targets that are files, for hypervisor hosts: qcow2, written by us and judged by QEMU.
+# timeout: 300
+. "$(dirname "$0")/../lab/lib.sh"
+. "$LAB_HERE/proof.sh"
+lab_begin
+store=$LAB/store
+
+prepare() {
+  folder=$("$LAB_HERE/make-image" --variant tiny)
+  image=$folder/disk.img
+  size=$(stat -c %s "$image")
+  import_image "$image" tiny:1 "$store" >/dev/null
+  make_network 1 300mbit
+  start_depot "$store" --multicast off
+  # Enrolled once; the deployments below need no token.
+  new_token "$store" "$LAB/token"
+  head -c 100000 /dev/urandom >"$LAB/some"
+  import_image "$LAB/some" some:1 "$store" >/dev/null
+  deploy some:1 "file:$LAB/some.out" --token-file "$LAB/token"
+}
+
+# deploy NAME:TAG SELECTOR [option…]
+deploy() {
+  local name=$1 selector=$2
+  shift 2
+  in_node 1 "$STAMPEDE" deploy "$name" --depot "$(depot_address)" --state "$LAB/state" --disk "$selector" --progress none \
+    --receipt "$LAB/receipt" "$@"
+}
+in_receipt() { jq -e "$1" "$LAB/receipt" || no "the receipt does not say $1: $(cat "$LAB/receipt")"; }
+
+# new_folder: an empty one, in $in.
+new_folder() { in=$(mktemp -d "$LAB/in.XXXXXX"); }
+holds_only() { [ "$(ls -A "$in" | paste -sd' ')" = "$*" ] || no "$in holds $(ls -A "$in" | paste -sd' ')"; }
+# Nobody has a file of the folder open, named or not.
+no_server() { ! find /proc/[0-9]*/fd -lname "$in/*" 2>/dev/null | grep .; }
+
+# sound_qcow2 FILE: QEMU finds no fault in it and no more in it than in the image.
+sound_qcow2() {
+  qemu-img check "$1" || no "qemu-img check is not content with $1"
+  [ "$(qemu-img info --output=json "$1" | jq -r '.format, ."backing-filename"' | paste -sd' ')" = "qcow2 null" ] || no "not a qcow2 file of its own"
+}
+
+qcow2_is_the_image() {
+  need stampede
+  local data
+  new_folder
+  deploy tiny:1 "file:$in/disk.qcow2"
+  holds_only disk.qcow2
+  sound_qcow2 "$in/disk.qcow2"
+  qemu-img compare -s -f qcow2 -F raw "$in/disk.qcow2" "$image" || qemu-img compare -f qcow2 -F raw "$in/disk.qcow2" "$image" || no "not the image"
+  data=$(jq .bytes.total "$LAB/receipt")
+  remark "$(stat -c %s "$in/disk.qcow2") bytes for $data of data"
+  [ "$(stat -c %s "$in/disk.qcow2")" -lt $((data * 105 / 100 + 1048576)) ] || no "not sparse: $(stat -c %s "$in/disk.qcow2") bytes for $data"
+  in_receipt '.verdict == "success" and .read_back == "data" and .bytes.durable == .bytes.total and .bytes.read == 0'
+}
+
+qcow2_is_customised() {
+  need stampede
+  local at was
+  new_folder
+  was=$(sgdisk -p "$image" | sed -n 's/^Disk identifier (GUID): //p')
+  deploy tiny:1 "file:$in/disk.qcow2" --file-size 512Mi --grow --fresh-uuids --hostname vm-1 --role web --verify full
+  sound_qcow2 "$in/disk.qcow2"
+  qemu-img convert -O raw "$in/disk.qcow2" "$in/raw"
+  [ "$(stat -c %s "$in/raw")" = $((512 << 20)) ] || no "$(stat -c %s "$in/raw") bytes"
+  sound_root "$in/raw" || no "e2fsck is not content"
+  read_in_root "$in/raw" /var/lib/cloud/seed/nocloud/meta-data | grep -q vm-1 || no "wrong hostname"
+  [ "$(read_in_root "$in/raw" /etc/stampede/roles)" = web ] || no "wrong role"
+  read -ra at < <(partition_of "$in/raw" "$ROOT_TYPE")
+  [ $((at[1] + at[2])) -gt $((511 << 20)) ] || no "the partition ends at $((at[1] + at[2]))"
+  [ "$(sgdisk -p "$in/raw" | sed -n 's/^Disk identifier (GUID): //p')" != "$was" ] || no "the disk keeps its GUID"
+  in_receipt '.fit.grown_file_system == "ext4" and .fit.fresh_uuids and .disk.size == 536870912'
+}
+
+an_older_file() {
+  need stampede
+  new_folder
+  echo old >"$in/disk.qcow2"
+  expect_status 19 deploy tiny:1 "file:$in/disk.qcow2"
+  expect_said "say --overwrite $in/disk.qcow2"
+  grep -qx old "$in/disk.qcow2" || no "written"
+  deploy tiny:1 "file:$in/disk.qcow2" --dry-run --overwrite "$in/disk.qcow2"
+  grep -qx old "$in/disk.qcow2" || no "written by a dry run"
+  deploy tiny:1 "file:$in/disk.qcow2" --overwrite "$in/disk.qcow2"
+  holds_only disk.qcow2
+  qemu-img compare "$in/disk.qcow2" "$image" || no "not the image"
+  # Whose disk a running machine's is is not replaced.
+  start running qemu-nbd --persistent --socket "$LAB/running.sock" -f qcow2 "$in/disk.qcow2"
+  wait_for 10 "qemu-nbd" test -S "$LAB/running.sock"
+  expect_status 13 deploy tiny:1 "file:$in/disk.qcow2" --overwrite "$in/disk.qcow2"
+}
+
+in_the_middle() { verified_at_least killed 10000000; }
+killed() {
+  need stampede namespaces
+  new_folder
+  local i
+  for i in 1 2 3; do
+    new_token "$store" "$LAB/token-k"
+    start_deploy 1 killed tiny:1 "$LAB/token-k" "file:$in/disk.qcow2"
+    case $i in
+      1) wait_for 20 "the middle of the deployment" in_the_middle ;;
+      2) sleep 0.3 ;;
+      3) sleep 0.8 ;;
+    esac
+    kill -KILL "$STARTED"
+    wait "$STARTED" || true
+    [ ! -e "$in/disk.qcow2" ] || { sound_qcow2 "$in/disk.qcow2" && qemu-img compare "$in/disk.qcow2" "$image"; } || no "half a file is left"
+    rm -f "$in/disk.qcow2"
+    holds_only
+    wait_for 5 "qemu-nbd to end" no_server
+  done
+  new_token "$store" "$LAB/token-k"
+  start_deploy 1 killed tiny:1 "$LAB/token-k" "file:$in/disk.qcow2"
+  await "$STARTED" killed || no "$(tail -n 1 "$LAB/killed.log")"
+  qemu-img compare "$in/disk.qcow2" "$image" || no "not the image"
+}
+
+have_small_file_system() {
+  mkdir -p "$LAB/small"
+  mount -t tmpfs -o size=8M stampede-test "$LAB/small" 2>/dev/null || { echo "cannot mount a tmpfs here"; return 1; }
+}
+full_file_system() {
+  need stampede small_file_system
+  later umount "$LAB/small"
+  expect_status 53 deploy tiny:1 "file:$LAB/small/disk.qcow2"
+  expect_said "cannot write $LAB/small/disk.qcow2 at byte"
+  in=$LAB/small
+  holds_only
+  wait_for 5 "qemu-nbd to end" no_server
+}
+
+refused() {
+  need stampede
+  new_folder
+  expect_status 17 deploy tiny:1 "file:$in/disk.qcow2" --file-size 1Mi
+  expect_status 2 deploy tiny:1 "file:$in/disk.qcow2" --file-size much
+  expect_status 2 deploy tiny:1 "dev:/dev/none" --file-size 1G
+  expect_status 2 deploy tiny:1 "file:$in/none/disk.qcow2"
+  holds_only
+}
+
+if ! have_stampede >/dev/null; then say "nothing is built"; else prepare; fi
+run_case "a qcow2 file is the image" 60 qcow2_is_the_image
+run_case "a qcow2 file is customised, grown and gets new ids" 60 qcow2_is_customised
+run_case "an older file goes when it is named and not in use" 60 an_older_file
+run_case "a killed deployment leaves no file and no process" 60 killed
+run_case "a qcow2 file on a file system that is full" 60 full_file_system
+run_case "qcow2 files that are refused" 60 refused
+end_cases
