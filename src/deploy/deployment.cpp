@@ -166,7 +166,7 @@ class Deployment {
   bool is_missing_file() {
     const auto file = options_.disk.file();
     std::error_code error;
-    if (!file || std::filesystem::exists(*file, error) ||
+    if (!file || options_.base || std::filesystem::exists(*file, error) ||
         !std::filesystem::is_directory(std::filesystem::path(*file).parent_path(), error))
       return false;
     preview_.made = made_ = true;
@@ -188,6 +188,7 @@ class Deployment {
                                                    .sector_size = root_.sector_size,
                                                    .overwrite = options_.overwrite,
                                                    .file_size = options_.file_size,
+                                                   .base = options_.base,
                                                    .deployed = std::move(deployed)},
                                                   disks));
     preview_.disk = facts_of(guarded.identity, options_.disk);
@@ -198,7 +199,8 @@ class Deployment {
                                 guarded.identity.path));
     preview_.disks = disks.size();
     preview_.content = guarded.identity.content;
-    preview_.lost = guarded.found;
+    if (!guarded.unnamed) preview_.lost = guarded.found;
+    if (options_.base) note_base(!guarded.created);
     made_ = guarded.created;
     resumes_ = guarded.interrupted && guarded.interrupted->image == record_.image;
     disk::TargetOptions options{.slabs = kSlabs};
@@ -207,6 +209,15 @@ class Deployment {
     STAMPEDE_TRY(target_, disk::Target::open(std::move(guarded), root_.disk_size, options));
     preview_.wiped = target_->wiped();
     return {};
+  }
+
+  void note_base(bool shared) {
+    receipt_.base = BaseFacts{*options_.base, shared};
+    if (!shared)
+      options_.warn(
+          fmt::format("{} can share nothing with {}: it has to be on the same file system, one with reflinks (XFS, "
+                      "btrfs); all of it is written",
+                      receipt_.disk.path, options_.base->string()));
   }
 
   // The GUID on the disk that is meant, if a receipt of this site says that it was deployed with it. What stands against the
@@ -290,7 +301,8 @@ class Deployment {
   // An older image, this one with damage, or what an interrupted run left.
   Result<> look_for_what_is_there() {
     if (made_) return {};
-    SurveyInput input{options_.delta, resumes_, {}, root_.disk_size, [this](Size) { return tell(); }};
+    SurveyInput input{
+        options_.base ? Delta::always : options_.delta, resumes_, {}, root_.disk_size, [this](Size) { return tell(); }};
     if (resumes_) {
       STAMPEDE_TRY(input.journal, target_->journal(record_.image, root_.span_count()));
     }

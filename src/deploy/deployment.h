@@ -37,7 +37,8 @@ struct Options : AccessOptions {
   chunker::ImageName image;
   disk::Selector disk;
   std::optional<std::string> overwrite;
-  Size file_size{};  // disk::Needs
+  Size file_size{};                           // disk::Needs
+  std::optional<std::filesystem::path> base;  // disk::Needs; what it shares is kept as Delta::always does
   FitOptions fit;
   Delta delta = Delta::automatic;
   std::filesystem::path rescue_folder;  // empty: in the state's folder

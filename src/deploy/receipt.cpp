@@ -175,6 +175,12 @@ Receipt read_receipt(const json::object& object) {
   members.get("image", receipt.image);
   members.get("started", receipt.started);
   if (const auto* disk = members.object("disk")) read_disk(*disk, receipt.disk);
+  if (const auto* base = members.object("base")) {
+    const Members of(*base);
+    BaseFacts& facts = receipt.base.emplace();
+    of.get("path", facts.path);
+    of.get("shared", facts.shared);
+  }
   if (const auto* bytes = members.object("bytes")) read_bytes(*bytes, receipt.bytes);
   if (const auto* fit = members.object("fit")) read_fit(*fit, receipt.fit);
   if (const auto* stages = members.array("stages")) {
@@ -232,6 +238,7 @@ Bytes encode(const Receipt& receipt) {
                       {"verdict", name_of(receipt.verdict)},
                       {"code", receipt.code},
                       {"error", text(receipt.error, kMostError)}};
+  if (receipt.base) object["base"] = json::object{{"path", text(receipt.base->path)}, {"shared", receipt.base->shared}};
   if (receipt.altered) object["altered"] = to_json(*receipt.altered);
   std::string out = json::serialize(object);
   if (out.size() > kMaxReceipt.bytes && object.erase("altered") > 0) out = json::serialize(object);

@@ -5,6 +5,7 @@
 //   { "version": 1, "deployment": "<32 hex>", "node": "<64 hex>", "name": "debian:12", "image": "<64 hex>" | "",
 //     "started": "2026-11-02T14:03:09Z",
 //     "disk": { "selector", "path", "model", "serial", "wwn", "guid", "size", "sector_size" },   guid: as deployed
+//     "base": { "path", "shared" },   a file whose content the new one was to share, and whether it does; absent without
 //     "bytes": { "total", "depot", "peers", "multicast" (sealed, received), "local" (plain, kept in its place),
 //                "moved" (plain, from elsewhere on the disk), "read" (of the disk, before it was written),
 //                "verified", "durable" (plain), "served" (sealed) },
@@ -72,6 +73,12 @@ struct DiskFacts {
 
 DiskFacts facts_of(const disk::Disk& disk, const disk::Selector& selector);
 
+// A file whose content the new one was to share (disk::Needs).
+struct BaseFacts {
+  std::string path;
+  bool shared = false;
+};
+
 // What was changed after the image, so that it fits the disk (fit.h).
 struct FitFacts {
   bool backup_moved = false;
@@ -99,6 +106,7 @@ struct Receipt {
   std::string image;
   std::string started;
   DiskFacts disk;
+  std::optional<BaseFacts> base;
   ByteCounts bytes;
   FitFacts fit;
   std::vector<StageSpan> stages;

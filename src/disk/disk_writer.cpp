@@ -188,7 +188,8 @@ Result<> DiskWriter::keep_journal(std::function<Bitmap()> placed) {
   STAMPEDE_CHECK(check_usable());
   Bitmap durable = placed();
   const bool resumed = durable.count() > 0;
-  if (!JournalKeeper::fits(disk_.size(), durable.size()) || disk_.guarded().image) return {};  // nobody goes on with that
+  if (!JournalKeeper::fits(disk_.size(), durable.size())) return {};
+  if (disk_.guarded().unnamed) return {};  // nobody will find it
   journal_ = std::make_unique<JournalKeeper>(disk_, latch_, record_.image, std::move(placed), options_.journal_every);
   STAMPEDE_CHECK(journal_->start(std::move(durable)));
   // What an earlier run had done is lost to a third one as seldom as can be.
@@ -227,7 +228,7 @@ Result<Bytes> DiskWriter::begin(const InProgress& record) {
     saved.write(range.at, bytes);
     all.insert(all.end(), bytes.begin(), bytes.end());
   }
-  if (options_.save && !disk_.guarded().created) STAMPEDE_CHECK(save());
+  if (options_.save && !is_new()) STAMPEDE_CHECK(save());
   for (const Step& step : begin_steps(steps_input(), saved)) {
     STAMPEDE_CHECK(run_step("begin", step));
     if (step.name == "mark") STAMPEDE_CHECK(wipe_stale());
@@ -304,9 +305,15 @@ Result<> DiskWriter::commit() {
   STAMPEDE_CHECK(read_back({}, sector));
   blocks_.hold(false);
   stage_ = Stage::committed;
-  if (const auto& image = disk_.guarded().image) return image->publish();
   disk_.announce_table();
-  return {};
+  return publish();
+}
+
+Result<> DiskWriter::publish() {
+  const GuardedDisk& disk = disk_.guarded();
+  if (disk.image)
+    if (auto closed = disk.image->close(); !closed) return pass(std::move(closed).error(), disk_.path());
+  return disk.unnamed ? disk.unnamed->publish() : Result<>{};
 }
 
 // The commit region between the two offsets, from the disk.

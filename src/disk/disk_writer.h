@@ -67,7 +67,10 @@ class DiskWriter final : public Target {
   Result<> run_step(std::string_view stage, const Step& step);
   Result<> end_step(std::string_view stage, std::string_view step);
   Result<> read_back(Offset from, Offset to);
+  // Was nothing on it that somebody could want back?
+  bool is_new() const { return disk_.guarded().created || disk_.guarded().unnamed; }
   Result<> save();
+  Result<> publish();
   Result<> wipe_stale();
   StepsInput steps_input() const;
 

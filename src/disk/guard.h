@@ -23,18 +23,20 @@
 #include "src/disk/image_file.h"
 #include "src/disk/in_progress.h"
 #include "src/disk/inventory.h"
+#include "src/disk/new_file.h"
 #include "src/disk/selector.h"
 #include "src/volume/inspect.h"
 
 namespace stampede::disk {
 
 struct Needs {
-  Size size{};                             // the image's
-  std::uint32_t sector_size = 512;         // the image's; files take any
-  std::optional<std::string> overwrite{};  // --overwrite
-  bool create = true;                      // a file that is missing; else no_match
-  Size file_size{};                        // of a file that is made; 0: as large as the image
-  std::string deployed{};                  // what this site deployed to the disk bears this GUID; empty: nothing is known
+  Size size{};                                  // the image's
+  std::uint32_t sector_size = 512;              // the image's; files take any
+  std::optional<std::string> overwrite{};       // --overwrite
+  bool create = true;                           // a file that is missing; else no_match
+  Size file_size{};                             // of a file that is made; 0: as large as the image
+  std::optional<std::filesystem::path> base{};  // a raw file: one that is made shares all of it at first; it is read alone
+  std::string deployed{};  // what this site deployed to the disk bears this GUID; empty: nothing is known
 };
 
 // The disk, open and held.
@@ -47,13 +49,15 @@ struct GuardedDisk {
   std::uint32_t alignment = 4096;         // for O_DIRECT addresses, offsets and lengths: the logical sector size, or 4096
   std::optional<InProgress> interrupted;  // found on it
   std::vector<volume::Found> found;       // on it and in its partitions, in the order of the disk
-  std::unique_ptr<ImageFile> image{};     // an image file's: through this, and `file` is none
+  std::unique_ptr<NewFile> unnamed{};     // where it is a file that has no name yet
+  std::unique_ptr<ImageFile> image{};     // where it is the content of an image file: through this, and `file` is none
 };
 
-// `disks` is what list_disks() said. A file: target is created if missing (its folder must exist), flushed
-// with its folder; and refused where it is there, neither blank nor interrupted nor named by `overwrite`. An existing file
-// that is smaller than the image is too_small. Nothing is written to an existing disk or file. An image file (image_file.h)
-// is made anew, and takes the place of one that `overwrite` names when all is done.
+// `disks` is what list_disks() said. A file: target is created if missing (its folder must exist), flushed with its folder;
+// and refused where it is there, neither blank nor interrupted nor named by `overwrite`. An existing file that is smaller
+// than the image is too_small. Nothing is written to an existing disk or file. An image file (image_file.h) is made anew,
+// and so is one with a base: without a name (new_file.h), which it gets when all is done, in place of one that `overwrite`
+// names. `created` is false then if it does share what the base has.
 Result<GuardedDisk> open_guarded(const Selector& selector, const Needs& needs, const std::vector<Disk>& disks,
                                  const SystemPaths& paths = {});
 

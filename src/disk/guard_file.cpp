@@ -104,60 +104,77 @@ Result<GuardedDisk> open_existing(const fs::path& path, const Needs& needs, cons
   return disk;
 }
 
-// Of the file that goes when the new one is complete.
-Result<> check_replaceable(const Disk& old, const Needs& needs, const SystemPaths& paths) {
+// The file that goes when the new one is complete.
+Result<> check_replaceable(const fs::path& path, const Needs& needs, const SystemPaths& paths) {
   std::error_code error;
-  if (fs::is_symlink(old.path, error)) return fail(Code::usage, "{} is a symbolic link: name what it leads to", old.path);
-  STAMPEDE_TRY(const File file, File::open(old.path, O_RDONLY));
-  STAMPEDE_CHECK(check_unlocked(file.fd(), old.path));
-  STAMPEDE_CHECK(check_not_attached(old.path, paths));
-  return check_content(old, {{}, false, "an older file", {}, {}}, needs);
+  if (fs::is_symlink(path, error)) return fail(Code::usage, "{} is a symbolic link: name what it leads to", path.string());
+  STAMPEDE_TRY(const File file, File::open(path, O_RDONLY));
+  STAMPEDE_CHECK(check_unlocked(file.fd(), path));
+  STAMPEDE_CHECK(check_not_attached(path, paths));
+  Look look{{}, false, "an older file", {}, {}};
+  if (!is_image_file(path)) {
+    STAMPEDE_TRY(const Size size, file.size());
+    STAMPEDE_TRY(look, look_at(file.fd(), size));
+  }
+  return check_content({.path = path, .guid = look.guid}, look, needs);
 }
 
-Result<GuardedDisk> create_image(const fs::path& path, bool exists, const Needs& needs, const SystemPaths& paths) {
+// Shares what the base has, if there is one and the file system can. Did it?
+Result<bool> fill(const File& file, Size size, const Needs& needs) {
+  bool cloned = false;
+  if (needs.base) {
+    STAMPEDE_TRY(cloned, clone_file(*needs.base, file));
+  }
+  STAMPEDE_CHECK(file.truncate(size));
+  return cloned;
+}
+
+Result<GuardedDisk> create_raw(const fs::path& path, const File& made, Size size, const Needs& needs) {
+  STAMPEDE_TRY(const bool cloned, fill(made, size, needs));
+  STAMPEDE_TRY(File file, File::open(fmt::format("/proc/self/fd/{}", made.fd()), O_RDWR));
+  GuardedDisk disk = as_guarded(std::move(file), path, size, needs);
+  disk.created = !cloned;
+  if (!cloned) return disk;
+  STAMPEDE_TRY(Look look, look_at(made.fd(), size));
+  disk.found = std::move(look.found);
+  return disk;
+}
+
+Result<GuardedDisk> create_image(const fs::path& path, const File& made, Size size, const Needs& needs) {
+  if (needs.base) return fail(Code::usage, "{} cannot share with a base: only raw files can", path.string());
+  size = {round_up(size.bytes, kImageSector)};
+  STAMPEDE_TRY(auto image, ImageFile::create(made, size));
+  GuardedDisk disk = as_guarded({}, path, size, needs);
+  disk.created = true;
+  disk.direct = image->direct();
+  disk.alignment = kImageSector;
+  disk.image = std::move(image);
+  return disk;
+}
+
+Result<GuardedDisk> create_unnamed(const fs::path& path, bool exists, const Needs& needs, const SystemPaths& paths) {
+  const bool is_image = is_image_file(path);
   if (!needs.create) return fail(Code::usage, "{} is an image file: it is made anew or left as it is", path.string());
   STAMPEDE_CHECK(check_folder(path));
   STAMPEDE_TRY(const Size size, new_size(path, needs));
-  GuardedDisk disk;
-  disk.identity.path = path;
-  disk.identity.size = {round_up(size.bytes, kImageSector)};
-  disk.identity.sector_size = needs.sector_size;
-  disk.identity.content = exists ? "an older file" : "blank";
-  if (exists) STAMPEDE_CHECK(check_replaceable(disk.identity, needs, paths));
-  STAMPEDE_TRY(disk.image, ImageFile::create(path, disk.identity.size, exists));
-  disk.direct = disk.image->direct();
-  disk.is_file = true;
-  disk.created = true;
-  disk.alignment = kImageSector;
+  if (exists) STAMPEDE_CHECK(check_replaceable(path, needs, paths));
+  STAMPEDE_TRY(auto made, NewFile::make(path, exists));
+  STAMPEDE_TRY(auto disk,
+               is_image ? create_image(path, made->file(), size, needs) : create_raw(path, made->file(), size, needs));
+  disk.identity.content = exists ? "an older file" : "no file yet";
+  disk.unnamed = std::move(made);
   return disk;
 }
 
 }  // namespace
 
-bool set_direct(int fd) { return ::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) | O_DIRECT) == 0; }
-
-Error cannot_open_file(const fs::path& path, int error_number) {
-  const std::string text = errno_text(error_number);
-  switch (error_number) {
-    case EROFS:
-    case EPERM:  // immutable
-      return {Code::read_only, fmt::format("{} is read-only: {}", path.string(), text)};
-    case ETXTBSY:
-      return {Code::in_use, fmt::format("{} is in use: {}", path.string(), text)};
-    case ENOSPC:
-    case EDQUOT:
-      return {Code::no_space, fmt::format("cannot make {}: {}", path.string(), text)};
-    default:
-      return {Code::usage, fmt::format("cannot open {} for writing: {}", path.string(), text)};
-  }
-}
-
 Result<GuardedDisk> open_guarded_file(const fs::path& path, const Needs& needs, const SystemPaths& paths) {
   if (!path.is_absolute()) return fail(Code::usage, "file:{} is not an absolute path", path.string());
+  const bool unnamed = needs.base || is_image_file(path);
   struct stat status{};
   if (::stat(path.c_str(), &status) != 0) {
     const bool missing = errno == ENOENT || errno == ENOTDIR;
-    if (missing && is_image_file(path)) return create_image(path, false, needs, paths);
+    if (missing && unnamed) return create_unnamed(path, false, needs, paths);
     if (missing && !needs.create) return fail(Code::no_match, "there is no file {}", path.string());
     if (missing) return create(path, needs);
     return std::unexpected(cannot_open_file(path, errno));
@@ -166,7 +183,7 @@ Result<GuardedDisk> open_guarded_file(const fs::path& path, const Needs& needs, 
   if (S_ISDIR(status.st_mode)) return fail(Code::usage, "{} is a folder: name a file in it", path.string());
   if (S_ISBLK(status.st_mode)) return fail(Code::usage, "{} is a block device: say dev:{}", path.string(), path.string());
   if (!S_ISREG(status.st_mode)) return fail(Code::usage, "{} is not a regular file", path.string());
-  return is_image_file(path) ? create_image(path, true, needs, paths) : open_existing(path, needs, paths);
+  return unnamed ? create_unnamed(path, true, needs, paths) : open_existing(path, needs, paths);
 }
 
 }  // namespace stampede::disk

@@ -1,12 +1,10 @@
-// A file of a format of its own, as virtual machine monitors have them: qcow2. Always a new one, which has no name until it
-// is complete and durable: an interrupted deployment, a killed one too, leaves none, and an older file of that name stays as
-// it was. Its content is read and written through qemu-nbd, which allocates what is written and nothing else.
+// A file of a format of its own, as virtual machine monitors have them: qcow2. Its content is read and written through
+// qemu-nbd, which allocates what is written and nothing else.
 #pragma once
 
 #include <filesystem>
 #include <memory>
 
-#include "src/base/file.h"
 #include "src/disk/nbd.h"
 #include "src/disk/reader.h"
 
@@ -17,12 +15,9 @@ bool is_image_file(const std::filesystem::path& path);
 
 class ImageFile {
  public:
-  // `size` of its content, a multiple of 512. `replace`: an existing file of that name goes when this one is published.
-  // Errors: no_space, read_only, usage: no folder, no qemu-img or qemu-nbd.
-  static Result<std::unique_ptr<ImageFile>> create(const std::filesystem::path& path, Size size, bool replace);
-  ~ImageFile();
-  ImageFile(const ImageFile&) = delete;
-  ImageFile& operator=(const ImageFile&) = delete;
+  // In an empty file: one with `size` of content, a multiple of 512. Errors: usage, where there is no qemu-img or qemu-nbd,
+  // write_failed.
+  static Result<std::unique_ptr<ImageFile>> create(const File& file, Size size);
 
   bool direct() const { return direct_; }  // it goes past the page cache
   // For single operations, and for an engine.
@@ -31,22 +26,13 @@ class ImageFile {
   // Once. May outlive this, and reads nothing then.
   std::unique_ptr<Reader> reader();
 
-  // All that was written and flushed is durable under its name when it returns, and nobody uses the file any more. Errors:
-  // usage where there is a file of that name by now; write_failed, flush_failed.
-  Result<> publish();
+  // What was written and flushed is all in the file, and nobody uses it any more. Error: write_failed.
+  Result<> close();
 
  private:
-  ImageFile(std::filesystem::path path, bool replace) : path_(std::move(path)), replace_(replace) {}
-  Result<> make();
-  Result<> format(Size size) const;
-  Result<> serve();
-  Result<> give_name();
+  ImageFile() = default;
 
-  const std::filesystem::path path_;
-  const bool replace_;
-  std::filesystem::path temporary_;  // the name that it has until then, where the file system knows none without
   bool direct_ = true;
-  File file_;
   std::unique_ptr<NbdConnection> content_, engine_, reader_;
   std::unique_ptr<NbdServer> server_;  // ended first
 };

@@ -166,8 +166,8 @@ class Target {
   // The blocks of 4 KiB in which something was written through blocks(), in order; at most kMostEdited of them.
   virtual std::vector<Offset> edited_blocks() const = 0;
 
-  // Bytes that a completed deployment does not come back from: everything is durable and read back when it returns. An image
-  // file has its name then, and is neither read nor written any more.
+  // Bytes that a completed deployment does not come back from: everything is durable and read back when it returns, and a
+  // file that had no name has it. An image file is neither read nor written any more.
   virtual Result<> commit() = 0;
 
   // Does the range touch the commit region? What stands there on the disk now is blanked by begin(), so it has to be placed

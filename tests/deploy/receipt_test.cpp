@@ -16,6 +16,7 @@ Receipt sample() {
   receipt.image = std::string(64, 'c');
   receipt.started = "2026-11-02T14:03:09Z";
   receipt.disk = {"serial:X", "/dev/sda", "Model \"7\"", "X", "0x5", "guid", 1ULL << 40, 4096};
+  receipt.base = {"/images/base.img", true};
   receipt.bytes = {.total = 1,
                    .depot = 2,
                    .peers = 3,
@@ -83,6 +84,8 @@ TEST(Receipt, ComesBackAsItWas) {
   EXPECT_EQ(encode(*back), bytes);
   EXPECT_EQ(back->disk.size, 1ULL << 40);
   EXPECT_EQ(back->fit.grown_to, 10U);
+  EXPECT_EQ(back->base->path, "/images/base.img");
+  EXPECT_TRUE(back->base->shared);
   EXPECT_EQ(back->verdict, Verdict::refused);
   EXPECT_EQ(back->unspecified, "discard");
   EXPECT_EQ(back->read_back, "full");

@@ -12,8 +12,8 @@ namespace stampede::tools {
 namespace {
 
 struct DeployArguments {
-  std::string name, depot, token_file, state, disk, overwrite, file_size, rescue_dir, instance, hostname, network, user_data,
-      receipt;
+  std::string name, depot, token_file, state, disk, overwrite, file_size, base, rescue_dir, instance, hostname, network,
+      user_data, receipt;
   std::string peer_listen = ":0";
   std::string patience = "2m";
   std::string serve_for;
@@ -99,6 +99,12 @@ Result<deploy::Options> read_options(const DeployArguments& arguments) {
   }
   if (arguments.memory) options.memory = Size{*arguments.memory};
   if (!arguments.overwrite.empty()) options.overwrite = arguments.overwrite;
+  if (!arguments.base.empty()) {
+    if (!options.disk.file()) return fail(Code::usage, "--base is for a target that is a file");
+    if (options.delta == deploy::Delta::never)
+      return fail(Code::usage, "with --base the file is compared: not --delta never");
+    options.base = arguments.base;
+  }
   if (!arguments.file_size.empty()) {
     if (!options.disk.file()) return fail(Code::usage, "--file-size is for a target that is a file");
     STAMPEDE_TRY(const Size size, parse_size(arguments.file_size));
@@ -187,6 +193,11 @@ void add_deploy(CLI::App& app, Action& action) {
       ->add_option("--file-size", a.file_size,
                    "Makes the file this large (40G; 40Gi for powers of 1024) instead of as large as the image; see --grow")
       ->type_name("SIZE");
+  command
+      ->add_option("--base", a.base,
+                   "A raw file on the same file system, of an older or the same image: the new one shares with it what is "
+                   "alike, where the file system can (XFS, btrfs). It is only read")
+      ->type_name("FILE");
   command
       ->add_option("--unspecified", a.unspecified,
                    "What becomes of free space, the image's and what the disk has beyond it: leave it, discard it where the "

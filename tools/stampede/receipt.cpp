@@ -64,6 +64,8 @@ void print_receipt(const deploy::Receipt& receipt) {
                          deploy::name_of(receipt.verdict), receipt.error.empty() ? "" : ": " + receipt.error));
   print_line(fmt::format("  image {}", receipt.image));
   print_line(fmt::format("  started {}", receipt.started));
+  if (receipt.base)
+    print_line(fmt::format("  {} {}", receipt.base->shared ? "shares with" : "could not share with", receipt.base->path));
   const auto& bytes = receipt.bytes;
   print_line(fmt::format("  data {}: {} verified, {} durable, {} kept in place, {} moved", human_size(bytes.total),
                          human_size(bytes.verified), human_size(bytes.durable), human_size(bytes.local),
