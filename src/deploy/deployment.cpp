@@ -7,6 +7,7 @@
 #include "src/deploy/memory.h"
 #include "src/deploy/plan.h"
 #include "src/deploy/receiver.h"
+#include "src/deploy/reserve.h"
 #include "src/firstboot/apply.h"
 
 namespace stampede::deploy {
@@ -17,8 +18,10 @@ double seconds_of(Duration duration) { return std::chrono::duration<double>(dura
 
 class Deployment {
  public:
-  explicit Deployment(const Options& options) : options_(options), started_(system_clock().now()) {
+  explicit Deployment(const Options& options)
+      : options_(options), started_(system_clock().now()), reserved_(options.reserved) {
     system_random().fill(deployment_);
+    if (options.group) receipt_.group = to_hex(*options.group);
     receipt_.deployment = to_hex(deployment_);
     receipt_.name = options.image.text();
     receipt_.started = to_rfc3339(system_clock().unix_time());
@@ -60,6 +63,7 @@ class Deployment {
 
  private:
   Result<> all_stages() {
+    if (options_.refused) return refuse();
     STAMPEDE_CHECK(stage("connect", [this] { return connect(); }));
     STAMPEDE_CHECK(stage("plan", [this] { return plan(); }));
     STAMPEDE_CHECK(stage("transfer", [this] { return transfer(); }));
@@ -71,10 +75,17 @@ class Deployment {
     return {};
   }
 
+  Result<> refuse() {
+    if (reserved_) STAMPEDE_CHECK(reserve());
+    static_cast<void>(connect());  // to tell of it
+    return std::unexpected(*options_.refused);
+  }
+
   // Nothing is refused any more once the disk is being written.
   Verdict verdict_of(const Result<>& result) const {
     if (result) return Verdict::success;
-    return !begun_ && class_of(result.error().code) == "refused" ? Verdict::refused : Verdict::failure;
+    const bool refused = options_.refused || class_of(result.error().code) == "refused";
+    return !begun_ && refused ? Verdict::refused : Verdict::failure;
   }
 
   // A signal is heeded before each stage, so that one that comes during the last does not make a failure of a whole disk.
@@ -98,12 +109,23 @@ class Deployment {
   }
 
   Result<> plan() {
-    STAMPEDE_CHECK(resolve_image());
-    STAMPEDE_CHECK(check_instance());
-    STAMPEDE_CHECK(check_fit(options_.fit, record_.facts));
+    STAMPEDE_CHECK(reserve());
     STAMPEDE_CHECK(read_manifest());
     STAMPEDE_CHECK(take_disk());
     return look_for_what_is_there();
+  }
+
+  Result<> reserve() {
+    Result<> held;
+    if (!reserved_) {
+      reserved_ = std::make_shared<Reserved>();
+      held = deploy::reserve(*access_, options_, *reserved_);
+    }
+    record_ = reserved_->record;
+    if (record_.name.name.empty()) return held;  // it is not known
+    receipt_.image = chunker::to_string(record_.image);
+    receipt_.disk.guid = record_.facts.disk_guid;
+    return held;
   }
 
   // All of it that is kept is the plan.
@@ -116,24 +138,6 @@ class Deployment {
     free_ = unspecified_extents(manifest);
     plan_ = std::make_unique<Plan>(std::move(manifest));
     receipt_.bytes.total = plan_->data().bytes;
-    return {};
-  }
-
-  Result<> resolve_image() {
-    STAMPEDE_TRY(record_, access_->resolve(options_.image));
-    receipt_.image = chunker::to_string(record_.image);
-    receipt_.disk.guid = record_.facts.disk_guid;
-    return {};
-  }
-
-  Result<> check_instance() {
-    if (options_.instance.empty()) return {};
-    STAMPEDE_CHECK(firstboot::check(record_.facts));
-    if (record_.facts.cloud_init == false)
-      options_.warn(
-          "the image has no cloud-init that would read a seed (none, or switched off, or without NoCloud, or /var is a file "
-          "system of its own): network, keys and user data are written as a seed that nothing reads, and the SSH "
-          "host keys stay those of the template, since nothing would make new ones");
     return {};
   }
 
@@ -162,42 +166,19 @@ class Deployment {
     preview_.unspecified = root_.disk_size.bytes - preview_.data - preview_.zeroed;
   }
 
-  // Of a file that is not there yet nothing can be said but that; it is not made.
-  bool is_missing_file() {
-    const auto file = options_.disk.file();
-    std::error_code error;
-    if (!file || options_.base || std::filesystem::exists(*file, error) ||
-        !std::filesystem::is_directory(std::filesystem::path(*file).parent_path(), error))
-      return false;
-    preview_.made = made_ = true;
-    preview_.content = "no file yet";
-    preview_.disk = receipt_.disk;
-    preview_.disk.path = *file;
-    preview_.disk.guid.clear();
-    preview_.disk.size = std::max(root_.disk_size, options_.file_size).bytes;
-    preview_.disk.sector_size = root_.sector_size;
-    return true;
-  }
-
   Result<> take_disk() {
-    if (looks_only_ && is_missing_file()) return {};
-    STAMPEDE_TRY(const auto disks, disk::list_disks());
-    STAMPEDE_TRY(auto deployed, deployed_guid(disks));
-    STAMPEDE_TRY(auto guarded, disk::open_guarded(options_.disk,
-                                                  {.size = root_.disk_size,
-                                                   .sector_size = root_.sector_size,
-                                                   .overwrite = options_.overwrite,
-                                                   .file_size = options_.file_size,
-                                                   .base = options_.base,
-                                                   .deployed = std::move(deployed)},
-                                                  disks));
+    disk::GuardedDisk guarded = std::move(reserved_->disk);
     preview_.disk = facts_of(guarded.identity, options_.disk);
     receipt_.disk = preview_.disk;
     receipt_.disk.guid = record_.facts.disk_guid;  // as it will be
     if (!guarded.direct)
       options_.warn(fmt::format("{} is on a file system without O_DIRECT: what is read back may come from memory",
                                 guarded.identity.path));
-    preview_.disks = disks.size();
+    preview_.disks = reserved_->disks;
+    preview_.made = guarded.unnamed && !guarded.unnamed->replaces();
+    preview_.deployed = reserved_->deployed;
+    if (!preview_.deployed.empty() && !looks_only_)
+      options_.warn(fmt::format("{} holds {}, which this site deployed", receipt_.disk.path, preview_.deployed));
     preview_.content = guarded.identity.content;
     if (!guarded.unnamed) preview_.lost = guarded.found;
     if (options_.base) note_base(!guarded.created);
@@ -218,19 +199,6 @@ class Deployment {
           fmt::format("{} can share nothing with {}: it has to be on the same file system, one with reflinks (XFS, "
                       "btrfs); all of it is written",
                       receipt_.disk.path, options_.base->string()));
-  }
-
-  // The GUID on the disk that is meant, if a receipt of this site says that it was deployed with it. What stands against the
-  // disk is the guard's to say.
-  Result<std::string> deployed_guid(const std::vector<disk::Disk>& disks) {
-    if (options_.overwrite) return "";
-    const auto meant = disk::look_at_selected(options_.disk, disks);
-    if (!meant || meant->guid.empty()) return "";
-    STAMPEDE_TRY(const auto found, access_->receipt_of(*meant));
-    if (!found) return "";
-    preview_.deployed = fmt::format("{} (deployment {})", found->name, found->deployment.substr(0, 12));
-    if (!looks_only_) options_.warn(fmt::format("{} holds {}, which this site deployed", meant->path, preview_.deployed));
-    return meant->guid;
   }
 
   // Here it has to be kept; at the depot if that can be.
@@ -481,12 +449,13 @@ class Deployment {
   bool depot_up_ = false;
   bool resumes_ = false;
   bool looks_only_ = false;
-  bool made_ = false;  // the file that is written, by this run; or it would be
+  bool made_ = false;  // the disk: a file, in this run
   Preview preview_;
   bool begun_ = false;       // the disk changes
   std::vector<Move> moves_;  // of what the disk holds elsewhere
   std::filesystem::path rescue_file_;
 
+  std::shared_ptr<Reserved> reserved_;
   chunker::TagRecord record_;
   chunker::Root root_;
   std::unique_ptr<Plan> plan_;

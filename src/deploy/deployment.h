@@ -33,10 +33,12 @@ struct Progress {
   bool depot_up = false;
 };
 
+struct Reserved;  // reserve.h
+
 struct Options : AccessOptions {
   chunker::ImageName image;
   disk::Selector disk;
-  std::optional<std::string> overwrite;
+  std::vector<std::string> overwrite;         // each names a disk whose content may be lost (disk::Needs)
   Size file_size{};                           // disk::Needs
   std::optional<std::filesystem::path> base;  // disk::Needs; what it shares is kept as Delta::always does
   FitOptions fit;
@@ -45,6 +47,10 @@ struct Options : AccessOptions {
   firstboot::Instance instance;
   Unspecified unspecified = Unspecified::leave;
   Verify verify = Verify::data;
+  // Of one that is one of several (several.h): those together, its disk, held already, and why nothing is to be written.
+  std::optional<std::array<std::byte, 16>> group;
+  std::shared_ptr<Reserved> reserved;
+  std::optional<Error> refused;
   std::optional<Duration> serve_for;                                       // nothing: while others are active
   std::optional<Size> memory;                                              // the most that it may take (memory.h)
   std::function<void(const Progress&)> progress = [](const Progress&) {};  // from the calling thread

@@ -170,6 +170,7 @@ Receipt read_receipt(const json::object& object) {
   const Members members(object);
   Receipt receipt;
   members.get("deployment", receipt.deployment);
+  members.get("group", receipt.group);
   members.get("node", receipt.node);
   members.get("name", receipt.name);
   members.get("image", receipt.image);
@@ -238,6 +239,7 @@ Bytes encode(const Receipt& receipt) {
                       {"verdict", name_of(receipt.verdict)},
                       {"code", receipt.code},
                       {"error", text(receipt.error, kMostError)}};
+  if (!receipt.group.empty()) object["group"] = receipt.group;
   if (receipt.base) object["base"] = json::object{{"path", text(receipt.base->path)}, {"shared", receipt.base->shared}};
   if (receipt.altered) object["altered"] = to_json(*receipt.altered);
   std::string out = json::serialize(object);

@@ -3,6 +3,7 @@
 // JSON (at most kMaxReceipt bytes), signed as the exact bytes under trust::kReceiptDomain with the node's key; the depot
 // keeps bytes and signature for every success, failure and refusal that reaches it.
 //   { "version": 1, "deployment": "<32 hex>", "node": "<64 hex>", "name": "debian:12", "image": "<64 hex>" | "",
+//     "group": "<32 hex>",   the same where several disks of a machine are written together; absent where it is one
 //     "started": "2026-11-02T14:03:09Z",
 //     "disk": { "selector", "path", "model", "serial", "wwn", "guid", "size", "sector_size" },   guid: as deployed
 //     "base": { "path", "shared" },   a file whose content the new one was to share, and whether it does; absent without
@@ -101,6 +102,7 @@ inline constexpr std::size_t kMostAltered = 5000;
 
 struct Receipt {
   std::string deployment;
+  std::string group;
   std::string node;
   std::string name;
   std::string image;

@@ -189,7 +189,7 @@ Result<> DiskWriter::keep_journal(std::function<Bitmap()> placed) {
   Bitmap durable = placed();
   const bool resumed = durable.count() > 0;
   if (!JournalKeeper::fits(disk_.size(), durable.size())) return {};
-  if (disk_.guarded().unnamed) return {};  // nobody will find it
+  if (disk_.guarded().named_last) return {};  // nobody goes on with it
   journal_ = std::make_unique<JournalKeeper>(disk_, latch_, record_.image, std::move(placed), options_.journal_every);
   STAMPEDE_CHECK(journal_->start(std::move(durable)));
   // What an earlier run had done is lost to a third one as seldom as can be.
@@ -233,6 +233,7 @@ Result<Bytes> DiskWriter::begin(const InProgress& record) {
     STAMPEDE_CHECK(run_step("begin", step));
     if (step.name == "mark") STAMPEDE_CHECK(wipe_stale());
   }
+  if (const auto& file = disk_.guarded().unnamed; file && !disk_.guarded().named_last) STAMPEDE_CHECK(file->publish());
   stage_ = Stage::held_back;
   blocks_.hold(true);
   disk_.announce_table();  // there is none: whoever still saw the old partitions could mount them
@@ -310,10 +311,9 @@ Result<> DiskWriter::commit() {
 }
 
 Result<> DiskWriter::publish() {
-  const GuardedDisk& disk = disk_.guarded();
-  if (disk.image)
-    if (auto closed = disk.image->close(); !closed) return pass(std::move(closed).error(), disk_.path());
-  return disk.unnamed ? disk.unnamed->publish() : Result<>{};
+  if (const auto& image = disk_.guarded().image)
+    if (auto closed = image->close(); !closed) return pass(std::move(closed).error(), disk_.path());
+  return disk_.guarded().named_last ? disk_.guarded().unnamed->publish() : Result<>{};
 }
 
 // The commit region between the two offsets, from the disk.

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <map>
 
 #include "src/disk/guard_file.h"
 #include "src/disk/members.h"
@@ -111,6 +112,23 @@ Result<GuardedDisk> open_guarded(const Selector& selector, const Needs& needs, c
   if (const auto file = selector.file()) return open_guarded_file(*file, needs, paths);
   STAMPEDE_TRY(const Disk selected, select(selector, disks, paths));
   return open_device(selected, selector, needs, disks, paths);
+}
+
+Result<> check_distinct(const std::vector<Selector>& selectors, const std::vector<Disk>& disks, const SystemPaths& paths) {
+  std::map<std::string, std::string> seen;  // by path
+  for (const Selector& selector : selectors) {
+    std::error_code error;
+    std::string path;
+    if (const auto file = selector.file()) {
+      path = std::filesystem::weakly_canonical(*file, error).string();
+    } else {
+      STAMPEDE_TRY(const Disk disk, select(selector, disks, paths));
+      path = disk.path;
+    }
+    const auto [first, is_new] = seen.emplace(path, selector.text());
+    if (!is_new) return fail(Code::usage, "{} and {} both mean {}: name another disk", first->second, selector.text(), path);
+  }
+  return {};
 }
 
 Result<Disk> look_at_selected(const Selector& selector, const std::vector<Disk>& disks, const SystemPaths& paths) {

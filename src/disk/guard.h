@@ -50,16 +50,21 @@ struct GuardedDisk {
   std::optional<InProgress> interrupted;  // found on it
   std::vector<volume::Found> found;       // on it and in its partitions, in the order of the disk
   std::unique_ptr<NewFile> unnamed{};     // where it is a file that has no name yet
+  bool named_last = false;                // it gets its name by commit(), not by begin()
   std::unique_ptr<ImageFile> image{};     // where it is the content of an image file: through this, and `file` is none
 };
 
-// `disks` is what list_disks() said. A file: target is created if missing (its folder must exist), flushed with its folder;
-// and refused where it is there, neither blank nor interrupted nor named by `overwrite`. An existing file that is smaller
-// than the image is too_small. Nothing is written to an existing disk or file. An image file (image_file.h) is made anew,
-// and so is one with a base: without a name (new_file.h), which it gets when all is done, in place of one that `overwrite`
-// names. `created` is false then if it does share what the base has.
+// `disks` is what list_disks() said. A file: target is refused where it is there, neither blank nor interrupted nor named by
+// `overwrite`; one that is smaller than the image is too_small. Nothing is written to an existing disk or file. A missing
+// file is made (its folder must exist), without a name (new_file.h): it gets it by begin(), with the mark in it. An image
+// file (image_file.h) is always made anew, and so is one with a base (`created` is false then if it does share what that
+// has): it gets its name by commit(), in place of one that `overwrite` names.
 Result<GuardedDisk> open_guarded(const Selector& selector, const Needs& needs, const std::vector<Disk>& disks,
                                  const SystemPaths& paths = {});
+
+// Does each lead to another disk or file? Errors: usage, naming two that do not; those of select().
+Result<> check_distinct(const std::vector<Selector>& selectors, const std::vector<Disk>& disks,
+                        const SystemPaths& paths = {});
 
 // The disk or file that is meant, and what is on it, without opening it to write. Errors: as select(); not_found where there
 // is no file yet.

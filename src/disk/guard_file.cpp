@@ -61,28 +61,6 @@ Result<> check_folder(const fs::path& path) {
   return fail(Code::usage, "there is no folder {} to make {} in", path.parent_path().string(), path.filename().string());
 }
 
-Result<GuardedDisk> create(const fs::path& path, const Needs& needs) {
-  STAMPEDE_CHECK(check_folder(path));
-  STAMPEDE_TRY(const Size size, new_size(path, needs));
-  const int fd = ::open(path.c_str(), O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0600);
-  if (fd < 0) return std::unexpected(cannot_open_file(path, errno));
-  File file(fd, path);
-  const auto finish = [&]() -> Result<> {
-    STAMPEDE_CHECK(lock(file));
-    STAMPEDE_CHECK(file.truncate(size));
-    STAMPEDE_CHECK(file.sync());
-    return sync_folder(path.parent_path());
-  };
-  if (auto made = finish(); !made) {
-    ::unlink(path.c_str());
-    return pass(std::move(made).error());
-  }
-  GuardedDisk disk = as_guarded(std::move(file), path, size, needs);
-  disk.identity.content = "blank";
-  disk.created = true;
-  return disk;
-}
-
 Result<GuardedDisk> open_existing(const fs::path& path, const Needs& needs, const SystemPaths& paths) {
   const int fd = ::open(path.c_str(), O_RDWR | O_CLOEXEC);
   if (fd < 0) return std::unexpected(cannot_open_file(path, errno));
@@ -132,6 +110,7 @@ Result<bool> fill(const File& file, Size size, const Needs& needs) {
 Result<GuardedDisk> create_raw(const fs::path& path, const File& made, Size size, const Needs& needs) {
   STAMPEDE_TRY(const bool cloned, fill(made, size, needs));
   STAMPEDE_TRY(File file, File::open(fmt::format("/proc/self/fd/{}", made.fd()), O_RDWR));
+  STAMPEDE_CHECK(lock(file));  // for when it has a name
   GuardedDisk disk = as_guarded(std::move(file), path, size, needs);
   disk.created = !cloned;
   if (!cloned) return disk;
@@ -152,8 +131,9 @@ Result<GuardedDisk> create_image(const fs::path& path, const File& made, Size si
   return disk;
 }
 
-Result<GuardedDisk> create_unnamed(const fs::path& path, bool exists, const Needs& needs, const SystemPaths& paths) {
+Result<GuardedDisk> create(const fs::path& path, bool exists, const Needs& needs, const SystemPaths& paths) {
   const bool is_image = is_image_file(path);
+  if (!needs.create && !exists) return fail(Code::no_match, "there is no file {}", path.string());
   if (!needs.create) return fail(Code::usage, "{} is an image file: it is made anew or left as it is", path.string());
   STAMPEDE_CHECK(check_folder(path));
   STAMPEDE_TRY(const Size size, new_size(path, needs));
@@ -163,6 +143,7 @@ Result<GuardedDisk> create_unnamed(const fs::path& path, bool exists, const Need
                is_image ? create_image(path, made->file(), size, needs) : create_raw(path, made->file(), size, needs));
   disk.identity.content = exists ? "an older file" : "no file yet";
   disk.unnamed = std::move(made);
+  disk.named_last = is_image || needs.base;
   return disk;
 }
 
@@ -170,20 +151,17 @@ Result<GuardedDisk> create_unnamed(const fs::path& path, bool exists, const Need
 
 Result<GuardedDisk> open_guarded_file(const fs::path& path, const Needs& needs, const SystemPaths& paths) {
   if (!path.is_absolute()) return fail(Code::usage, "file:{} is not an absolute path", path.string());
-  const bool unnamed = needs.base || is_image_file(path);
   struct stat status{};
   if (::stat(path.c_str(), &status) != 0) {
     const bool missing = errno == ENOENT || errno == ENOTDIR;
-    if (missing && unnamed) return create_unnamed(path, false, needs, paths);
-    if (missing && !needs.create) return fail(Code::no_match, "there is no file {}", path.string());
-    if (missing) return create(path, needs);
+    if (missing) return create(path, false, needs, paths);
     return std::unexpected(cannot_open_file(path, errno));
   }
   // Before it is opened: opening some devices and pipes does something.
   if (S_ISDIR(status.st_mode)) return fail(Code::usage, "{} is a folder: name a file in it", path.string());
   if (S_ISBLK(status.st_mode)) return fail(Code::usage, "{} is a block device: say dev:{}", path.string(), path.string());
   if (!S_ISREG(status.st_mode)) return fail(Code::usage, "{} is not a regular file", path.string());
-  return unnamed ? create_unnamed(path, true, needs, paths) : open_existing(path, needs, paths);
+  return needs.base || is_image_file(path) ? create(path, true, needs, paths) : open_existing(path, needs, paths);
 }
 
 }  // namespace stampede::disk

@@ -19,6 +19,7 @@ class NewFile {
   NewFile& operator=(const NewFile&) = delete;
 
   const File& file() const { return file_; }  // O_RDWR
+  bool replaces() const { return replace_; }
   // Flushes it and gives it its name, durably. Errors: usage where there is a file of that name by now; write_failed,
   // flush_failed.
   Result<> publish();

@@ -11,6 +11,7 @@ namespace {
 Receipt sample() {
   Receipt receipt;
   receipt.deployment = std::string(32, 'a');
+  receipt.group = std::string(32, 'd');
   receipt.node = std::string(64, 'b');
   receipt.name = "debian:12";
   receipt.image = std::string(64, 'c');
@@ -86,6 +87,7 @@ TEST(Receipt, ComesBackAsItWas) {
   EXPECT_EQ(back->fit.grown_to, 10U);
   EXPECT_EQ(back->base->path, "/images/base.img");
   EXPECT_TRUE(back->base->shared);
+  EXPECT_EQ(back->group, std::string(32, 'd'));
   EXPECT_EQ(back->verdict, Verdict::refused);
   EXPECT_EQ(back->unspecified, "discard");
   EXPECT_EQ(back->read_back, "full");

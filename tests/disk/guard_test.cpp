@@ -271,14 +271,20 @@ class FileGuard : public ::testing::Test {
   const Scratch folder_;
 };
 
-TEST_F(FileGuard, MissingIsMade) {
-  const auto disk = open(path(), {.size = 4_MiB, .sector_size = 4096});
+TEST_F(FileGuard, MissingIsMadeAndNamedOnceItIsMarked) {
+  auto disk = open(path(), {.size = 4_MiB, .sector_size = 4096});
   ASSERT_TRUE(disk) << disk.error().message;
   EXPECT_TRUE(disk->is_file);
   EXPECT_TRUE(disk->created);
   EXPECT_EQ(disk->identity.size, 4_MiB);
   EXPECT_EQ(disk->identity.sector_size, 4096U);
+  EXPECT_EQ(disk->file.size(), 4_MiB);
+  EXPECT_FALSE(fs::exists(path()));
+  const auto target = Target::open(*std::move(disk), 4_MiB);
+  ASSERT_TRUE(target);
+  ASSERT_TRUE((*target)->begin(sample_record(4_MiB)));
   EXPECT_EQ(fs::file_size(path()), (4_MiB).bytes);
+  EXPECT_EQ(code_of(open(path())), Code::in_use);
 }
 
 TEST_F(FileGuard, BlankMayBeWritten) {
@@ -309,6 +315,7 @@ TEST_F(FileGuard, InterruptedIsOurs) {
 }
 
 TEST_F(FileGuard, LockedIsInUse) {
+  put(path(), Bytes((4_MiB).bytes));
   const auto first = open(path());
   ASSERT_TRUE(first);
   EXPECT_EQ(code_of(open(path())), Code::in_use);
@@ -334,6 +341,17 @@ TEST_F(FileGuard, WhatIsNoFileIsAUsageError) {
   EXPECT_EQ(code_of(open(folder_.path() / "no-such-folder" / "disk")), Code::usage);
   ASSERT_EQ(run("mkfifo " + path().string()).code, 0);
   EXPECT_EQ(code_of(open(path())), Code::usage);
+}
+
+TEST_F(FileGuard, EachIsAnotherOne) {
+  const auto distinct = [&](const std::string& a, const std::string& b) {
+    return check_distinct({named("file:" + a), named("file:" + b)}, {});
+  };
+  fs::create_symlink(folder_.path(), folder_.path() / "link");
+  EXPECT_TRUE(distinct(path(), path().string() + "2"));
+  EXPECT_EQ(distinct(path(), path()).error().code, Code::usage);
+  EXPECT_FALSE(distinct(path(), folder_.path() / "link" / "disk"));
+  EXPECT_EQ(check_distinct({named("dev:/dev/none")}, {}).error().code, Code::no_match);
 }
 
 TEST_F(FileGuard, AFileThatCannotBeMadeIsNotLeft) {

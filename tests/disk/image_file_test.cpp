@@ -156,7 +156,7 @@ TEST_F(ImageFileTest, WhatCannotBeMadeIsRefused) {
   const auto no_folder = Selector::parse("file:" + (folder_ / "none" / "disk.qcow2").string());
   EXPECT_EQ(open_guarded(*no_folder, {.size = 4_MiB}, {}).error().code, Code::usage);
   EXPECT_EQ(open({.size = 4_MiB, .file_size = 3_MiB}).error().code, Code::too_small);
-  EXPECT_EQ(open({.size = 4_MiB, .create = false}).error().code, Code::usage);
+  EXPECT_EQ(open({.size = 4_MiB, .create = false}).error().code, Code::no_match);
   put(folder_ / "other", Bytes(1));
   fs::create_symlink(folder_ / "other", path_);
   EXPECT_EQ(open({.size = 4_MiB, .overwrite = path_}).error().code, Code::usage);

@@ -1,6 +1,7 @@
-#include "src/deploy/deployment.h"
+#include "src/deploy/several.h"
 
 #include <algorithm>
+#include <deque>
 
 #include "src/base/file.h"
 #include "tools/stampede/command.h"
@@ -12,8 +13,8 @@ namespace stampede::tools {
 namespace {
 
 struct DeployArguments {
-  std::string name, depot, token_file, state, disk, overwrite, file_size, base, rescue_dir, instance, hostname, network,
-      user_data, receipt;
+  std::string name, depot, token_file, state, disk, file_size, base, rescue_dir, instance, hostname, network, user_data,
+      receipt;
   std::string peer_listen = ":0";
   std::string patience = "2m";
   std::string serve_for;
@@ -24,7 +25,7 @@ struct DeployArguments {
   bool grow = false, fresh_uuids = false;
   std::optional<std::uint64_t> memory;
   std::string delta = "auto";
-  std::vector<std::string> roles, ssh_keys;
+  std::vector<std::string> also, overwrite, roles, ssh_keys;
   bool dry_run = false, as_json = false;
 };
 
@@ -98,7 +99,7 @@ Result<deploy::Options> read_options(const DeployArguments& arguments) {
     STAMPEDE_TRY(options.serve_for, parse_duration(arguments.serve_for));
   }
   if (arguments.memory) options.memory = Size{*arguments.memory};
-  if (!arguments.overwrite.empty()) options.overwrite = arguments.overwrite;
+  options.overwrite = arguments.overwrite;
   if (!arguments.base.empty()) {
     if (!options.disk.file()) return fail(Code::usage, "--base is for a target that is a file");
     if (options.delta == deploy::Delta::never)
@@ -122,6 +123,24 @@ Result<deploy::Options> read_options(const DeployArguments& arguments) {
   return options;
 }
 
+// Those of --disk, then those of each --also: with its image and disk, and without what is the machine's or the first
+// file's.
+Result<std::vector<deploy::Options>> read_all_options(const DeployArguments& arguments) {
+  STAMPEDE_TRY(const auto first, read_options(arguments));
+  std::vector<deploy::Options> all{first};
+  for (const std::string& also : arguments.also) {
+    const std::size_t at = also.find('=');
+    if (at == also.npos) return fail(Code::usage, "--also is NAME:TAG=SELECTOR, not '{}'", also);
+    deploy::Options& options = all.emplace_back(first);
+    STAMPEDE_TRY(options.image, chunker::ImageName::parse(also.substr(0, at)));
+    STAMPEDE_TRY(options.disk, disk::Selector::parse(also.substr(at + 1)));
+    options.instance = {};
+    options.file_size = {};
+    options.base.reset();
+  }
+  return all;
+}
+
 void tell(const deploy::Outcome& outcome) {
   const auto& receipt = outcome.receipt;
   double seconds = 0;
@@ -140,24 +159,36 @@ void tell(const deploy::Outcome& outcome) {
     note(fmt::format("stampede: node {} served altered bytes and was dropped", peer));
 }
 
+// That of the first as told, those of others with their number at its end.
+Result<> keep_receipt(const std::string& path, std::size_t index, const deploy::Outcome& outcome) {
+  if (path.empty()) return {};
+  return replace_file(index == 0 ? path : fmt::format("{}.{}", path, index), outcome.signed_bytes, 0644);
+}
+
 Result<> run(const DeployArguments& arguments) {
-  STAMPEDE_TRY(auto options, read_options(arguments));
+  STAMPEDE_TRY(auto all, read_all_options(arguments));
   catch_signals();
   if (arguments.as_json && !arguments.dry_run)
     return fail(Code::usage, "--json is for --dry-run; a deployment tells its progress as JSON with --progress json");
-  if (arguments.dry_run) return show_preview(options, arguments.as_json);
+  if (arguments.dry_run) return show_previews(all, arguments.as_json);
   const auto mode = arguments.progress == "json"   ? ProgressMode::json
                     : arguments.progress == "none" ? ProgressMode::none
                                                    : ProgressMode::automatic;
-  DeployProgress progress(mode);
-  options.progress = [&](const deploy::Progress& now) { progress.update(now); };
+  std::deque<DeployProgress> progress;
+  for (deploy::Options& options : all) {
+    DeployProgress& own = progress.emplace_back(mode, all.size() > 1 ? options.disk.text() : "");
+    options.progress = [&own](const deploy::Progress& now) { own.update(now); };
+  }
   Result<> kept;
-  const auto outcome = deploy::deploy(options, [&](const deploy::Outcome& done) {
-    progress.finished(done);
-    if (!arguments.receipt.empty()) kept = replace_file(arguments.receipt, done.signed_bytes, 0644);
-    if (!done.error) tell(done);
-  });
-  if (outcome.error) return std::unexpected(*outcome.error);
+  const auto done = [&](std::size_t index, const deploy::Outcome& outcome) {
+    progress[index].finished(outcome);
+    if (auto written = keep_receipt(arguments.receipt, index, outcome); !written) kept = std::move(written);
+    if (!outcome.error) tell(outcome);
+  };
+  const auto error = all.size() > 1
+                         ? deploy::deploy_all(std::move(all), done).error
+                         : deploy::deploy(all[0], [&](const deploy::Outcome& outcome) { done(0, outcome); }).error;
+  if (error) return std::unexpected(*error);
   return kept;
 }
 
@@ -180,15 +211,24 @@ void add_deploy(CLI::App& app, Action& action) {
           "one disk alone must match. A removable disk is written only if this says removable. Or file:/… for a VM: "
           "a raw file, a sparse one where it is missing; or a new qcow2 file, where the name ends in .qcow2")
       ->required();
+  command
+      ->add_option(
+          "--also", a.also,
+          "A further disk, and what goes onto it; may be given several times. All disks are found, checked and held "
+          "before the first is written; --disk comes last. What is told of the machine (--hostname and so on), "
+          "--file-size and --base are for --disk alone")
+      ->type_name("NAME:TAG=SELECTOR")
+      ->allow_extra_args(false);
   command->add_option("--token-file", a.token_file, "A join token, for a machine that is not enrolled yet")
       ->type_name("FILE");
   command->add_option("--state", a.state, "Keeps this node's key and enrolment")->capture_default_str()->type_name("DIR");
   command
       ->add_option(
           "--overwrite", a.overwrite,
-          "The GUID, serial, WWN or path of the disk, if what is on it may be lost. Not needed where receipts of this "
-          "site say that it deployed that")
-      ->type_name("ID");
+          "The GUID, serial, WWN or path of a disk, if what is on it may be lost; may be given several times. Not needed "
+          "where receipts of this site say that it deployed that")
+      ->type_name("ID")
+      ->allow_extra_args(false);
   command
       ->add_option("--file-size", a.file_size,
                    "Makes the file this large (40G; 40Gi for powers of 1024) instead of as large as the image; see --grow")
@@ -263,7 +303,8 @@ void add_deploy(CLI::App& app, Action& action) {
       "Writes nothing: says what would be written, kept and fetched, why to this disk, and what on it would be "
       "lost; or refuses as the deployment would. A machine that is not enrolled is enrolled");
   command->add_flag("--json", a.as_json, "With --dry-run: as JSON on stdout");
-  command->add_option("--receipt", a.receipt, "Also write the receipt here")->type_name("FILE");
+  command->add_option("--receipt", a.receipt, "Also write the receipt here; those of --also beside it, as FILE.1, FILE.2 …")
+      ->type_name("FILE");
   command->add_option("--progress", a.progress, "auto: a line on a terminal; json: events on stdout; none")
       ->check(CLI::IsMember({"auto", "json", "none"}))
       ->capture_default_str();
@@ -272,7 +313,9 @@ void add_deploy(CLI::App& app, Action& action) {
       "--role web\n"
       "Example: stampede deploy debian:12 --depot 10.0.0.1 --disk \"model:Samsung SSD*,size<1T,not removable\"\n"
       "Example: stampede deploy debian:12 --depot 10.0.0.1 --disk file:/var/lib/libvirt/images/web-1.qcow2 --file-size 40Gi "
-      "--grow --hostname web-1");
+      "--grow --hostname web-1\n"
+      "Example: stampede deploy debian:12 --depot 10.0.0.1 --disk serial:S4X9NF0M --also data:3=serial:S4X9NF0N --hostname "
+      "db-1");
   command->callback([=, &action] { action = [=] { return run(*arguments); }; });
 }
 

@@ -72,6 +72,7 @@ void print_disk(const deploy::Preview& preview) {
 
 }  // namespace
 
+namespace {
 Result<> show_preview(const deploy::Options& options, bool as_json) {
   STAMPEDE_TRY(const auto preview, deploy::preview(options));
   if (as_json) {
@@ -85,6 +86,13 @@ Result<> show_preview(const deploy::Options& options, bool as_json) {
                    human_size(preview.repeated)));
   line(fmt::format("  {} zeroed, {} left as they are", human_size(preview.zeroed), human_size(preview.unspecified)));
   line("nothing has been written");
+  return {};
+}
+}  // namespace
+
+Result<> show_previews(const std::vector<deploy::Options>& all, bool as_json) {
+  if (all.size() > 1) STAMPEDE_CHECK(deploy::check_distinct(all));
+  for (const deploy::Options& options : all) STAMPEDE_CHECK(show_preview(options, as_json));
   return {};
 }
 

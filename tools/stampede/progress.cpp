@@ -88,7 +88,13 @@ double ProgressLine::rate(std::string_view what, std::uint64_t done, Instant now
   return static_cast<double>(done - before) / std::max(0.001, seconds_of(now - then));
 }
 
-DeployProgress::DeployProgress(ProgressMode mode) : mode_(mode), line_(mode == ProgressMode::automatic) {}
+DeployProgress::DeployProgress(ProgressMode mode, std::string disk)
+    : mode_(mode), disk_(std::move(disk)), line_(mode == ProgressMode::automatic) {}
+
+void DeployProgress::print(json::object event) const {
+  if (!disk_.empty()) event["disk"] = disk_;
+  print_json(event);
+}
 
 void DeployProgress::update(const deploy::Progress& progress) {
   last_seconds_ = progress.seconds;
@@ -100,11 +106,11 @@ void DeployProgress::update(const deploy::Progress& progress) {
   if (mode_ == ProgressMode::automatic) {
     const bool reading = progress.stage == "read-back";
     line_.show(progress.stage, reading ? progress.read_back : progress.bytes.verified, progress.bytes.total,
-               fmt::format("{}{} peers{}", multicast_text(progress.bytes), progress.peers,
-                           progress.depot_up ? "" : ", waiting for the depot"));
+               fmt::format("{}{}{} peers{}", disk_.empty() ? "" : disk_ + ", ", multicast_text(progress.bytes),
+                           progress.peers, progress.depot_up ? "" : ", waiting for the depot"));
   }
   if (mode_ != ProgressMode::json) return;
-  if (new_stage) print_json(json::object{{"event", "stage"}, {"stage", stage_}, {"seconds", progress.seconds}});
+  if (new_stage) print(json::object{{"event", "stage"}, {"stage", stage_}, {"seconds", progress.seconds}});
   if (progress.seconds - last_event_ < 0.5) return;
   last_event_ = progress.seconds;
   print_event(progress);
@@ -120,33 +126,33 @@ void DeployProgress::print_event(const deploy::Progress& progress) const {
   const double rate = elapsed > 0 ? static_cast<double>(done) / elapsed : 0;
   json::value eta = nullptr;
   if (rate > 0 && done <= all) eta = static_cast<double>(all - done) / rate;
-  print_json(json::object{{"event", "progress"},
-                          {"stage", progress.stage},
-                          {"seconds", progress.seconds},
-                          {"bytes", json::object{{"total", bytes.total},
-                                                 {"depot", bytes.depot},
-                                                 {"peers", bytes.peers},
-                                                 {"multicast", bytes.multicast},
-                                                 {"local", bytes.local},
-                                                 {"moved", bytes.moved},
-                                                 {"verified", bytes.verified},
-                                                 {"durable", bytes.durable},
-                                                 {"read_back", progress.read_back}}},
-                          {"rate", rate},
-                          {"eta_seconds", eta},
-                          {"peers", progress.peers},
-                          {"depot_up", progress.depot_up}});
+  print(json::object{{"event", "progress"},
+                     {"stage", progress.stage},
+                     {"seconds", progress.seconds},
+                     {"bytes", json::object{{"total", bytes.total},
+                                            {"depot", bytes.depot},
+                                            {"peers", bytes.peers},
+                                            {"multicast", bytes.multicast},
+                                            {"local", bytes.local},
+                                            {"moved", bytes.moved},
+                                            {"verified", bytes.verified},
+                                            {"durable", bytes.durable},
+                                            {"read_back", progress.read_back}}},
+                     {"rate", rate},
+                     {"eta_seconds", eta},
+                     {"peers", progress.peers},
+                     {"depot_up", progress.depot_up}});
 }
 
 void DeployProgress::finished(const deploy::Outcome& outcome) {
   line_.finish();
   if (mode_ != ProgressMode::json) return;
-  print_json(json::object{{"event", "finished"},
-                          {"verdict", deploy::name_of(outcome.receipt.verdict)},
-                          {"code", outcome.receipt.code},
-                          {"error", outcome.receipt.error},
-                          {"seconds", last_seconds_},
-                          {"receipt_delivered", outcome.delivered}});
+  print(json::object{{"event", "finished"},
+                     {"verdict", deploy::name_of(outcome.receipt.verdict)},
+                     {"code", outcome.receipt.code},
+                     {"error", outcome.receipt.error},
+                     {"seconds", last_seconds_},
+                     {"receipt_delivered", outcome.delivered}});
 }
 
 }  // namespace stampede::tools

@@ -1,6 +1,7 @@
 // Progress for people (one line that is drawn again, on a terminal only) and for programs (JSON lines on stdout).
 #pragma once
 
+#include <boost/json/fwd.hpp>
 #include <deque>
 #include <string>
 #include <utility>
@@ -40,7 +41,7 @@ class ProgressLine {
   std::deque<std::pair<Instant, std::uint64_t>> seen_;  // of the last seconds, oldest first
 };
 
-// The events of `deploy --progress json`, a line each on stdout:
+// The events of `deploy --progress json`, a line each on stdout; where there are several disks, with the selector as "disk":
 //   {"event":"stage","stage":"transfer","seconds":0.41}
 //   {"event":"progress","stage":"transfer","seconds":1.2,"bytes":{"total","depot","peers","multicast","local","moved","verified",
 //    "durable","read_back"},"rate":bytes a second,"eta_seconds":n | null,"peers":n,"depot_up":true}          (twice a
@@ -48,13 +49,16 @@ class ProgressLine {
 //   {"event":"finished","verdict":"success"|"failure"|"refused","code":0,"error":"","seconds":…,"receipt_delivered":true}
 class DeployProgress {
  public:
-  explicit DeployProgress(ProgressMode mode);
+  // `disk`: what its events and line name, where several are written; else empty.
+  DeployProgress(ProgressMode mode, std::string disk);
   void update(const deploy::Progress& progress);
   void finished(const deploy::Outcome& outcome);
 
  private:
   void print_event(const deploy::Progress& progress) const;
+  void print(boost::json::object event) const;
   ProgressMode mode_;
+  const std::string disk_;
   ProgressLine line_;
   std::string stage_;
   double stage_start_ = 0;

@@ -64,6 +64,7 @@ void print_receipt(const deploy::Receipt& receipt) {
                          deploy::name_of(receipt.verdict), receipt.error.empty() ? "" : ": " + receipt.error));
   print_line(fmt::format("  image {}", receipt.image));
   print_line(fmt::format("  started {}", receipt.started));
+  if (!receipt.group.empty()) print_line(fmt::format("  one of several disks, deployed to together as {}", receipt.group));
   if (receipt.base)
     print_line(fmt::format("  {} {}", receipt.base->shared ? "shares with" : "could not share with", receipt.base->path));
   const auto& bytes = receipt.bytes;

@@ -1,0 +1,60 @@
+#include "src/deploy/reserve.h"
+
+#include "src/disk/rules.h"
+#include "src/firstboot/apply.h"
+
+namespace stampede::deploy {
+
+namespace {
+
+Result<> check_instance(const Options& options, const volume::ImageFacts& facts) {
+  if (options.instance.empty()) return {};
+  STAMPEDE_CHECK(firstboot::check(facts));
+  if (facts.cloud_init == false)
+    options.warn(
+        "the image has no cloud-init that would read a seed (none, or switched off, or without NoCloud, or /var is a file "
+        "system of its own): network, keys and user data are written as a seed that nothing reads, and the SSH "
+        "host keys stay those of the template, since nothing would make new ones");
+  return {};
+}
+
+// The one that names the disk; where none does, any of them, for the guard to tell of.
+std::optional<std::string> overwrite_for(const Options& options, const disk::Disk& meant) {
+  for (const std::string& id : options.overwrite)
+    if (disk::overwrite_names(id, meant)) return id;
+  return options.overwrite.empty() ? std::nullopt : std::optional(options.overwrite.front());
+}
+
+// Has this site deployed what is on the disk, by the GUID on it? Then it may be replaced.
+Result<bool> is_ours(Access& access, const disk::Disk& meant, Reserved& out) {
+  if (meant.guid.empty()) return false;
+  STAMPEDE_TRY(const auto found, access.receipt_of(meant));
+  if (found) out.deployed = fmt::format("{} (deployment {})", found->name, found->deployment.substr(0, 12));
+  return found.has_value();
+}
+
+}  // namespace
+
+Result<> reserve(Access& access, const Options& options, Reserved& out) {
+  STAMPEDE_TRY(out.record, access.resolve(options.image));
+  STAMPEDE_CHECK(check_instance(options, out.record.facts));
+  STAMPEDE_CHECK(check_fit(options.fit, out.record.facts));
+  STAMPEDE_TRY(const auto disks, disk::list_disks());
+  out.disks = disks.size();
+  disk::Needs needs{.size = out.record.disk_size,
+                    .sector_size = out.record.facts.sector_size,
+                    .file_size = options.file_size,
+                    .base = options.base};
+  // What stands against the disk is the guard's to say.
+  const auto looked = disk::look_at_selected(options.disk, disks);
+  const disk::Disk meant = looked ? *looked : disk::Disk{.path = options.disk.file().value_or("")};
+  needs.overwrite = overwrite_for(options, meant);
+  if (!needs.overwrite) {
+    STAMPEDE_TRY(const bool ours, is_ours(access, meant, out));
+    if (ours) needs.deployed = meant.guid;
+  }
+  STAMPEDE_TRY(out.disk, disk::open_guarded(options.disk, needs, disks));
+  return {};
+}
+
+}  // namespace stampede::deploy

@@ -1,0 +1,21 @@
+// The image of a deployment and the disk that it is to go onto: found, with nothing against them, and held. Nothing is
+// written.
+#pragma once
+
+#include "src/deploy/access.h"
+#include "src/deploy/deployment.h"
+
+namespace stampede::deploy {
+
+struct Reserved {
+  chunker::TagRecord record;
+  disk::GuardedDisk disk;
+  std::size_t disks = 0;  // of the machine, of which the selector matches this one alone
+  std::string deployed;   // onto it by this site, as a receipt says: "debian:11 (deployment 0f3a…)"; else empty
+};
+
+// `access` is connected. `out` has the record as soon as it is known. Errors: those of resolve(), check_fit() and
+// open_guarded(); cannot_customise.
+Result<> reserve(Access& access, const Options& options, Reserved& out);
+
+}  // namespace stampede::deploy
