@@ -135,6 +135,8 @@ class Deployment {
       return {};
     }));
     root_ = manifest.root;
+    if (root_.sector_size != record_.facts.sector_size)
+      return fail(Code::content_altered, "the manifest of {} is not what its tag record says", receipt_.name);
     free_ = unspecified_extents(manifest);
     plan_ = std::make_unique<Plan>(std::move(manifest));
     receipt_.bytes.total = plan_->data().bytes;
@@ -399,6 +401,7 @@ class Deployment {
   void release_disk() {
     if (receiver_) receiver_->stop();
     target_.reset();
+    reserved_.reset();
   }
 
   // The disk is finished and closed; what is in memory goes on helping the others.

@@ -73,6 +73,9 @@ Result<GuardedDisk> open_existing(const fs::path& path, const Needs& needs, cons
   STAMPEDE_CHECK(check_not_attached(path, paths));
   GuardedDisk disk = as_guarded(std::move(file), path, {static_cast<std::uint64_t>(status.st_size)}, needs);
   STAMPEDE_CHECK(check_size(disk.identity, needs));
+  if (needs.file_size.bytes != 0 && needs.file_size != disk.identity.size)
+    return fail(Code::usage, "{} is there and has {} bytes, not --file-size: leave that out, or name a new file",
+                path.string(), disk.identity.size.bytes);
   STAMPEDE_TRY(const Look look, look_at(fd, disk.identity.size));
   disk.identity.content = look.description;
   disk.identity.guid = look.guid;
@@ -87,6 +90,7 @@ Result<> check_replaceable(const fs::path& path, const Needs& needs, const Syste
   std::error_code error;
   if (fs::is_symlink(path, error)) return fail(Code::usage, "{} is a symbolic link: name what it leads to", path.string());
   STAMPEDE_TRY(const File file, File::open(path, O_RDONLY));
+  STAMPEDE_CHECK(lock(file));
   STAMPEDE_CHECK(check_unlocked(file.fd(), path));
   STAMPEDE_CHECK(check_not_attached(path, paths));
   Look look{{}, false, "an older file", {}, {}};

@@ -87,6 +87,7 @@ void RunningTool::signal(int number) const {
 }
 
 Result<std::optional<ToolRun>> RunningTool::ended() {
+  if (child_ < 0) return fail(Code::internal, "a program that has ended is asked again");
   int status = 0;
   const pid_t got = ::waitpid(child_, &status, WNOHANG);
   if (got == 0 || (got < 0 && errno == EINTR)) return std::nullopt;

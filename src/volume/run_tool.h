@@ -38,7 +38,7 @@ class RunningTool {
   RunningTool& operator=(const RunningTool&) = delete;
 
   void signal(int number) const;
-  // How it ended; nothing as long as it runs.
+  // How it ended, once; nothing as long as it runs.
   Result<std::optional<ToolRun>> ended();
 
  private:

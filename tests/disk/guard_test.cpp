@@ -289,7 +289,8 @@ TEST_F(FileGuard, MissingIsMadeAndNamedOnceItIsMarked) {
 
 TEST_F(FileGuard, BlankMayBeWritten) {
   put(path(), Bytes((5_MiB).bytes));
-  const auto disk = open(path());
+  EXPECT_EQ(code_of(open(path(), {.size = 4_MiB, .file_size = 6_MiB})), Code::usage);
+  const auto disk = open(path(), {.size = 4_MiB, .file_size = 5_MiB});
   ASSERT_TRUE(disk) << disk.error().message;
   EXPECT_FALSE(disk->created);
   EXPECT_EQ(disk->identity.size, 5_MiB);
