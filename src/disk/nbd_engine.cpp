@@ -48,15 +48,14 @@ int NbdEngine::landed(void* flight, int* error) {
 }
 
 void NbdEngine::start(const Request& request) {
-  auto flight = std::make_unique<Flight>(Flight{*this, request});
-  const nbd_completion_callback done{.callback = landed, .user_data = flight.get(), .free = nullptr};
+  Flight* const flight = std::make_unique<Flight>(Flight{*this, request}).release();  // landed() lets it go
+  const nbd_completion_callback done{.callback = landed, .user_data = flight, .free = nullptr};
   const MutableBytes bytes = request.bytes;
   const std::int64_t cookie = request.write ? ::nbd_aio_pwrite(nbd_, bytes.data(), bytes.size(), request.at, done, 0)
                                             : ::nbd_aio_pread(nbd_, bytes.data(), bytes.size(), request.at, done, 0);
-  if (cookie < 0)
-    completions_.push_back({request.tag, -nbd_error(nbd_)});
-  else
-    static_cast<void>(flight.release());  // landed() has it
+  if (cookie >= 0) return;
+  const std::unique_ptr<Flight> not_started(flight);
+  completions_.push_back({request.tag, -nbd_error(nbd_)});
 }
 
 void NbdEngine::wait(bool block, std::vector<Completion>& out) {
