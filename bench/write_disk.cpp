@@ -31,7 +31,8 @@ Result<> read_back(disk::Target& target, const deploy::Plan& plan, std::string_v
 
 // What a deployment holds while it writes.
 struct Writing {
-  Writing(deploy::Plan& plan, chunker::ChunkSource& chunks, std::unique_ptr<disk::Target> opened, std::unique_ptr<disk::Reader> reader)
+  Writing(deploy::Plan& plan, chunker::ChunkSource& chunks, std::unique_ptr<disk::Target> opened,
+          std::unique_ptr<disk::Reader> reader)
       : target(std::move(opened)),
         held(plan, {}, std::move(reader)),
         feed(plan.spans(), chunks),
