@@ -97,7 +97,26 @@ SwarmRoom::Stream* SwarmRoom::stream_on(unsigned interface, std::size_t mtu) {
   const auto& allowed = cast_->interfaces;
   if (!allowed.empty() && std::ranges::find(allowed, interface) == allowed.end()) return nullptr;
   const auto [at, fresh] = streams_.try_emplace(interface);
-  if (!fresh) return at->second.get();
+  if (fresh || (at->second && at->second->is_over())) replace(at->second, open_stream(interface, mtu));
+  return at->second.get();
+}
+
+bool SwarmRoom::Stream::is_over() const {
+  return caster->figures().data > 0 && caster->status().phase == net::CastStatus::Phase::idle;
+}
+
+// What it left out, and its packets' size, were for those who listened.
+void SwarmRoom::replace(std::unique_ptr<Stream>& there, std::unique_ptr<Stream> stream) {
+  if (!stream) return;
+  const auto old = std::exchange(there, std::move(stream));
+  for (auto& [id, member] : members_) {
+    if (old == nullptr || member.stream != old.get()) continue;
+    member.stream = nullptr;
+    if (!std::exchange(member.listens, false)) offer(member);
+  }
+}
+
+std::unique_ptr<SwarmRoom::Stream> SwarmRoom::open_stream(unsigned interface, std::size_t mtu) {
   net::CastRoute route = *cast_;
   route.interface = interface;
   route.mtu = cast_->most.value_or(interface == 0 ? std::min<std::size_t>(mtu, 1500) : mtu);
@@ -115,8 +134,7 @@ SwarmRoom::Stream* SwarmRoom::stream_on(unsigned interface, std::size_t mtu) {
     return nullptr;
   }
   stream->caster = *std::move(opened);
-  at->second = std::move(stream);
-  return at->second.get();
+  return stream;
 }
 
 net::PartialSpans SwarmRoom::cut_of(Stream& stream, std::uint32_t span) const {

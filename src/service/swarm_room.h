@@ -49,6 +49,8 @@ class SwarmRoom {
   struct Stream {
     std::unique_ptr<net::Caster> caster;
     StreamCuts cuts;
+    // It has brought what was lacking, and all who listened were told so.
+    bool is_over() const;
   };
   struct Member {
     wire::Member listed;  // port 0: does not serve
@@ -66,6 +68,10 @@ class SwarmRoom {
   void offer(Member& member);
   void tell(swarm::MemberId member, wire::MulticastNews news);
   Stream* stream_on(unsigned interface, std::size_t mtu);
+  // Nothing where the group cannot be had.
+  std::unique_ptr<Stream> open_stream(unsigned interface, std::size_t mtu);
+  // In place of one that is over; who has not listened to that one yet is offered this.
+  void replace(std::unique_ptr<Stream>& there, std::unique_ptr<Stream> stream);
   net::PartialSpans cut_of(Stream& stream, std::uint32_t span) const;
 
   std::shared_ptr<chunker::SpanSource> spans_;  // what is being read may outlive the room

@@ -158,6 +158,32 @@ empty_ones_join() {
   done
 }
 
+# What the stream before left out is in the one for those who come when it is over.
+empty_ones_come_later() {
+  need stampede loop namespaces
+  local i image=$new
+  pids=()
+  end_process "$DEPOT"
+  start_depot "$store" --min-receivers 2 --wait 3s
+  onto "$old" 1
+  start_deploy 1 node-1 tiny:2 "$LAB/token" "dev:$disk" --overwrite "$disk" --serve-for 10s
+  pids[1]=$STARTED
+  wait_for 20 "the first stream's end" grep -q 'multicast stream .* is over' "$LAB/depot.log"
+  for i in 2 3; do
+    blank_disk "$LAB/blank.img" "$(stat -c %s "$new")"
+    onto "$LAB/blank.img" "$i"
+    start_deploy "$i" "node-$i" tiny:2 "$LAB/token" "dev:$disk" --overwrite "$disk"
+    pids[i]=$STARTED
+  done
+  complete 2 3
+  await "${pids[1]}" node-1 || no "node 1 did not complete"
+  for i in 2 3; do
+    receipt=$LAB/node-$i.receipt
+    remark "node $i: $(jq -c '.bytes | {depot, peers, multicast}' "$receipt")"
+    says ".multicast > $whole * 8 / 10 and .depot + .peers + .multicast < $whole * 11 / 10"
+  done
+}
+
 killed_in_the_middle() {
   need stampede loop namespaces
   local i
@@ -308,4 +334,5 @@ run_case "drift of a mounted disk" 60 drift_of_a_mounted_disk
 # With depots of their own.
 run_case "several at once, by multicast" 60 several_by_multicast
 run_case "empty machines join the stream of one that lacks little" 60 empty_ones_join
+run_case "empty machines come when such a stream is over" 60 empty_ones_come_later
 end_cases
