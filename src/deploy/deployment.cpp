@@ -130,15 +130,11 @@ class Deployment {
 
   // All of it that is kept is the plan.
   Result<> read_manifest() {
-    STAMPEDE_TRY(auto manifest, access_->manifest(record_, [this](const chunker::Root& root) -> Result<> {
-      STAMPEDE_TRY(cache_, cache_beside(root, options_.memory));
-      return {};
-    }));
-    root_ = manifest.root;
-    if (root_.sector_size != record_.facts.sector_size)
-      return fail(Code::content_altered, "the manifest of {} is not what its tag record says", receipt_.name);
-    free_ = unspecified_extents(manifest);
-    plan_ = std::make_unique<Plan>(std::move(manifest));
+    STAMPEDE_TRY(auto image, read_image(*access_, options_, record_));
+    cache_ = image.cache;
+    root_ = image.manifest.root;
+    free_ = unspecified_extents(image.manifest);
+    plan_ = std::make_unique<Plan>(std::move(image.manifest));
     receipt_.bytes.total = plan_->data().bytes;
     return {};
   }
@@ -265,7 +261,10 @@ class Deployment {
       std::ranges::sort(free_, {}, &chunker::Extent::offset);
     }
     clear(*target_, zeros(), Clearing::zero);
-    if (options_.unspecified == Unspecified::discard) clear(*target_, free_, Clearing::discard);
+    // What a base had in free space is another machine's.
+    const bool shares = receipt_.base && receipt_.base->shared;
+    if (options_.unspecified == Unspecified::discard || (options_.unspecified == Unspecified::leave && shares))
+      clear(*target_, free_, Clearing::discard);
   }
 
   // An older image, this one with damage, or what an interrupted run left.
@@ -392,7 +391,7 @@ class Deployment {
     const bool reachable = node() != nullptr && (receipt_.verdict == Verdict::success || node()->status().depot_up);
     outcome.delivered = reachable && node()->store_receipt(outcome.signed_bytes, outcome.signature).has_value();
     if (outcome.delivered)
-      access_->state().forget_unsent();
+      access_->state().forget_unsent(outcome.signed_bytes);
     else if (access_ && access_->enrolled())
       options_.warn("the depot could not be told; the receipt is kept and sent with the next run");
   }

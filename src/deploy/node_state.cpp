@@ -87,47 +87,63 @@ Result<Enrolment> NodeState::enrol_again(const trust::JoinToken& token, const ne
 }
 
 void NodeState::deliver_unsent(net::Node& node) {
-  const auto waiting = unsent();
-  if (!waiting) return;
-  const auto stored = node.store_receipt(waiting->receipt, waiting->signature);
-  const bool may_yet = !stored && class_of(stored.error().code) == "retryable" && stored.error().code != Code::protocol;
-  if (!may_yet) forget_unsent();
+  for (const Unsent& waiting : unsent()) {
+    const auto stored = node.store_receipt(waiting.receipt, waiting.signature);
+    const bool may_yet = !stored && class_of(stored.error().code) == "retryable" && stored.error().code != Code::protocol;
+    if (may_yet) return;
+    forget_unsent(waiting.receipt);
+  }
 }
 
 Result<> NodeState::keep_unsent(ByteView receipt, const trust::Signature& signature) {
+  STAMPEDE_CHECK(make_folders(folder_ / "unsent"));
+  const auto before = unsent();
+  std::error_code ignored;
+  for (std::size_t i = 0; i + kMostUnsent <= before.size(); ++i) std::filesystem::remove(before[i].file, ignored);
+  const unsigned long last = before.empty() ? 0 : std::stoul(before.back().file.filename());
   ByteWriter writer;
   writer.raw(signature).raw(receipt);
-  return replace_file(folder_ / "unsent", writer.take());
+  return replace_file(folder_ / "unsent" / fmt::format("{:08}", last + 1), writer.take());
 }
 
-std::optional<NodeState::Unsent> NodeState::unsent() const {
-  auto bytes = read_file(folder_ / "unsent", 1_MiB);
-  if (!bytes || bytes->size() < sizeof(trust::Signature)) return std::nullopt;
-  ByteReader reader(*bytes);
-  Unsent unsent;
-  unsent.signature = reader.array<64>();
-  unsent.receipt = copy(reader.view(reader.left()));
-  return unsent;
+std::vector<NodeState::Unsent> NodeState::unsent() const {
+  std::vector<Unsent> out;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(folder_ / "unsent", error)) {
+    const std::string name = entry.path().filename();
+    if (name.size() != 8 || name.find_first_not_of("0123456789") != std::string::npos) continue;
+    auto bytes = read_file(entry.path(), 1_MiB);
+    if (!bytes || bytes->size() < sizeof(trust::Signature)) continue;
+    ByteReader reader(*bytes);
+    Unsent unsent{entry.path(), {}, reader.array<64>()};
+    unsent.receipt = copy(reader.view(reader.left()));
+    out.push_back(std::move(unsent));
+  }
+  std::ranges::sort(out, {}, &Unsent::file);
+  return out;
 }
 
-void NodeState::forget_unsent() {
+void NodeState::forget_unsent(ByteView receipt) {
   std::error_code ignored;
-  std::filesystem::remove(folder_ / "unsent", ignored);
+  for (const Unsent& waiting : unsent())
+    if (std::ranges::equal(waiting.receipt, receipt)) std::filesystem::remove(waiting.file, ignored);
 }
 
 // What cannot be read is left alone: it may be somebody's.
 void NodeState::forget_old_rescues(const disk::Rescue& newest) {
+  if (newest.disk.serial.empty() && newest.disk.wwn.empty()) return;
   std::error_code error;
   std::vector<std::filesystem::path> files;
   for (const auto& entry : std::filesystem::directory_iterator(rescue_folder(), error))
     if (entry.path().extension() == ".rescue") files.push_back(entry.path());
   std::ranges::sort(files, std::greater());  // their names begin with the time
-  std::size_t kept = 0;
+  std::size_t kept = 1;                      // the newest, whatever the clock says
   for (const auto& file : files) {
     const auto bytes = read_file(file, disk::kMostRescue);
     if (!bytes) continue;
     const auto rescue = disk::decode_rescue(*bytes);
-    if (rescue && disk::check_same_disk(*rescue, newest.disk) && ++kept > kMostRescues) std::filesystem::remove(file, error);
+    if (!rescue || rescue->deployment == newest.deployment || !disk::check_same_disk(*rescue, newest.disk)) continue;
+    if (++kept > kMostRescues) std::filesystem::remove(file, error);
   }
 }
 

@@ -1,9 +1,10 @@
-// What a node keeps between runs (--state): its key and its enrolment, so that a second run needs no new token, and a
-// receipt that could not be delivered.
+// What a node keeps between runs (--state): its key and its enrolment, so that a second run needs no new token, and
+// receipts that could not be delivered.
 //   <folder>/node.key     Ed25519, PEM, 0600
 //   <folder>/enrolment    JSON: {"version": 1, "site", "certificate", "authority" (base64url DER), "signers": [hex]}
-//   <folder>/unsent       a receipt waiting for its depot: 64 bytes of signature, then the JSON
-//   <folder>/rescue/<time>-<disk>-<deployment>.rescue   what disks held before they were written (src/disk/rescue.h); kept,
+//   <folder>/unsent/<number>   receipts waiting for their depot, the newest kMostUnsent: 64 bytes of signature, then the
+//   JSON <folder>/rescue/<time>-<disk>-<deployment>.rescue   what disks held before they were written (src/disk/rescue.h);
+//   kept,
 //                         also after a success: `stampede disk restore-table` puts one back. Of a disk the newest
 //                         kMostRescues are kept
 #pragma once
@@ -37,19 +38,22 @@ class NodeState {
   Result<Enrolment> enrol_again(const trust::JoinToken& token, const net::Endpoint& depot, const net::Waiting& waiting);
 
   const trust::PrivateKey& key() const { return key_; }
-  // Hands the receipt that waits to the depot, if there is one. It is kept where the depot could not be asked, and forgotten
+  // Hands the receipts that wait to the depot, oldest first. One is kept where the depot could not be asked, and forgotten
   // where it was refused: it would be refused for ever.
   void deliver_unsent(net::Node& node);
+  static constexpr std::size_t kMostUnsent = 32;
   Result<> keep_unsent(ByteView receipt, const trust::Signature& signature);
   struct Unsent {
+    std::filesystem::path file;
     Bytes receipt;
     trust::Signature signature{};
   };
-  std::optional<Unsent> unsent() const;
-  void forget_unsent();
+  std::vector<Unsent> unsent() const;  // oldest first
+  void forget_unsent(ByteView receipt);
 
   std::filesystem::path rescue_folder() const { return folder_ / "rescue"; }
-  // Of the disk that the rescue file is of the newest are kept, and the older ones forgotten.
+  // Of the disk that the rescue file is of this one and the newest others are kept, and the rest forgotten; of a disk
+  // without serial and WWN all are: they may be of many.
   static constexpr std::size_t kMostRescues = 8;
   void forget_old_rescues(const disk::Rescue& newest);
 

@@ -1,5 +1,6 @@
 #include "src/deploy/reserve.h"
 
+#include "src/deploy/memory.h"
 #include "src/disk/rules.h"
 #include "src/firstboot/apply.h"
 
@@ -55,6 +56,17 @@ Result<> reserve(Access& access, const Options& options, Reserved& out) {
   }
   STAMPEDE_TRY(out.disk, disk::open_guarded(options.disk, needs, disks));
   return {};
+}
+
+Result<ReadImage> read_image(Access& access, const Options& options, const chunker::TagRecord& record) {
+  ReadImage out;
+  STAMPEDE_TRY(out.manifest, access.manifest(record, [&](const chunker::Root& root) -> Result<> {
+    STAMPEDE_TRY(out.cache, cache_beside(root, options.memory));
+    return {};
+  }));
+  if (out.manifest.root.sector_size != record.facts.sector_size)
+    return fail(Code::content_altered, "the manifest of {} is not what its tag record says", record.name.text());
+  return out;
 }
 
 }  // namespace stampede::deploy

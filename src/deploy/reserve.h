@@ -18,4 +18,13 @@ struct Reserved {
 // open_guarded(); cannot_customise.
 Result<> reserve(Access& access, const Options& options, Reserved& out);
 
+// A manifest and what remains beside it for the cache.
+struct ReadImage {
+  chunker::Manifest manifest;
+  Size cache;
+};
+// As the record says. Errors: those of Access::manifest(); busy where it takes more memory than there may be, known before
+// most of it is fetched.
+Result<ReadImage> read_image(Access& access, const Options& options, const chunker::TagRecord& record);
+
 }  // namespace stampede::deploy

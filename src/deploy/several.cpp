@@ -9,6 +9,15 @@ namespace {
 
 std::string name_of(const Options& options) { return fmt::format("{} onto {}", options.image.text(), options.disk.text()); }
 
+// Disks of one machine with the same ids: which one it finds then is chance.
+void warn_of_twins(const std::vector<Options>& all) {
+  for (auto one = all.begin(); one != all.end(); ++one)
+    for (auto other = std::next(one); other != all.end(); ++other)
+      if (one->reserved->record.image == other->reserved->record.image && !one->fit.fresh_uuids && !other->fit.fresh_uuids)
+        one->warn(fmt::format("{} and {} get the same GUIDs and UUIDs: --fresh-uuids gives each its own", name_of(*one),
+                              name_of(*other)));
+}
+
 Result<> hold_all(std::vector<Options>& all) {
   STAMPEDE_CHECK(check_distinct(all));
   STAMPEDE_TRY(auto access, Access::open(all.front()));
@@ -17,7 +26,11 @@ Result<> hold_all(std::vector<Options>& all) {
     options.reserved = std::make_shared<Reserved>();
     if (auto held = reserve(access, options, *options.reserved); !held)
       return pass(std::move(held).error(), name_of(options));
+    // Read again at its turn: kept, they would take the memory of all.
+    if (auto image = read_image(access, options, options.reserved->record); !image)
+      return pass(std::move(image).error(), name_of(options));
   }
+  warn_of_twins(all);
   return {};
 }
 

@@ -85,14 +85,28 @@ Result<GuardedDisk> open_existing(const fs::path& path, const Needs& needs, cons
   return disk;
 }
 
-// The file that goes when the new one is complete.
-Result<> check_replaceable(const fs::path& path, const Needs& needs, const SystemPaths& paths) {
+// The file that goes when the new one is complete: held until then, and looked at again, since not everybody heeds our lock.
+struct OldFile {
+  File file;
+  fs::path path;
+  SystemPaths paths;
+
+  Result<> is_unused() const {
+    struct stat now{}, then{};
+    if (::stat(path.c_str(), &now) != 0 || ::fstat(file.fd(), &then) != 0 || now.st_ino != then.st_ino ||
+        now.st_dev != then.st_dev)
+      return fail(Code::in_use, "{} has been replaced by somebody else meanwhile", path.string());
+    STAMPEDE_CHECK(check_unlocked(file.fd(), path));
+    return check_not_attached(path, paths);
+  }
+};
+
+Result<> check_replaceable(const OldFile& old, const Needs& needs) {
+  const auto& [file, path, paths] = old;
   std::error_code error;
   if (fs::is_symlink(path, error)) return fail(Code::usage, "{} is a symbolic link: name what it leads to", path.string());
-  STAMPEDE_TRY(const File file, File::open(path, O_RDONLY));
   STAMPEDE_CHECK(lock(file));
-  STAMPEDE_CHECK(check_unlocked(file.fd(), path));
-  STAMPEDE_CHECK(check_not_attached(path, paths));
+  STAMPEDE_CHECK(old.is_unused());
   Look look{{}, false, "an older file", {}, {}};
   if (!is_image_file(path)) {
     STAMPEDE_TRY(const Size size, file.size());
@@ -141,8 +155,14 @@ Result<GuardedDisk> create(const fs::path& path, bool exists, const Needs& needs
   if (!needs.create) return fail(Code::usage, "{} is an image file: it is made anew or left as it is", path.string());
   STAMPEDE_CHECK(check_folder(path));
   STAMPEDE_TRY(const Size size, new_size(path, needs));
-  if (exists) STAMPEDE_CHECK(check_replaceable(path, needs, paths));
-  STAMPEDE_TRY(auto made, NewFile::make(path, exists));
+  NewFile::MayReplace may_replace;
+  if (exists) {
+    STAMPEDE_TRY(File file, File::open(path, O_RDONLY));
+    const auto old = std::make_shared<const OldFile>(std::move(file), path, paths);
+    STAMPEDE_CHECK(check_replaceable(*old, needs));
+    may_replace = [old] { return old->is_unused(); };
+  }
+  STAMPEDE_TRY(auto made, NewFile::make(path, std::move(may_replace)));
   STAMPEDE_TRY(auto disk,
                is_image ? create_image(path, made->file(), size, needs) : create_raw(path, made->file(), size, needs));
   disk.identity.content = exists ? "an older file" : "no file yet";

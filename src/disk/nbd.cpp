@@ -20,6 +20,8 @@ namespace {
 
 constexpr std::chrono::milliseconds kTick{2};
 constexpr std::chrono::seconds kPatience{10};
+// To end: it writes what it still holds.
+constexpr std::chrono::minutes kPatienceToEnd{2};
 
 // A folder of our own for the server's socket, which nobody needs once all are connected.
 class SocketFolder {
@@ -114,7 +116,7 @@ std::unique_ptr<NbdConnection> NbdServer::connection() {
 
 Result<> NbdServer::stop() {
   program_->signal(SIGTERM);
-  for (const Instant end = system_clock().now() + kPatience; system_clock().now() < end;
+  for (const Instant end = system_clock().now() + kPatienceToEnd; system_clock().now() < end;
        std::this_thread::sleep_for(kTick)) {
     STAMPEDE_TRY(const auto ended, program_->ended());
     if (!ended) continue;

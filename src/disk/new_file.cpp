@@ -7,6 +7,9 @@
 
 #include <cerrno>
 #include <cstdio>
+#include <utility>
+
+#include "src/base/seams.h"
 
 namespace stampede::disk {
 
@@ -14,16 +17,16 @@ namespace fs = std::filesystem;
 
 namespace {
 
-fs::path temporary_name(fs::path path) { return path += fmt::format(".new-{}", ::getpid()); }
+fs::path temporary_name(fs::path path) { return path += fmt::format(".new-{:016x}", system_random().number()); }
 
 }  // namespace
 
-Result<std::unique_ptr<NewFile>> NewFile::make(const fs::path& path, bool replace) {
-  std::unique_ptr<NewFile> made(new NewFile(path, replace));
+Result<std::unique_ptr<NewFile>> NewFile::make(const fs::path& path, MayReplace may_replace) {
+  std::unique_ptr<NewFile> made(new NewFile(path, std::move(may_replace)));
   int fd = ::open(path.parent_path().c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
   if (fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR)) {
     made->temporary_ = temporary_name(path);
-    fd = ::open(made->temporary_.c_str(), O_CREAT | O_TRUNC | O_RDWR | O_CLOEXEC, 0600);
+    fd = ::open(made->temporary_.c_str(), O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0600);
   }
   if (fd < 0) return std::unexpected(cannot_open_file(path, errno));
   made->file_ = File(fd, path);
@@ -42,17 +45,19 @@ Result<> NewFile::publish() {
 }
 
 Result<> NewFile::give_name() {
+  const bool replace = may_replace_ != nullptr;
+  if (replace) STAMPEDE_CHECK(may_replace_());
   if (temporary_.empty()) {
-    const fs::path name = replace_ ? temporary_name(path_) : path_;
+    const fs::path name = replace ? temporary_name(path_) : path_;
     const std::string unnamed = fmt::format("/proc/self/fd/{}", file_.fd());
     if (::linkat(AT_FDCWD, unnamed.c_str(), AT_FDCWD, name.c_str(), AT_SYMLINK_FOLLOW) != 0) {
       if (errno == EEXIST) return fail(Code::usage, "{} has been made by somebody else meanwhile", name.string());
       return fail(Code::write_failed, "cannot name {}: {}", name.string(), errno_text(errno));
     }
-    if (!replace_) return {};
+    if (!replace) return {};
     temporary_ = name;
   }
-  if (!replace_) return rename_to_new(temporary_, path_);
+  if (!replace) return rename_to_new(temporary_, path_);
   if (::rename(temporary_.c_str(), path_.c_str()) == 0) return {};
   return fail(Code::write_failed, "cannot rename {} to {}: {}", temporary_.string(), path_.string(), errno_text(errno));
 }

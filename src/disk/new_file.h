@@ -1,9 +1,10 @@
 // A file that has no name until it is complete and durable: an interrupted deployment, a killed one too, leaves none, and an
 // older file of that name stays as it was. Where the file system knows no files without a name (NFS), it has one with
-// ".new-PID" at its end until then, which only a killed process leaves behind.
+// ".new-" and random digits at its end until then, which only a killed process leaves behind.
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 
 #include "src/base/file.h"
@@ -12,24 +13,27 @@ namespace stampede::disk {
 
 class NewFile {
  public:
-  // `replace`: an existing file of that name goes when this one is published. Errors: no_space, read_only, usage.
-  static Result<std::unique_ptr<NewFile>> make(const std::filesystem::path& path, bool replace);
+  // `may_replace`: an existing file of that name goes when this one is published, if it says so then. Errors: no_space,
+  // read_only, usage.
+  using MayReplace = std::function<Result<>()>;
+  static Result<std::unique_ptr<NewFile>> make(const std::filesystem::path& path, MayReplace may_replace);
   ~NewFile();
   NewFile(const NewFile&) = delete;
   NewFile& operator=(const NewFile&) = delete;
 
   const File& file() const { return file_; }  // O_RDWR
-  bool replaces() const { return replace_; }
-  // Flushes it and gives it its name, durably. Errors: usage where there is a file of that name by now; write_failed,
-  // flush_failed.
+  bool replaces() const { return may_replace_ != nullptr; }
+  // Flushes it and gives it its name, durably. Errors: usage where there is a file of that name by now; what may_replace
+  // says; write_failed, flush_failed.
   Result<> publish();
 
  private:
-  NewFile(std::filesystem::path path, bool replace) : path_(std::move(path)), replace_(replace) {}
+  NewFile(std::filesystem::path path, MayReplace may_replace)
+      : path_(std::move(path)), may_replace_(std::move(may_replace)) {}
   Result<> give_name();
 
   const std::filesystem::path path_;
-  const bool replace_;
+  const MayReplace may_replace_;     // none: there was no such file
   std::filesystem::path temporary_;  // empty: it has none
   File file_;
 };

@@ -44,6 +44,25 @@ class ImageFileTest : public ::testing::Test {
   const fs::path path_ = folder_ / "disk.qcow2";
 };
 
+TEST_F(ImageFileTest, AnOlderFileThatSomebodyUsesByNowStays) {
+  SeededRandom random(1);
+  const SampleImage image = make_image(random, 4_MiB);
+  ASSERT_EQ(run(fmt::format("qemu-img create -f qcow2 {} 4M", path_.string())).code, 0);
+  const Bytes before = content_of(path_);
+  auto disk = open({.size = image.size(), .overwrite = path_.string()});
+  ASSERT_TRUE(disk) << disk.error().message;
+  auto opened = Target::open(*std::move(disk), image.size(), {.slabs = 4, .depth = 4});
+  ASSERT_TRUE(opened);
+  ASSERT_TRUE((*opened)->begin(sample_record(4_MiB)));
+  fs::rename(path_, folder_ / "moved");
+  fs::copy_file(folder_ / "moved", path_);
+  ASSERT_TRUE((*opened)->flush());
+  const auto committed = (*opened)->commit();
+  ASSERT_FALSE(committed);
+  EXPECT_EQ(committed.error().code, Code::in_use) << committed.error().message;
+  EXPECT_EQ(content_of(path_), before);
+}
+
 TEST_F(ImageFileTest, HoldsTheImageOnceItIsCommitted) {
   for (const auto& [image_size, disk_size] :
        {std::pair{6_MiB, 6_MiB}, std::pair{4_MiB + Size{512}, 9_MiB}, std::pair{Size{1000}, Size{1024}}}) {

@@ -73,6 +73,9 @@ one_is_refused() {
     in_receipt receipt '.verdict == "refused" and .code != 0'
     in_receipt receipt.2 '.verdict == "refused" and .code != 0'
   done
+  expect_status 44 deploy tiny:1 --disk "dev:$disk" --also "data:1=file:$LAB/f.img" --memory 32M
+  expect_said "no disk is written"
+  [ "$(sums "$LAB/foreign.img" "$LAB/d.img")" = "$before" ] && [ ! -e "$LAB/f.img" ] || no "written, though it takes too much memory"
   expect_status 2 deploy tiny:1 --disk "dev:$disk" --also "file:$LAB/e.img"
   expect_status 13 deploy tiny:1 --disk "file:$LAB/d.img" --dry-run --also "data:1=file:$LAB/f.img"
   expect_status 0 deploy tiny:1 --disk "dev:$disk" --dry-run --also "data:1=file:$LAB/f.img"
@@ -84,6 +87,7 @@ one_is_refused() {
   expect_status 0 deploy tiny:1 --disk "dev:$disk" --also "tiny:1=file:$LAB/foreign.img" --overwrite "$LAB/foreign.img" --overwrite "$disk"
   same_bytes "$LAB/foreign.img" "$image"
   same_bytes "$LAB/d.img" "$image"
+  expect_said "the same GUIDs and UUIDs"
 }
 
 have_small_file_system() {
