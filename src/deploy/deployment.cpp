@@ -77,7 +77,8 @@ class Deployment {
 
   Result<> refuse() {
     if (reserved_) STAMPEDE_CHECK(reserve());
-    static_cast<void>(connect());  // to tell of it
+    if (const auto connected = connect(); !connected)
+      options_.warn(fmt::format("the depot is not told: {}", connected.error().message));
     return std::unexpected(*options_.refused);
   }
 
