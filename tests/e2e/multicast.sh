@@ -131,6 +131,7 @@ link_flap() {
 
 short_flap() { link_flap 3; }
 long_flap() { link_flap 10; }  # longer than a line may be silent
+minute_flap() { link_flap 60; }
 
 address_changes() {
   need stampede namespaces loop
@@ -263,6 +264,7 @@ run_case "one machine is killed" 90 killed
 run_case "one machine joins in the middle" 90 late
 run_case "a link is down for three seconds" 120 short_flap
 run_case "a link is down for ten seconds" 120 long_flap
+run_case "a link is down for a minute" 180 minute_flap
 run_case "a machine's address changes" 120 address_changes
 run_case "the depot is killed and comes back" 120 depot_comes_back
 run_case "a flood of forged, replayed and corrupted packets" 120 flooded
