@@ -45,7 +45,8 @@ class RateTest : public testing::Test {
       if (const double full = 96 * kSpan; waits > full) lost += waits - full, waits = full;
       if (now_ - begin - told < 50ms) continue;
       told = now_ - begin;
-      for (std::uint32_t i = 0; i < 4; ++i) rate.report(i, 0, static_cast<std::uint32_t>(waits / kSpan), now_);
+      const auto backlog = static_cast<std::uint32_t>(waits / kSpan);
+      for (std::uint32_t i = 0; i < 4; ++i) rate.report(i, 0, backlog, now_);
     }
     return {(sent - lost) / could, lost / sent};
   }
