@@ -3,31 +3,9 @@
 # timeout: 600
 . "$(dirname "$0")/../lab/lib.sh"
 . "$LAB_HERE/proof.sh"
+. "$LAB_HERE/one_node.sh"
 lab_begin
 store=$LAB/store
-
-prepare() {
-  folder=$("$LAB_HERE/make-image" --variant tiny)
-  image=$folder/disk.img
-  size=$(stat -c %s "$image")
-  import_image "$image" tiny:1 "$store" >/dev/null
-  make_network 1
-  start_depot "$store" --multicast off
-  # Enrolled once; the deployments below need no token.
-  new_token "$store" "$LAB/token"
-  head -c 100000 /dev/urandom >"$LAB/some"
-  import_image "$LAB/some" some:1 "$store" >/dev/null
-  deploy some:1 "file:$LAB/some.out" --token-file "$LAB/token"
-}
-
-# deploy NAME:TAG SELECTOR [option…]
-deploy() {
-  local name=$1 selector=$2
-  shift 2
-  in_node 1 "$STAMPEDE" deploy "$name" --depot "$(depot_address)" --state "$LAB/state" --disk "$selector" --progress none \
-    --receipt "$LAB/receipt" "$@"
-}
-in_receipt() { jq -e "$1" "$LAB/receipt" || no "the receipt does not say $1: $(cat "$LAB/receipt")"; }
 
 # larger_disk BYTES [losetup option…]: a loop device that is larger than the image by that much; sets $disk and $file.
 larger_disk() {
@@ -296,7 +274,7 @@ fresh_uuids_refused() {
   expect_said 'no partition table'
 }
 
-if ! have_stampede >/dev/null; then say "nothing is built"; else prepare; fi
+if ! have_stampede >/dev/null; then say "nothing is built"; else prepare_one_node; fi
 run_case "the backup GPT comes to the disk's end" 60 backup_moves
 run_case "a disk of the image's size is the image" 30 equal_disk_is_the_image
 run_case "4096-byte sectors" 60 sectors_of_4096

@@ -3,31 +3,9 @@
 # timeout: 300
 . "$(dirname "$0")/../lab/lib.sh"
 . "$LAB_HERE/proof.sh"
+. "$LAB_HERE/one_node.sh"
 lab_begin
 store=$LAB/store
-
-prepare() {
-  folder=$("$LAB_HERE/make-image" --variant tiny)
-  image=$folder/disk.img
-  size=$(stat -c %s "$image")
-  import_image "$image" tiny:1 "$store" >/dev/null
-  make_network 1 300mbit
-  start_depot "$store" --multicast off
-  # Enrolled once; the deployments below need no token.
-  new_token "$store" "$LAB/token"
-  head -c 100000 /dev/urandom >"$LAB/some"
-  import_image "$LAB/some" some:1 "$store" >/dev/null
-  deploy some:1 "file:$LAB/some.out" --token-file "$LAB/token"
-}
-
-# deploy NAME:TAG SELECTOR [option…]
-deploy() {
-  local name=$1 selector=$2
-  shift 2
-  in_node 1 "$STAMPEDE" deploy "$name" --depot "$(depot_address)" --state "$LAB/state" --disk "$selector" --progress none \
-    --receipt "$LAB/receipt" "$@"
-}
-in_receipt() { jq -e "$1" "$LAB/receipt" || no "the receipt does not say $1: $(cat "$LAB/receipt")"; }
 
 # new_folder: an empty one, in $in.
 new_folder() { in=$(mktemp -d "$LAB/in.XXXXXX"); }
@@ -233,7 +211,7 @@ without_reflinks() {
   holds_only disk.img other.img
 }
 
-if ! have_stampede >/dev/null; then say "nothing is built"; else prepare; fi
+if ! have_stampede >/dev/null; then say "nothing is built"; else prepare_one_node 300mbit; fi
 run_case "a qcow2 file is the image" 60 qcow2_is_the_image
 run_case "a qcow2 file is customised, grown and gets new ids" 60 qcow2_is_customised
 run_case "an older file goes when it is named and not in use" 60 an_older_file
