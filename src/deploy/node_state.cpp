@@ -58,7 +58,13 @@ Result<std::optional<Enrolment>> load(const std::filesystem::path& path, const t
 Result<NodeState> NodeState::open(const std::filesystem::path& folder) {
   STAMPEDE_CHECK(make_folders(folder));
   STAMPEDE_TRY(auto key, trust::PrivateKey::load_or_create(folder / "node.key"));
-  return NodeState(folder, std::move(key));
+  NodeState state(folder, std::move(key));
+  // An older version kept one receipt, in this file.
+  if (std::error_code error; std::filesystem::is_regular_file(folder / "unsent", error)) {
+    STAMPEDE_CHECK(make_folders(state.receipts_folder()));
+    std::filesystem::rename(folder / "unsent", state.receipts_folder() / "00000000", error);
+  }
+  return state;
 }
 
 Result<Enrolment> NodeState::enrol(const std::optional<trust::JoinToken>& token, const net::Endpoint& depot,
@@ -91,25 +97,26 @@ void NodeState::deliver_unsent(net::Node& node) {
     const auto stored = node.store_receipt(waiting.receipt, waiting.signature);
     const bool may_yet = !stored && class_of(stored.error().code) == "retryable" && stored.error().code != Code::protocol;
     if (may_yet) return;
-    forget_unsent(waiting.receipt);
+    std::error_code ignored;
+    std::filesystem::remove(waiting.file, ignored);
   }
 }
 
 Result<> NodeState::keep_unsent(ByteView receipt, const trust::Signature& signature) {
-  STAMPEDE_CHECK(make_folders(folder_ / "unsent"));
+  STAMPEDE_CHECK(make_folders(receipts_folder()));
   const auto before = unsent();
   std::error_code ignored;
   for (std::size_t i = 0; i + kMostUnsent <= before.size(); ++i) std::filesystem::remove(before[i].file, ignored);
   const unsigned long last = before.empty() ? 0 : std::stoul(before.back().file.filename());
   ByteWriter writer;
   writer.raw(signature).raw(receipt);
-  return replace_file(folder_ / "unsent" / fmt::format("{:08}", last + 1), writer.take());
+  return replace_file(receipts_folder() / fmt::format("{:08}", last + 1), writer.take());
 }
 
 std::vector<NodeState::Unsent> NodeState::unsent() const {
   std::vector<Unsent> out;
   std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator(folder_ / "unsent", error)) {
+  for (const auto& entry : std::filesystem::directory_iterator(receipts_folder(), error)) {
     const std::string name = entry.path().filename();
     if (name.size() != 8 || name.find_first_not_of("0123456789") != std::string::npos) continue;
     auto bytes = read_file(entry.path(), 1_MiB);

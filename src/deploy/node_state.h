@@ -2,7 +2,7 @@
 // receipts that could not be delivered.
 //   <folder>/node.key     Ed25519, PEM, 0600
 //   <folder>/enrolment    JSON: {"version": 1, "site", "certificate", "authority" (base64url DER), "signers": [hex]}
-//   <folder>/unsent/<number>   receipts waiting for their depot, the newest kMostUnsent: 64 bytes of signature, then the
+//   <folder>/receipts/<number>   receipts waiting for their depot, the newest kMostUnsent: 64 bytes of signature, then the
 //   JSON <folder>/rescue/<time>-<disk>-<deployment>.rescue   what disks held before they were written (src/disk/rescue.h);
 //   kept,
 //                         also after a success: `stampede disk restore-table` puts one back. Of a disk the newest
@@ -59,6 +59,8 @@ class NodeState {
 
  private:
   NodeState(std::filesystem::path folder, trust::PrivateKey key) : folder_(std::move(folder)), key_(std::move(key)) {}
+  std::filesystem::path receipts_folder() const { return folder_ / "receipts"; }
+
   std::filesystem::path folder_;
   trust::PrivateKey key_;
 };

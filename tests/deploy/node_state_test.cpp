@@ -20,18 +20,23 @@ disk::Rescue rescue_of(std::string serial, std::uint8_t deployment) {
   return rescue;
 }
 
-TEST(NodeStateTest, KeepsTheNewestRescueFilesOfADisk) {
-  const Scratch scratch;
-  auto state = NodeState::open(scratch / "state");
-  ASSERT_DONE(state);
-  const auto keep = [&](const disk::Rescue& rescue) {
-    const auto kept = keep_rescue(state->rescue_folder(), rescue, encode(rescue));
+class NodeStateTest : public ::testing::Test {
+ protected:
+  std::filesystem::path keep(const disk::Rescue& rescue) {
+    const auto kept = keep_rescue(state_->rescue_folder(), rescue, encode(rescue));
     EXPECT_TRUE(kept);
-    state->forget_old_rescues(rescue);
+    state_->forget_old_rescues(rescue);
     return *kept;
-  };
+  }
+  void SetUp() override { ASSERT_DONE(state_); }
+
+  const Scratch scratch_;
+  Result<NodeState> state_ = NodeState::open(scratch_ / "state");
+};
+
+TEST_F(NodeStateTest, KeepsTheNewestRescueFilesOfADisk) {
   const auto other = keep(rescue_of("another disk", 0));
-  const auto damaged = state->rescue_folder() / "00000000T000000Z-sda-000000000000.rescue";
+  const auto damaged = state_->rescue_folder() / "00000000T000000Z-sda-000000000000.rescue";
   ASSERT_DONE(replace_file(damaged, as_bytes("STMPRESC")));
   std::vector<std::filesystem::path> kept;
   for (std::uint8_t i = 1; i <= 12; ++i) kept.push_back(keep(rescue_of("S1", i)));
@@ -42,16 +47,7 @@ TEST(NodeStateTest, KeepsTheNewestRescueFilesOfADisk) {
 }
 
 // A clock that has gone back makes no file the oldest that has just been written; nameless disks may be many.
-TEST(NodeStateTest, TheRescueFileOfNowStaysAndThoseOfNamelessDisks) {
-  const Scratch scratch;
-  auto state = NodeState::open(scratch / "state");
-  ASSERT_DONE(state);
-  const auto keep = [&](const disk::Rescue& rescue) {
-    const auto kept = keep_rescue(state->rescue_folder(), rescue, encode(rescue));
-    EXPECT_TRUE(kept);
-    state->forget_old_rescues(rescue);
-    return *kept;
-  };
+TEST_F(NodeStateTest, TheRescueFileOfNowStaysAndThoseOfNamelessDisks) {
   for (std::uint8_t i = 1; i <= 9; ++i) keep(rescue_of("S1", i));
   disk::Rescue early = rescue_of("S1", 0);
   EXPECT_TRUE(std::filesystem::exists(keep(early)));
@@ -60,24 +56,33 @@ TEST(NodeStateTest, TheRescueFileOfNowStaysAndThoseOfNamelessDisks) {
   for (const auto& file : nameless) EXPECT_TRUE(std::filesystem::exists(file));
 }
 
-TEST(NodeStateTest, KeepsEachReceiptThatWaits) {
-  const Scratch scratch;
-  auto state = NodeState::open(scratch / "state");
-  ASSERT_DONE(state);
-  EXPECT_TRUE(state->unsent().empty());
+TEST_F(NodeStateTest, KeepsEachReceiptThatWaits) {
+  EXPECT_TRUE(state_->unsent().empty());
   trust::Signature signature{};
   for (unsigned i = 0; i < NodeState::kMostUnsent + 3; ++i) {
     signature[0] = static_cast<std::byte>(i);
-    ASSERT_DONE(state->keep_unsent(as_bytes(fmt::format("receipt {}", i)), signature));
+    ASSERT_DONE(state_->keep_unsent(as_bytes(fmt::format("receipt {}", i)), signature));
   }
-  auto waiting = state->unsent();
+  auto waiting = state_->unsent();
   ASSERT_EQ(waiting.size(), NodeState::kMostUnsent);
   EXPECT_EQ(as_text(waiting.front().receipt), "receipt 3");
   EXPECT_EQ(waiting.front().signature[0], std::byte{3});
-  state->forget_unsent(as_bytes("receipt 4"));
-  waiting = state->unsent();
+  state_->forget_unsent(as_bytes("receipt 4"));
+  waiting = state_->unsent();
   ASSERT_EQ(waiting.size(), NodeState::kMostUnsent - 1);
   EXPECT_EQ(as_text(waiting[1].receipt), "receipt 5");
+}
+
+// A state that an older version left: one receipt, in a file of that name.
+TEST_F(NodeStateTest, AReceiptThatAnOlderVersionKeptWaitsWithTheOthers) {
+  ASSERT_DONE(replace_file(scratch_ / "state" / "unsent", as_bytes(std::string(64, 's') + "older")));
+  auto again = NodeState::open(scratch_ / "state");
+  ASSERT_DONE(again);
+  ASSERT_DONE(again->keep_unsent(as_bytes("newer"), {}));
+  const auto waiting = again->unsent();
+  ASSERT_EQ(waiting.size(), 2U);
+  EXPECT_EQ(as_text(waiting[0].receipt), "older");
+  EXPECT_EQ(as_text(waiting[1].receipt), "newer");
 }
 
 }  // namespace
