@@ -17,6 +17,7 @@
 #include "src/deploy/read_back.h"
 #include "src/deploy/receiver.h"
 #include "src/service/library.h"
+#include "src/service/packaging.h"
 
 namespace stampede {
 namespace {

@@ -9,6 +9,7 @@
 #include "src/deploy/deployment.h"
 #include "src/service/depot.h"
 #include "src/service/library.h"
+#include "src/service/packaging.h"
 #include "tests/net/site.h"
 
 namespace stampede::service {

@@ -4,6 +4,7 @@
 
 #include <thread>
 
+#include "src/service/store_check.h"
 #include "tests/service/depot_fixture.h"
 #include "transport/net/node.h"
 

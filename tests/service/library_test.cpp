@@ -1,4 +1,6 @@
 #include "src/service/library.h"
+#include "src/service/packaging.h"
+#include "src/service/store_check.h"
 
 #include <gtest/gtest.h>
 

@@ -1,6 +1,6 @@
 #include <boost/json.hpp>
 
-#include "src/service/library.h"
+#include "src/service/store_check.h"
 #include "tools/stampede/command.h"
 #include "tools/stampede/progress.h"
 

@@ -1,0 +1,19 @@
+// `stampede image`: each of its subcommands has a file of its own, image_<subcommand>.cpp.
+#pragma once
+
+#include <boost/json/fwd.hpp>
+
+#include "chunker/tag_record.h"
+#include "tools/stampede/command.h"
+
+namespace stampede::tools {
+
+void add_image_import(CLI::App& image, Action& action);
+void add_image_list(CLI::App& image, Action& action);
+void add_image_show(CLI::App& image, Action& action);
+void add_image_export(CLI::App& image, Action& action);
+
+// What --json tells of an image.
+boost::json::object to_json(const chunker::TagRecord& record);
+
+}  // namespace stampede::tools
