@@ -271,8 +271,11 @@ class Deployment {
   // An older image, this one with damage, or what an interrupted run left.
   Result<> look_for_what_is_there() {
     if (made_) return {};
-    SurveyInput input{
-        options_.base ? Delta::always : options_.delta, resumes_, {}, root_.disk_size, [this](Size) { return tell(); }};
+    SurveyInput input{.delta = options_.base ? Delta::always : options_.delta,
+                      .interrupted = resumes_,
+                      .image = root_.disk_size,
+                      .progress = [this](Size) { return tell(); },
+                      .base = options_.base};
     if (resumes_) {
       STAMPEDE_TRY(input.journal, target_->journal(record_.image, root_.span_count()));
     }

@@ -43,7 +43,8 @@ constexpr Size most_memory(std::uint64_t data_records, std::uint64_t other_recor
 static_assert(most_memory((25_GiB).bytes / (64_KiB).bytes, 0, kLeastCache) < kTargetMemory);
 
 // How much the cache may take beside this image, of `limit`; of kTargetMemory where none is given, and then at most
-// kMostCache. Error: busy, where the image alone is too much: for the limit, or for what the machine has available.
+// kMostCache. Error: busy, where the image alone is too much: for the limit, or for what the machine, or the control
+// group that it runs in, has left.
 Result<Size> cache_beside(const chunker::Root& image, std::optional<Size> limit);
 
 }  // namespace stampede::deploy

@@ -19,11 +19,10 @@ Result<> check_instance(const Options& options, const volume::ImageFacts& facts)
   return {};
 }
 
-// The one that names the disk; where none does, any of them, for the guard to tell of.
-std::optional<std::string> overwrite_for(const Options& options, const disk::Disk& meant) {
+std::optional<std::string> overwrite_that_names(const Options& options, const disk::Disk& meant) {
   for (const std::string& id : options.overwrite)
     if (disk::overwrite_names(id, meant)) return id;
-  return options.overwrite.empty() ? std::nullopt : std::optional(options.overwrite.front());
+  return std::nullopt;
 }
 
 // Has this site deployed what is on the disk, by the GUID on it? Then it may be replaced.
@@ -49,11 +48,14 @@ Result<> reserve(Access& access, const Options& options, Reserved& out) {
   // What stands against the disk is the guard's to say.
   const auto looked = disk::look_at_selected(options.disk, disks);
   const disk::Disk meant = looked ? *looked : disk::Disk{.path = options.disk.file().value_or("")};
-  needs.overwrite = overwrite_for(options, meant);
-  if (!needs.overwrite) {
+  needs.overwrite = overwrite_that_names(options, meant);
+  // One of several need not be meant by an --overwrite; a single disk that is not has been mistaken for another.
+  if (!needs.overwrite && (options.overwrite.empty() || options.group)) {
     STAMPEDE_TRY(const bool ours, is_ours(access, meant, out));
     if (ours) needs.deployed = meant.guid;
   }
+  // Where none of them names it, the guard tells of one that does not.
+  if (!needs.overwrite && needs.deployed.empty() && !options.overwrite.empty()) needs.overwrite = options.overwrite.front();
   STAMPEDE_TRY(out.disk, disk::open_guarded(options.disk, needs, disks));
   return {};
 }

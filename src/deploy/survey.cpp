@@ -38,9 +38,9 @@ void add_range(std::vector<disk::Range>& ranges, disk::Range next) {
 }
 
 // Where the image's part of the disk may hold something, as far as its own file systems know; in order.
-std::vector<disk::Range> where_things_are(const disk::Target& target, Size image) {
+std::vector<disk::Range> where_things_are(const std::filesystem::path& disk, Size image) {
   std::vector<disk::Range> out;
-  const auto used = volume::used_ranges(target.identity().path);
+  const auto used = volume::used_ranges(disk);
   if (!used) return out;
   for (const auto& range : *used) {
     const Offset at{round_up(range.at.bytes, chunker::kBlock.bytes)};
@@ -112,7 +112,7 @@ Result<Survey> survey(Plan& plan, disk::Target& target, const SurveyInput& input
   Survey out;
   const bool by_journal = input.journal && input.delta != Delta::never;
   if (input.delta == Delta::never) return out;
-  auto used = where_things_are(target, input.image);
+  auto used = where_things_are(input.base.value_or(target.identity().path), input.image);
   STAMPEDE_TRY(const bool worthwhile, is_worthwhile(plan, target, input, used));
   if (!worthwhile && !by_journal) return out;
   if (!worthwhile) used.clear();

@@ -8,6 +8,7 @@
 // Memory: Scan's, safe_order()'s, and what is in use by the file systems, by ranges.
 #pragma once
 
+#include <filesystem>
 #include <functional>
 #include <optional>
 #include <vector>
@@ -37,6 +38,8 @@ struct SurveyInput {
   Size image;
   // Called about ten times a second from the calling thread with the bytes read so far; false ends it with `interrupted`.
   std::function<bool(Size read)> progress;
+  // The file that what the disk holds was reflinked from: its file systems are asked, since the new file has no name yet.
+  std::optional<std::filesystem::path> base = {};
 };
 
 struct Survey {

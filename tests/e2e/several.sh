@@ -88,6 +88,13 @@ one_is_refused() {
   same_bytes "$LAB/foreign.img" "$image"
   same_bytes "$LAB/d.img" "$image"
   expect_said "the same GUIDs and UUIDs"
+  # One that this site deployed needs none, also where another of them does.
+  echo other >"$LAB/i.img"
+  truncate -s "$size" "$LAB/i.img"
+  expect_status 19 deploy tiny:1 --disk "file:$LAB/foreign.img" --overwrite "$LAB/i.img"
+  expect_status 0 deploy tiny:1 --disk "file:$LAB/foreign.img" --also "tiny:1=file:$LAB/i.img" --overwrite "$LAB/i.img" --dry-run
+  expect_status 0 deploy tiny:1 --disk "file:$LAB/foreign.img" --also "tiny:1=file:$LAB/i.img" --overwrite "$LAB/i.img"
+  same_bytes "$LAB/i.img" "$image"
 }
 
 have_small_file_system() {

@@ -92,7 +92,10 @@ Result<> show_preview(const deploy::Options& options, bool as_json) {
 
 Result<> show_previews(const std::vector<deploy::Options>& all, bool as_json) {
   if (all.size() > 1) STAMPEDE_CHECK(deploy::check_distinct(all));
-  for (const deploy::Options& options : all) STAMPEDE_CHECK(show_preview(options, as_json));
+  for (deploy::Options options : all) {
+    if (all.size() > 1) options.group.emplace();
+    STAMPEDE_CHECK(show_preview(options, as_json));
+  }
   return {};
 }
 
