@@ -275,15 +275,19 @@ run_fuzz_target() {
   print_line fuzz "$name" "$begun" "$(sed -n 's/^stat::number_of_executed_units: *//p' "$base.log") inputs"
 }
 
-# Each executable tests/e2e/*.sh, one after the other: they share the machine's network and loop devices.
+# run_end_to_end [LANE]: the executable tests/e2e/*.sh, one after the other: they share the machine's network and loop devices.
+# Those that say "# lane: NAME" in their head need neither for themselves and run in their lane, which may be beside.
 run_end_to_end() {
-  local script
+  local script ran=
   mkdir -p "$logs/e2e"
   for script in tests/e2e/*.sh; do
-    if [ -f "$script" ] && [ -x "$script" ]; then run_end_to_end_script "$script"; fi
+    [ -f "$script" ] && [ -x "$script" ] && [ "$(lane_of "$script")" = "${1:-}" ] || continue
+    run_end_to_end_script "$script"
+    ran=1
   done
-  ran_something e2e
+  [ -n "$ran" ] || [ -n "${1:-}" ] || ran_something e2e
 }
+lane_of() { sed -n 's/^# lane: \([a-z]*\)$/\1/p' "$1" | head -n 1; }
 
 run_end_to_end_script() {
   local name base begun=$EPOCHREALTIME status=0 limit line
