@@ -11,7 +11,7 @@ function seam(code, places, cure, all) { ++seams; seam_code[seams] = code; seam_
 
 BEGIN {
   # ---- Which room may include which: a room, or single headers of it.
-  below = "src/base src/trust src/volume chunker cache transport/wire transport/swarm transport/multicast transport/net src/disk src/firstboot"
+  below = "src/base src/trust src/volume chunker cache transport/wire transport/swarm transport/multicast transport/net src/formats src/disk src/firstboot"
   allow("src/base", "")
   allow("src/trust", "src/base")
   allow("src/volume", "src/base")
@@ -21,6 +21,7 @@ BEGIN {
   allow("transport/swarm", "src/base transport/wire")
   allow("transport/multicast", "src/base transport/wire")
   allow("transport/net", "src/base src/trust chunker transport/wire transport/swarm transport/multicast")
+  allow("src/formats", "src/base src/volume chunker")
   allow("src/disk", "src/base src/volume chunker/types.h chunker/digest.h chunker/fingerprint.h")
   allow("src/firstboot", "src/base src/volume chunker/types.h")
   allow("src/deploy", below)

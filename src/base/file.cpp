@@ -4,11 +4,13 @@
 #include <linux/fs.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 
 namespace stampede {
 
@@ -64,6 +66,27 @@ Result<File> File::open(const std::filesystem::path& path, int flags, unsigned m
   const int fd = ::open(path.c_str(), flags | O_CLOEXEC, mode);
   if (fd < 0) return fail(Code::usage, "cannot open {}: {}", path.string(), errno_text(errno));
   return File(fd, name_of(path));
+}
+
+Result<File> File::unnamed(const std::filesystem::path& folder, std::string name) {
+  int fd = ::open(folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+  if (fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR)) {  // a file system that has none, such as NFS
+    std::string path = (folder / ".unnamed-XXXXXX").string();
+    fd = ::mkostemp(path.data(), O_CLOEXEC);
+    if (fd >= 0) ::unlink(path.c_str());
+  }
+  if (fd >= 0) return File(fd, std::move(name));
+  const Code code = errno == ENOSPC || errno == EDQUOT ? Code::no_space : errno == EROFS ? Code::read_only : Code::usage;
+  return fail(code, "cannot make a file in {}: {}", folder.string(), errno_text(errno));
+}
+
+std::filesystem::path File::path() const { return fmt::format("/proc/self/fd/{}", fd_); }
+
+Result<File::Space> File::space() const {
+  struct statvfs status{};
+  if (::fstatvfs(fd_, &status) != 0)
+    return fail(Code::read_failed, "cannot tell how much space {} has: {}", name_, errno_text(errno));
+  return Space{{status.f_bavail * status.f_frsize}, {status.f_blocks * status.f_frsize}};
 }
 
 Result<Size> File::size() const {

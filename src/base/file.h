@@ -36,6 +36,9 @@ class File {
 
   // open(2) with O_CLOEXEC; `mode` counts only with O_CREAT. Errors: usage where the path cannot be opened.
   static Result<File> open(const std::filesystem::path& path, int flags, unsigned mode = 0600);
+  // A new file in `folder` that nobody else can find, to read and write (0600): it goes with its last descriptor, also where
+  // this process is killed. `name` is what errors call it. Errors: usage, no_space, read_only.
+  static Result<File> unnamed(const std::filesystem::path& folder, std::string name);
 
   int fd() const { return fd_; }
   explicit operator bool() const { return fd_ >= 0; }
@@ -44,6 +47,13 @@ class File {
   // Size of a regular file or block device.
   Result<Size> size() const;
   Result<FileStamp> stamp() const;
+  // What the file system that it is on still has for new data, and holds in all.
+  struct Space {
+    Size free, all;
+  };
+  Result<Space> space() const;
+  // By which this process, and no other, opens it anew.
+  std::filesystem::path path() const;
   // Fills `out` wholly, or fails (read_failed): the end of the file inside the range is an error.
   Result<> read_at(Offset offset, MutableBytes out) const;
   // As much as there is; fewer bytes than asked mean the end of the file.
