@@ -130,13 +130,6 @@ std::vector<wire::ChunkRun> Plan::lacking_parts() const {
   return out;
 }
 
-std::vector<disk::Expected> Plan::expected_data() const {
-  std::vector<disk::Expected> expected;
-  expected.reserve(places_.size());
-  for (std::size_t i = 0; i < places_.size(); ++i) expected.push_back(this->expected(i));
-  return expected;
-}
-
 disk::Expected Plan::expected(std::size_t place) const {
   const auto& [index, at, length] = places_[place];
   disk::Expected expected{at, length, chunk(index).id};

@@ -65,10 +65,8 @@ class Plan {
 
   // The fingerprint of a chunk, taken when it was verified. From any thread, for one span from one at a time.
   void remember(ChunkIndex chunk, chunker::Fingerprint fingerprint) { fingerprints_[number(chunk)] = fingerprint; }
-  // What every data range must read as, in the order of places(): by the fingerprint where one is remembered, else by the
+  // What the data range of that index in places() must read as: by the fingerprint where one is remembered, else by the
   // chunk's id.
-  std::vector<disk::Expected> expected_data() const;
-  // The same one by one.
   disk::Expected expected(std::size_t place) const;
   // For each place: is it one of these spans'?
   std::vector<bool> places_of(const Bitmap& spans) const;
