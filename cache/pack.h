@@ -93,6 +93,7 @@ class Pack {
   static Result<std::shared_ptr<const Pack>> open(const std::filesystem::path& path);
 
   const std::string& name() const { return file_.name(); }
+  const File& file() const { return file_; }
   const Footer& footer() const { return footer_; }
   Offset records_end() const { return records_end_; }
   // Of the file when it was opened.

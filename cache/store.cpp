@@ -36,9 +36,10 @@ class FolderStore final : public Store {
     return std::make_unique<PackSession>(packs_folder(), packs_);
   }
   const std::vector<std::string>& recovered() const override { return recovered_; }
-  Result<StoreCheck> check_packs(const std::function<void(Size done, Size total)>& progress) override {
+  bool knows(const chunker::ChunkId& id) const override { return packs_->knows(id); }
+  Result<StoreCheck> check_packs(const CheckOptions& options) override {
     STAMPEDE_CHECK(packs_->refresh());  // what is asked next of the packs is about those that were checked
-    return check_folder(packs_folder(), progress);
+    return check_folder(packs_folder(), folder_ / (options.percent < 100 ? "check-share" : "check-state"), options);
   }
 
  private:

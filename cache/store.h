@@ -31,11 +31,33 @@ class ImportSession : public chunker::ChunkSink {
   virtual Result<> commit() = 0;
 };
 
+// A chunk that a pack should hold and does not give as it was put.
+struct BadChunk {
+  chunker::ChunkId id;
+  std::string pack;  // its file's name
+  std::string what;
+};
+// So many are told one by one, which is all of a pack's; of the others the number.
+inline constexpr std::size_t kMaxBadChunks = std::size_t{1} << 18;
+
 struct StoreCheck {
   std::uint64_t packs = 0;
   std::uint64_t chunks = 0;
-  std::uint64_t bytes = 0;            // sealed
-  std::vector<std::string> problems;  // a line each: what, where, and what it affects
+  std::uint64_t bytes = 0;  // sealed
+  std::uint64_t read = 0;   // of them, this time
+  bool complete = true;     // whether all of them have been read, in this run or in those that it went on with
+  std::vector<BadChunk> bad;
+  std::uint64_t more_bad = 0;
+  std::vector<std::string> problems;  // of packs, a line each: what, and where
+};
+
+struct CheckOptions {
+  // The share of the packs' data that is read: below 100 another one each time, so that 100 / percent runs read all of it.
+  // Footers are checked every time.
+  unsigned percent = 100;
+  bool from_start = false;                                   // does not go on with a check that was interrupted
+  std::function<void(Size done, Size total)> progress = {};  // about ten times a second, from the calling thread
+  std::function<bool()> interrupted = {};                    // asked from several threads: true ends it with `interrupted`
 };
 
 class Store {
@@ -50,8 +72,13 @@ class Store {
   virtual Result<std::unique_ptr<ImportSession>> begin_import() = 0;
   // What open() recovered, for the log; empty where there was nothing.
   virtual const std::vector<std::string>& recovered() const = 0;
-  // Every pack: footer, headers, XXH3, and with all cores every chunk opened and re-hashed.
-  virtual Result<StoreCheck> check_packs(const std::function<void(Size done, Size total)>& progress) = 0;
+  // Whether a pack that is known by now has it: for those who ask for every chunk of an image (chunks().has() looks for new
+  // packs whenever it misses).
+  virtual bool knows(const chunker::ChunkId& id) const = 0;
+  // Every pack: footer, headers, XXH3, and with all cores every chunk opened and re-hashed, from the disk where it is not
+  // mapped. An interrupted check is gone on with; how far it came stands in the files check-state and check-share of the
+  // folder. Memory: a pack's entries (14 MiB), 2 buffers of the largest object for each core, kMaxBadChunks.
+  virtual Result<StoreCheck> check_packs(const CheckOptions& options) = 0;
 };
 
 // Sealed spans of one image from a store: what a depot serves. Thread-safe. `source` outlives it.

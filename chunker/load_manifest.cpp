@@ -74,6 +74,14 @@ class Loader {
     return plain;
   }
 
+  Result<Segment> segment(const SegmentRef& ref) {
+    auto bytes = load(ref.id);
+    // The root is here, so the image was stored: its segments must be here too.
+    if (!bytes && bytes.error().code == Code::not_found) bytes.error().code = Code::store_damaged;
+    if (!bytes) return pass(bytes.error());
+    return decode_segment(*bytes, ref);
+  }
+
  private:
   ChunkSource& source_;
   Opener opener_;
@@ -88,11 +96,7 @@ Result<> load_segments(Loader& loader, Manifest& manifest) {
   Checker checker(manifest);
   manifest.segments.reserve(manifest.root.segments.size());
   for (const SegmentRef& ref : manifest.root.segments) {
-    auto bytes = loader.load(ref.id);
-    // The root is here, so the image was stored: its segments must be here too.
-    if (!bytes && bytes.error().code == Code::not_found) bytes.error().code = Code::store_damaged;
-    if (!bytes) return pass(bytes.error());
-    STAMPEDE_TRY(Segment segment, decode_segment(*bytes, ref));
+    STAMPEDE_TRY(Segment segment, loader.segment(ref));
     manifest.segments.push_back(std::move(segment));
     STAMPEDE_CHECK(checker.check_last());
   }
@@ -110,6 +114,13 @@ Result<Manifest> load(ChunkSource& source, const ImageId& id, const AcceptRoot& 
 }
 
 }  // namespace
+
+Result<Root> load_root(ChunkSource& source, const ImageId& id) {
+  STAMPEDE_TRY(const Bytes root, Loader(source).load(as_chunk(id)));
+  return decode_root(root);
+}
+
+Result<Segment> load_segment(ChunkSource& source, const SegmentRef& ref) { return Loader(source).segment(ref); }
 
 Result<Manifest> load_manifest(ChunkSource& source, const ImageId& id, const AcceptRoot& accept) {
   auto manifest = load(source, id, accept);

@@ -57,6 +57,11 @@ Result<ImportReport> import_image(const std::filesystem::path& file, const Table
 using AcceptRoot = std::function<Result<>(const Root&)>;
 Result<Manifest> load_manifest(ChunkSource& source, const ImageId& id, const AcceptRoot& accept = {});
 
+// The same piece by piece, for who must not hold a whole manifest: each record is verified against its id, and what it shows
+// by itself is checked. Errors: as above; a segment that is not there is store_damaged.
+Result<Root> load_root(ChunkSource& source, const ImageId& id);
+Result<Segment> load_segment(ChunkSource& source, const SegmentRef& ref);
+
 struct ExportOptions {
   unsigned threads = 0;
   std::function<void(Offset done, Size total)> progress;

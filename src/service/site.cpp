@@ -55,6 +55,31 @@ Result<std::vector<trust::PublicKey>> accepted_signers(const std::filesystem::pa
   return signers;
 }
 
+std::vector<std::string> check_keys(const std::filesystem::path& store) {
+  std::vector<std::string> problems;
+  const auto has = [&](std::string_view name) {
+    std::error_code ignored;
+    return std::filesystem::exists(keys_of(store) / name, ignored);
+  };
+  const auto expect = [&](const auto& result) {
+    if (!result) problems.push_back(result.error().message);
+    return result.has_value();
+  };
+  if (has("ca.key") && has("ca.crt"))
+    expect(trust::Authority::load_or_create(keys_of(store)));
+  else if (has("ca.key") || has("ca.crt"))
+    problems.push_back(fmt::format("{} has one of ca.key and ca.crt, not both", keys_of(store).string()));
+  if (has("depot.key")) expect(trust::PrivateKey::load(keys_of(store) / "depot.key"));
+  const auto signers = accepted_signers(store);
+  expect(signers);
+  if (!has("signing.key")) return problems;
+  const auto key = trust::PrivateKey::load(keys_of(store) / "signing.key");
+  if (expect(key) && signers && std::ranges::find(*signers, key->public_key()) == signers->end())
+    problems.push_back(fmt::format("{} is none of the accepted signers' in {}: one of the two is damaged",
+                                   (keys_of(store) / "signing.key").string(), signers_file(store).string()));
+  return problems;
+}
+
 Result<std::string> create_token(cache::Store& store, Clock& clock, Random& random, std::chrono::seconds ttl,
                                  unsigned uses) {
   STAMPEDE_TRY(auto signers, accepted_signers(store.folder()));

@@ -23,6 +23,11 @@ Result<trust::PrivateKey> open_signing_key(const std::filesystem::path& store);
 // keys/signers: a public key in hex a line; whose tag records the nodes of this site shall accept. Error: usage.
 Result<std::vector<trust::PublicKey>> accepted_signers(const std::filesystem::path& store);
 
+// What is wrong with the keys that the store has, a line each: one that cannot be read, a CA certificate that its key did
+// not sign, a signing key that is not among the accepted signers. (The depot's own key says nothing by which another would
+// be noticed; the CA certifies whichever it is.)
+std::vector<std::string> check_keys(const std::filesystem::path& store);
+
 // A join token for `uses` machines, valid until now + ttl by this machine's clock. Returns its text. Error: not_found where
 // no signer is accepted yet (a target with such a token could accept no image); usage where they are more than a token
 // holds.

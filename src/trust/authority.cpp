@@ -35,6 +35,8 @@ Result<Authority> Authority::load_or_create(const std::filesystem::path& folder)
   if (ed25519_of(X509_get0_pubkey(decoded.get())) != key.public_key())
     return fail(Code::usage, "{} is not the certificate of {}; put the one back that belongs to the other", path.string(),
                 (folder / "ca.key").string());
+  if (X509_verify(decoded.get(), key.native()) != 1)
+    return fail(Code::usage, "{} is altered: its key did not sign it; put back what was there", path.string());
   return Authority(std::move(key), std::move(certificate));
 }
 

@@ -75,6 +75,7 @@ inline void expect_sound(cache::Store& store) {
   const auto check = store.check_packs({});
   ASSERT_DONE(check);
   for (const std::string& problem : check->problems) ADD_FAILURE() << problem;
+  for (const auto& bad : check->bad) ADD_FAILURE() << to_string(bad.id) << " in " << bad.pack << ": " << bad.what;
 }
 
 }  // namespace stampede::testing

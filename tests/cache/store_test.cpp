@@ -288,15 +288,16 @@ TEST(Store, CheckFindsEveryDamagedChunk) {
   }
   ASSERT_DONE(replace_file(path, bytes));
   Size reached, total;
-  const auto check = store->check_packs([&](Size done, Size all) { reached = done, total = all; });
+  const auto check = store->check_packs({.progress = [&](Size done, Size all) { reached = done, total = all; }});
   ASSERT_DONE(check);
-  EXPECT_EQ(check->problems.size(), 6U);
+  EXPECT_EQ(check->bad.size(), 6U);
+  EXPECT_TRUE(check->problems.empty());
   EXPECT_EQ(reached, total);
   EXPECT_EQ(total.bytes, bytes.size());
   for (const std::size_t i : {4UL, 5UL, 14UL, 15UL, 24UL, 25UL}) {
-    const bool named =
-        std::ranges::any_of(check->problems, [&](const std::string& p) { return p.contains(to_string(chunks[i].id)); });
-    EXPECT_TRUE(named) << i;
+    const auto named = std::ranges::find(check->bad, chunks[i].id, &BadChunk::id);
+    ASSERT_NE(named, check->bad.end()) << i;
+    EXPECT_EQ(named->pack, path.filename().string());
   }
 }
 

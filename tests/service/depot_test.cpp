@@ -198,7 +198,7 @@ TEST_F(DepotTest, ADamagedStoreIsNamedAndNothingIsWrittenAsIfSound) {
   }
   const auto report = check_store(*store_, {});
   ASSERT_TRUE(report);
-  EXPECT_FALSE(report->problems.empty());
+  EXPECT_FALSE(report->sound());
   auto one = options(0, "test:1");
   one.patience = std::chrono::seconds(2);
   const auto outcome = run(one);

@@ -47,7 +47,7 @@ class LibraryTest : public ::testing::Test {
   std::vector<std::string> problems() {
     const auto report = check_store(*store_, {});
     EXPECT_TRUE(report) << report.error().message;
-    return report ? report->problems : std::vector<std::string>{};
+    return report ? report->lines() : std::vector<std::string>{};
   }
   Result<std::string> token() { return create_token(*store_, system_clock(), system_random(), std::chrono::seconds(60), 1); }
   std::filesystem::path keys() const { return store_->folder() / "keys"; }
