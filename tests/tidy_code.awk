@@ -11,17 +11,18 @@ function seam(code, places, cure, all) { ++seams; seam_code[seams] = code; seam_
 
 BEGIN {
   # ---- Which room may include which: a room, or single headers of it.
-  below = "src/base src/trust src/volume chunker cache transport/wire transport/swarm transport/multicast transport/net src/formats src/disk src/firstboot"
+  below = "src/base src/trust src/unpack src/volume chunker cache transport/wire transport/swarm transport/multicast transport/net src/formats src/disk src/firstboot"
   allow("src/base", "")
   allow("src/trust", "src/base")
-  allow("src/volume", "src/base")
+  allow("src/unpack", "src/base")
+  allow("src/volume", "src/base src/unpack")
   allow("chunker", "src/base src/volume")
   allow("cache", "src/base chunker")
   allow("transport/wire", "src/base")
   allow("transport/swarm", "src/base transport/wire")
   allow("transport/multicast", "src/base transport/wire")
   allow("transport/net", "src/base src/trust chunker transport/wire transport/swarm transport/multicast")
-  allow("src/formats", "src/base src/volume chunker")
+  allow("src/formats", "src/base src/unpack src/volume chunker")
   allow("src/disk", "src/base src/volume chunker/types.h chunker/digest.h chunker/fingerprint.h")
   allow("src/firstboot", "src/base src/volume chunker/types.h")
   allow("src/deploy", below)
@@ -46,7 +47,7 @@ BEGIN {
   library("libfdisk", "^libfdisk/", "^src/volume/")
   library("libext2fs", "^(ext2fs/|et/com_err)", "^src/volume/")
   library("libfuse", "^fuse(_lowlevel)?[.]h$|^fuse3?/", "^src/volume/")
-  library("libarchive", "^archive[.]h$", "^src/volume/")
+  library("libarchive", "^archive[.]h$", "^src/unpack/")
   library("yaml-cpp", "^yaml-cpp/", "^src/firstboot/")
   library("CLI11", "^CLI/", "^(tools/stampede|tests/powerloss)/")
   library("ISA-L", "^(isa-l|erasure_code)", "^transport/multicast/")

@@ -1,9 +1,9 @@
 #include "src/volume/packed.h"
 
-#include <archive.h>
-
 #include <algorithm>
-#include <memory>
+#include <optional>
+
+#include "src/unpack/stream.h"
 
 namespace stampede::volume {
 
@@ -48,31 +48,19 @@ std::size_t cpio_length(ByteView file) {
   return at;
 }
 
-struct Close {
-  void operator()(archive* it) const { archive_read_free(it); }
-};
-
 Result<bool> compressed_mentions(ByteView file, const NewIds& ids) {
-  const std::unique_ptr<archive, Close> reader(archive_read_new());
-  const auto failed = [&] { return fail(Code::read_failed, "cannot unpack it: {}", archive_error_string(reader.get())); };
-  archive_read_support_filter_all(reader.get());
-  archive_read_support_format_raw(reader.get());
-  archive_entry* entry = nullptr;
-  if (archive_read_open_memory(reader.get(), file.data(), file.size()) != ARCHIVE_OK) return failed();
-  if (archive_read_next_header(reader.get(), &entry) != ARCHIVE_OK) return failed();
-  Bytes window(1U << 20);
-  std::size_t kept = 0;  // what a mention that goes on in the next part begins with
-  for (std::uint64_t all = 0; all <= kMostUnpacked;) {
-    const auto got = archive_read_data(reader.get(), window.data() + kept, window.size() - kept);
-    if (got < 0) return failed();
-    if (got == 0) return false;
-    all += static_cast<std::uint64_t>(got);
-    const std::size_t filled = kept + static_cast<std::size_t>(got);
-    if (mentions(ByteView(window).first(filled), ids)) return true;
-    kept = std::min(filled, kLongestId + 1);
-    std::copy_n(window.begin() + static_cast<std::ptrdiff_t>(filled - kept), kept, window.begin());
-  }
-  return fail(Code::read_failed, "it holds more than {}", human_size(kMostUnpacked));
+  Bytes window;  // a part, behind what a mention that goes on in it begins with
+  std::uint64_t all = 0;
+  bool found = false;
+  STAMPEDE_CHECK(unpack::unpack_any(file, [&](ByteView part) {
+    all += part.size();
+    window.insert(window.end(), part.begin(), part.end());
+    found = mentions(window, ids);
+    window.erase(window.begin(), window.end() - static_cast<std::ptrdiff_t>(std::min(window.size(), kLongestId + 1)));
+    return !found && all <= kMostUnpacked;
+  }));
+  if (!found && all > kMostUnpacked) return fail(Code::read_failed, "it holds more than {}", human_size(kMostUnpacked));
+  return found;
 }
 
 }  // namespace

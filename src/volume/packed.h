@@ -1,4 +1,4 @@
-// What stands inside an initramfs, or anything else that is compressed. libarchive's home.
+// What stands inside an initramfs, or anything else that is compressed.
 #pragma once
 
 #include "src/base/bytes.h"
