@@ -41,6 +41,7 @@ class Spool {
   // The next bytes are zeros. Costs nothing. Errors: as of write().
   Result<> skip(Size length);
 
+  const std::string& name() const { return file_.name(); }
   // How much of the disk was written and skipped.
   Size position() const { return position_; }
   // How much of that went into the file.

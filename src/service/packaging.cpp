@@ -43,20 +43,19 @@ chunker::TableFacts table_of(const volume::ImageFacts& facts) {
 
 // What can be said before the image is read. Sizes and id stand for those to come: they do not make the record invalid, nor
 // noticeably longer.
-Result<chunker::TagRecord> describe(const std::filesystem::path& file, const chunker::ImageName& name,
-                                    volume::ImageFacts facts) {
+Result<chunker::TagRecord> describe(const std::string& source, const chunker::ImageName& name, volume::ImageFacts facts) {
   if (facts.partitions.size() > chunker::kMaxPartitions)
-    return fail(Code::usage, "{} has {} partitions; an image has {} at most", file.string(), facts.partitions.size(),
+    return fail(Code::usage, "{} has {} partitions; an image has {} at most", source, facts.partitions.size(),
                 chunker::kMaxPartitions);
   chunker::TagRecord record;
   record.name = name;
   record.created = to_rfc3339(system_clock().unix_time());
-  record.source = file.filename().string();
+  record.source = source;
   record.facts = std::move(facts);
   auto longest = record;
   longest.disk_size = longest.data_size = {UINT64_MAX};
   if (const auto readable = chunker::decode_tag_record(chunker::encode(longest)); !readable)
-    return fail(Code::usage, "{} cannot be described: {}", file.string(), readable.error().message);
+    return fail(Code::usage, "{} cannot be described: {}", source, readable.error().message);
   return record;
 }
 
@@ -106,15 +105,15 @@ Result<chunker::ImportReport> store_image(cache::Store& store, const std::filesy
 
 }  // namespace
 
-Result<Imported> import_image(cache::Store& store, const std::filesystem::path& file, const chunker::ImageName& name,
+Result<Imported> import_image(cache::Store& store, const ImageSource& source, const chunker::ImageName& name,
                               const chunker::ImportOptions& options) {
-  STAMPEDE_TRY(auto facts, volume::inspect(file));
+  STAMPEDE_TRY(auto facts, volume::inspect(source.path));
   const chunker::TableFacts table = table_of(facts);
   Imported imported;
   chunker::TagRecord& record = imported.record;
-  STAMPEDE_TRY(record, describe(file, name, std::move(facts)));
+  STAMPEDE_TRY(record, describe(source.name, name, std::move(facts)));
   STAMPEDE_TRY(const auto signing_key, open_signing_key(store.folder()));
-  STAMPEDE_TRY(imported.report, store_image(store, file, name, table, options));
+  STAMPEDE_TRY(imported.report, store_image(store, source.path, name, table, options));
   record.image = imported.report.image;
   record.disk_size = imported.report.disk;
   record.data_size = imported.report.data;

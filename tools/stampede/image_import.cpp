@@ -1,5 +1,6 @@
 #include <boost/json.hpp>
 
+#include "src/formats/raw_disk.h"
 #include "src/service/packaging.h"
 #include "tools/stampede/command.h"
 #include "tools/stampede/image.h"
@@ -15,27 +16,44 @@ struct Arguments {
   std::filesystem::path store;
   std::string file;
   std::string name;
+  std::string format, max_size = "16Ti";
   bool as_json = false;
 };
 
+bool is_interrupted() { return stop_requested().load(); }
+
+// What the options say of how the file is read.
+Result<formats::UnpackOptions> unpack_options(const Arguments& arguments) {
+  formats::UnpackOptions options;
+  if (!arguments.format.empty()) {
+    STAMPEDE_TRY(options.format, formats::parse_format(arguments.format));
+  }
+  STAMPEDE_TRY(options.limits.max_size, parse_size(arguments.max_size));
+  options.interrupted = is_interrupted;
+  return options;
+}
+
 Result<> import(const Arguments& arguments) {
   STAMPEDE_TRY(const auto name, chunker::ImageName::parse(arguments.name));
-  std::error_code ignored;
-  if (!std::filesystem::exists(arguments.file, ignored)) return fail(Code::usage, "no file {}", arguments.file);
+  STAMPEDE_TRY(auto unpacking, unpack_options(arguments));
   catch_signals();
   STAMPEDE_TRY(const auto store, open_store(arguments.store));
   const Instant start = system_clock().now();
   ProgressLine line(!arguments.as_json);
   chunker::ImportOptions options;
   options.progress = [&](Offset done, Size total) { line.show("importing", done.bytes, total.bytes); };
-  options.interrupted = [] { return stop_requested().load(); };
-  STAMPEDE_TRY(const auto imported, service::import_image(*store, arguments.file, name, options));
+  options.interrupted = is_interrupted;
+  unpacking.folder = store->folder();
+  unpacking.progress = [&](Size done, Size total) { line.show("unpacking", done.bytes, total.bytes); };
+  STAMPEDE_TRY(const auto disk, formats::open_raw_disk(arguments.file, unpacking));
+  STAMPEDE_TRY(const auto imported, service::import_image(*store, {disk.path, disk.name}, name, options));
   line.finish();
   const auto& report = imported.report;
   const double seconds = std::chrono::duration<double>(system_clock().now() - start).count();
   if (arguments.as_json) {
     print_json(json::object{{"name", name.text()},
                             {"image", chunker::to_string(report.image)},
+                            {"format", formats::name_of(disk.format)},
                             {"disk", report.disk.bytes},
                             {"data", report.data.bytes},
                             {"zero", report.zero.bytes},
@@ -65,11 +83,15 @@ Result<> import(const Arguments& arguments) {
 void add_image_import(CLI::App& image, Action& action) {
   auto arguments = std::make_shared<Arguments>();
   auto* import_command =
-      image.add_subcommand("import", "Packages a raw disk image into this machine's store; the file is only read");
-  import_command->add_option("FILE", arguments->file, "Raw disk image; holes are read as zeros")->required();
+      image.add_subcommand("import", "Packages a disk image into this machine's store; the file is only read");
+  import_command->add_option("FILE", arguments->file, "Disk image or block device; - is standard input")->required();
   import_command->add_option("NAME:TAG", arguments->name, "What to call it, such as debian:12")->required();
+  import_command->add_option("--format", arguments->format,
+                             "What the file is, where its name does not tell: " + formats::format_names());
+  import_command->add_option("--max-size", arguments->max_size, "Refuse a larger disk in a file that is not raw")
+      ->capture_default_str();
   import_command->add_flag("--json", arguments->as_json, "The summary as JSON on stdout");
-  import_command->footer("Example: stampede image import debian.img debian:12");
+  import_command->footer("Example: stampede image import debian.qcow2 debian:12");
   add_store_option(*import_command, arguments->store);
   import_command->callback([arguments, &action] { action = [arguments] { return import(*arguments); }; });
 }

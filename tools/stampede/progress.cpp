@@ -50,7 +50,8 @@ void ProgressLine::show(std::string_view what, std::uint64_t done, std::uint64_t
   const Instant now = system_clock().now();
   if (!is_due(now)) return;
   const double speed = rate(what, done, now);
-  std::string text = fmt::format("{:<10} {} of {}", what, human_size(done), human_size(total));
+  std::string text = fmt::format("{:<10} {}", what, human_size(done));
+  if (total > 0) text += fmt::format(" of {}", human_size(total));
   if (total > 0) text += fmt::format("  {:3.0f}%", 100.0 * static_cast<double>(done) / static_cast<double>(total));
   text += fmt::format("  {}/s", human_size(static_cast<std::uint64_t>(speed)));
   if (speed > 0 && done < total) text += fmt::format("  {} left", clock_text(static_cast<double>(total - done) / speed));

@@ -27,6 +27,7 @@ class ProgressLine {
   // Erases the line; nothing is drawn any more.
   void finish();
   // "importing  1.2 GiB of 4.0 GiB  30%  812 MiB/s  0:03 left"; the rate is over the last seconds.
+  // A total of 0: it is not known.
   void show(std::string_view what, std::uint64_t done, std::uint64_t total, std::string_view extra = {});
   // The text alone; an empty one erases the line.
   void show(std::string_view text);
