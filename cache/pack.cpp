@@ -54,7 +54,7 @@ bool is_pack_name(const std::string& name) {
   return name.size() == 64 + kSuffix.size() && name.ends_with(kSuffix) && from_hex(std::string_view(name).substr(0, 64));
 }
 
-Result<std::shared_ptr<const Pack>> Pack::open(const std::filesystem::path& path) {
+Result<OpenedPack> Pack::open(const std::filesystem::path& path) {
   auto opened = File::open(path, O_RDONLY);
   if (!opened) return unreadable(path.string(), opened.error());
   File file = *std::move(opened);
@@ -69,13 +69,38 @@ Result<std::shared_ptr<const Pack>> Pack::open(const std::filesystem::path& path
   const auto at = decode_trailer(trailer, size);
   if (!at) return damaged(file.name(), "{}", at.error().message);
 
-  auto mapping = Mapping::map(file, *at, Size{size.bytes - at->bytes});
-  if (!mapping) return unreadable(file.name(), mapping.error());
-  if (to_hex(chunker::sha256(mapping->bytes())) != path.stem().string())
+  Bytes bytes(size.bytes - at->bytes);
+  if (auto read = file.read_at(*at, bytes); !read) return unreadable(file.name(), read.error());
+  if (to_hex(chunker::sha256(bytes)) != path.stem().string())
     return damaged(file.name(), "its footer is not the one that it is named by");
-  const auto footer = Footer::decode(mapping->bytes(), *at);
+  const auto footer = Footer::decode(bytes, *at);
   if (!footer) return damaged(file.name(), "{}", footer.error().message);
-  return std::shared_ptr<const Pack>(new Pack(std::move(file), stamp, *std::move(mapping), *footer, *at));
+  std::shared_ptr<const Pack> pack(new Pack(std::move(file), stamp, footer->size(), *at));
+  return OpenedPack{std::move(pack), std::move(bytes), *footer};
+}
+
+Result<PackEntry> Pack::entry(std::uint32_t index) const {
+  std::array<std::byte, kFooterEntry> bytes;
+  if (auto read = file_.read_at(entry_at(index), bytes); !read) return unreadable(name(), read.error());
+  return checked(bytes, index);
+}
+
+Result<std::vector<PackEntry>> Pack::entries() const {
+  Bytes bytes(std::size_t{size_} * kFooterEntry);
+  if (auto read = file_.read_at(entry_at(0), bytes); !read) return unreadable(name(), read.error());
+  std::vector<PackEntry> all;
+  all.reserve(size_);
+  for (std::uint32_t i = 0; i < size_; ++i) {
+    STAMPEDE_TRY(const PackEntry entry, checked(ByteView(bytes).subspan(i * kFooterEntry, kFooterEntry), i));
+    all.push_back(entry);
+  }
+  return all;
+}
+
+Result<PackEntry> Pack::checked(ByteView bytes, std::uint32_t index) const {
+  auto entry = decode_entry(bytes, records_end_);
+  if (!entry) return damaged(name(), "entry {} of its footer is altered: {}", index, entry.error().message);
+  return *entry;
 }
 
 Result<> Pack::read(std::span<const PackEntry> entries, MutableBytes out) const {

@@ -24,14 +24,14 @@
 //           16  2  version = 1     18  6  zero
 //           24  8  magic "STMPFOOT"
 //
-// A closed pack is never written again. Its footer is checked when it is opened; a record's checks when it is read.
+// A closed pack is never written again. Its footer is checked when it is opened, and read again by the entry; a record's
+// checks when it is read.
 #pragma once
 
 #include <memory>
 #include <string>
 #include <vector>
 
-#include "cache/mapping.h"
 #include "chunker/source.h"
 #include "src/base/file.h"
 
@@ -69,35 +69,44 @@ bool matches(ByteView head, ByteView sealed);
 
 // Sorts the entries by id; they end at `records_end`.
 Bytes encode_footer(std::vector<PackEntry> entries, Offset records_end);
+// An entry of a footer at `footer`; nothing in it lies outside. Error: content_altered.
+Result<PackEntry> decode_entry(ByteView bytes, Offset footer);
 // A checked footer: its entries are decoded on demand from bytes that somebody else keeps. Thread-safe.
 class Footer {
  public:
   Footer() = default;
   // `footer` begins at `at` in the file. Error: content_altered.
   static Result<Footer> decode(ByteView footer, Offset at);
-  std::size_t size() const { return entries_.size() / kFooterEntry; }
-  PackEntry entry(std::size_t index) const;
-  std::optional<PackEntry> find(const chunker::ChunkId& id) const;
+  std::uint32_t size() const { return static_cast<std::uint32_t>(entries_.size() / kFooterEntry); }
+  PackEntry entry(std::uint32_t index) const;
 
  private:
+  ByteView bytes_of(std::uint32_t index) const;
   ByteView entries_;
 };
 // Where the footer of a file of `size` bytes begins, from its last kTrailer bytes. Error: content_altered.
 Result<Offset> decode_trailer(ByteView trailer, Size size);
 
-// A closed pack, open for reading. Immutable and thread-safe.
+struct OpenedPack;
+
+// A closed pack, open for reading. Immutable and thread-safe. It keeps a descriptor and nothing of its footer in memory.
 class Pack {
  public:
   // Checks the footer against the name. Errors, naming the file: store_damaged; read_failed, where it may well be sound but
   // cannot be opened or read now.
-  static Result<std::shared_ptr<const Pack>> open(const std::filesystem::path& path);
-
+  static Result<OpenedPack> open(const std::filesystem::path& path);
   const std::string& name() const { return file_.name(); }
   const File& file() const { return file_; }
-  const Footer& footer() const { return footer_; }
+  std::uint32_t size() const { return size_; }  // entries
   Offset records_end() const { return records_end_; }
   // Of the file when it was opened.
   const FileStamp& stamp() const { return stamp_; }
+
+  // From the file; below size(), ascending by id. Errors: store_damaged, where the file was altered since it was opened;
+  // read_failed.
+  Result<PackEntry> entry(std::uint32_t index) const;
+  // All of them.
+  Result<std::vector<PackEntry>> entries() const;
 
   // Reads neighbouring records (entries[i].end() == entries[i + 1].record) with one call, their sealed bytes one after
   // another into `out`, which has just that size, and checks them. At most kMaxRun entries. Error: store_damaged.
@@ -105,13 +114,21 @@ class Pack {
   static constexpr std::size_t kMaxRun = 256;
 
  private:
-  Pack(File file, const FileStamp& stamp, Mapping mapping, Footer footer, Offset records_end)
-      : file_(std::move(file)), stamp_(stamp), mapping_(std::move(mapping)), footer_(footer), records_end_(records_end) {}
+  Pack(File file, const FileStamp& stamp, std::uint32_t size, Offset records_end)
+      : file_(std::move(file)), stamp_(stamp), size_(size), records_end_(records_end) {}
+  Offset entry_at(std::uint32_t index) const { return records_end_ + Size{kFooterEntry} * index; }
+  Result<PackEntry> checked(ByteView bytes, std::uint32_t index) const;
   File file_;
   FileStamp stamp_;
-  Mapping mapping_;  // holds the footer
-  Footer footer_;
+  std::uint32_t size_;
   Offset records_end_;
+};
+
+// With its footer, as it was checked.
+struct OpenedPack {
+  std::shared_ptr<const Pack> pack;
+  Bytes bytes;
+  Footer footer;  // of the bytes
 };
 
 // "<64 hex>.pack" in `folder`, and whether a file's name is like that.

@@ -110,20 +110,20 @@ class FolderCheck {
       if (first) cannot_open(path, opened.error());
       return {};
     }
-    const Pack& pack = **opened;
+    const Pack& pack = *opened->pack;
     const bool again = !pass_.is_sound(pack);
     if (again && !first) return {};  // read a moment ago
-    const std::vector<PackEntry> entries = entries_of(pack);
+    const std::vector<PackEntry> entries = entries_of(opened->footer);
     if (first) count(pack, entries);
     STAMPEDE_CHECK(read(pack, entries, again));
     if (system_clock().now() - saved_ > kSaveEvery) save();
     return {};
   }
 
-  static std::vector<PackEntry> entries_of(const Pack& pack) {
+  static std::vector<PackEntry> entries_of(const Footer& footer) {
     std::vector<PackEntry> entries;
-    entries.reserve(pack.footer().size());
-    for (std::size_t i = 0; i < pack.footer().size(); ++i) entries.push_back(pack.footer().entry(i));
+    entries.reserve(footer.size());
+    for (std::uint32_t i = 0; i < footer.size(); ++i) entries.push_back(footer.entry(i));
     std::ranges::sort(entries, {}, &PackEntry::record);
     return entries;
   }

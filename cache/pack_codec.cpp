@@ -30,6 +30,17 @@ bool is_possible(const PackEntry& entry) {
          entry.sealed_size > 0 && (raw ? entry.sealed_size == entry.plain_size : entry.sealed_size < entry.plain_size);
 }
 
+PackEntry read_entry(ByteView bytes) {
+  PackEntry entry;
+  std::memcpy(entry.id.digest.data(), bytes.data(), entry.id.digest.size());
+  entry.record = {load_le<std::uint64_t>(bytes.subspan(32))};
+  entry.sealed_size = load_le<std::uint32_t>(bytes.subspan(40));
+  const auto plain = load_le<std::uint32_t>(bytes.subspan(44));
+  entry.plain_size = plain & ((1U << kCodecShift) - 1);
+  entry.codec = static_cast<chunker::Codec>(plain >> kCodecShift);
+  return entry;
+}
+
 }  // namespace
 
 Bytes encode_pack_head() {
@@ -104,39 +115,30 @@ Result<Footer> Footer::decode(ByteView footer, Offset at) {
   if (begin != at) return bad("a footer at byte {} instead of {}", begin.bytes, at.bytes);
   Footer out;
   out.entries_ = footer.first(footer.size() - kTrailer);
-  for (std::size_t i = 0; i < out.size(); ++i) {
-    const PackEntry entry = out.entry(i);
-    if (!is_possible(entry)) return bad("entry {} of the footer is impossible", i);
-    // Written so that no sum can overflow.
-    if (entry.record.bytes < kPackHead || entry.record.bytes > at.bytes ||
-        kRecordHead + entry.sealed_size > at.bytes - entry.record.bytes)
-      return bad("entry {} of the footer lies outside", i);
-    if (i > 0 && out.entry(i - 1).id >= entry.id) return bad("entry {} of the footer is out of order", i);
+  std::optional<PackEntry> before;
+  for (std::uint32_t i = 0; i < out.size(); ++i) {
+    auto entry = decode_entry(out.bytes_of(i), at);
+    if (!entry) return pass(std::move(entry).error(), fmt::format("entry {} of the footer", i));
+    if (before && before->id >= entry->id) return bad("entry {} of the footer is out of order", i);
+    before = *entry;
   }
   return out;
 }
 
-PackEntry Footer::entry(std::size_t index) const {
-  const ByteView bytes = entries_.subspan(index * kFooterEntry, kFooterEntry);
-  PackEntry entry;
-  std::memcpy(entry.id.digest.data(), bytes.data(), entry.id.digest.size());
-  entry.record = {load_le<std::uint64_t>(bytes.subspan(32))};
-  entry.sealed_size = load_le<std::uint32_t>(bytes.subspan(40));
-  const auto plain = load_le<std::uint32_t>(bytes.subspan(44));
-  entry.plain_size = plain & ((1U << kCodecShift) - 1);
-  entry.codec = static_cast<chunker::Codec>(plain >> kCodecShift);
-  return entry;
+ByteView Footer::bytes_of(std::uint32_t index) const {
+  return entries_.subspan(std::size_t{index} * kFooterEntry, kFooterEntry);
 }
 
-std::optional<PackEntry> Footer::find(const chunker::ChunkId& id) const {
-  std::size_t low = 0, high = size();
-  while (low < high) {
-    const std::size_t middle = low + (high - low) / 2;
-    const int order = std::memcmp(entries_.data() + middle * kFooterEntry, id.digest.data(), id.digest.size());
-    if (order == 0) return entry(middle);
-    (order < 0 ? low : high) = order < 0 ? middle + 1 : middle;
-  }
-  return std::nullopt;
+PackEntry Footer::entry(std::uint32_t index) const { return read_entry(bytes_of(index)); }
+
+Result<PackEntry> decode_entry(ByteView bytes, Offset footer) {
+  const PackEntry entry = read_entry(bytes);
+  if (!is_possible(entry)) return bad("a record of {} bytes for {}", entry.sealed_size, entry.plain_size);
+  // Written so that no sum can overflow.
+  if (entry.record.bytes < kPackHead || entry.record.bytes > footer.bytes ||
+      kRecordHead + entry.sealed_size > footer.bytes - entry.record.bytes)
+    return bad("a record that lies outside");
+  return entry;
 }
 
 }  // namespace stampede::cache

@@ -1,11 +1,20 @@
 #include "cache/pack_set.h"
 
 #include <algorithm>
-#include <ranges>
+#include <unordered_map>
+
+#include "chunker/parallel.h"
 
 namespace stampede::cache {
 
 using chunker::ChunkId;
+
+namespace {
+
+// From so many on they are opened by several threads, each of which holds one footer in memory.
+constexpr std::size_t kManyPacks = 8;
+
+}  // namespace
 
 Result<std::shared_ptr<PackSet>> PackSet::open(const std::filesystem::path& folder) {
   std::shared_ptr<PackSet> set(new PackSet(folder));
@@ -13,84 +22,84 @@ Result<std::shared_ptr<PackSet>> PackSet::open(const std::filesystem::path& fold
   return set;
 }
 
-std::shared_ptr<const PackSet::Packs> PackSet::packs() const {
+std::shared_ptr<const PackView> PackSet::view() const {
   const std::shared_lock lock(mutex_);
-  return packs_;
+  return view_;
 }
 
-std::optional<PackSet::Place> PackSet::find(const Packs& packs, const ChunkId& id, const Pack* likely) {
-  if (likely != nullptr)
-    if (const auto entry = likely->footer().find(id)) return Place{likely, *entry};
-  for (const auto& pack : std::views::reverse(packs)) {
-    if (pack.get() == likely) continue;
-    if (const auto entry = pack->footer().find(id)) return Place{pack.get(), *entry};
-  }
-  return std::nullopt;
-}
-
-void PackSet::put(const std::filesystem::path& path) {
+PackSet::Opened PackSet::open_pack(const std::filesystem::path& path) {
   auto opened = Pack::open(path);
-  const auto stamp = opened ? Result<FileStamp>((*opened)->stamp()) : stamp_of(path);
-  // Between listing and opening it may have been removed: then it is not there, not damaged.
-  if (!stamp) return;
-
-  const std::unique_lock lock(mutex_);
   const std::string name = path.filename().string();
-  std::erase_if(known_, [&](const Known& known) { return known.name == name; });
-  known_.push_back({name, *stamp, opened ? *opened : nullptr, opened ? Error{} : opened.error()});
-  rebuild();
+  if (opened) return {Known{name, opened->pack->stamp(), opened->pack, {}}, PackView::added(*opened)};
+  // Between listing and opening it may have been removed: then it is not there, not damaged.
+  const auto stamp = stamp_of(path);
+  if (!stamp) return {};
+  return {Known{name, *stamp, nullptr, opened.error()}, std::nullopt};
 }
 
-// Of the packs that were opened; mutex_ is held.
-void PackSet::rebuild() {
-  auto packs = std::make_shared<Packs>();
-  for (const Known& known : known_)
-    if (known.pack) packs->push_back(known.pack);
-  packs_ = std::move(packs);
+// Opens the packs of these names; with `kept` they are all that is known then. refreshing_ is held.
+Result<> PackSet::take_in(const std::vector<std::string>& names, std::vector<Known> kept) {
+  std::vector<Opened> opened(names.size());
+  const auto job = [&]() -> chunker::Job {
+    return [&](std::size_t i) -> Result<> {
+      opened[i] = open_pack(folder_ / names[i]);
+      return {};
+    };
+  };
+  STAMPEDE_CHECK(chunker::run_parallel(names.size() < kManyPacks ? 1 : 0, names.size(), job, {}));
+
+  PackView::Packs packs;
+  for (const Known& known : kept)
+    if (known.pack) packs.push_back(known.pack);
+  std::vector<PackView::Added> added;
+  for (Opened& one : opened) {
+    if (one.known) kept.push_back(*std::move(one.known));
+    if (one.added) added.push_back(*std::move(one.added));
+  }
+  STAMPEDE_TRY(PackView made, PackView::make(*view_, packs, std::move(added)));
+  auto view = std::make_shared<const PackView>(std::move(made));
+  const std::unique_lock lock(mutex_);
+  view_.swap(view);
+  known_ = std::move(kept);
+  return {};
 }
 
 Result<> PackSet::add(const std::filesystem::path& path) {
-  // Not while somebody goes through a list of the folder in which the pack is missing still.
   const std::lock_guard one(refreshing_);
-  put(path);
-  const std::shared_lock lock(mutex_);
-  const auto known = std::ranges::find(known_, path.filename().string(), &Known::name);
+  const std::string name = path.filename().string();
+  std::vector<Known> kept = known_;
+  std::erase_if(kept, [&](const Known& known) { return known.name == name; });
+  STAMPEDE_CHECK(take_in({name}, std::move(kept)));
+  const auto known = std::ranges::find(known_, name, &Known::name);
   if (known == known_.end()) return fail(Code::store_damaged, "pack {} was removed by somebody", path.string());
   if (!known->pack) return pass(known->error);
   return {};
 }
 
-// Whether nothing would come of opening the file again.
-bool PackSet::is_known(const std::string& name, const std::optional<FileStamp>& stamp) const {
-  const std::shared_lock lock(mutex_);
-  const auto known = std::ranges::find(known_, name, &Known::name);
-  if (known == known_.end() || !stamp || known->stamp != *stamp) return false;
-  return known->pack || known->error.code == Code::store_damaged;
-}
-
-void PackSet::keep_only(const std::vector<std::string>& names) {
-  const std::unique_lock lock(mutex_);
-  const auto gone = [&](const Known& known) { return !std::ranges::binary_search(names, known.name); };
-  if (std::erase_if(known_, gone) > 0) rebuild();
-}
-
 Result<> PackSet::refresh() {
   // One at a time, or two threads that miss would open every new pack twice.
   const std::lock_guard one(refreshing_);
-  std::vector<std::string> names;
+  std::unordered_map<std::string_view, const Known*> before;
+  for (const Known& known : known_) before[known.name] = &known;
+  std::vector<Known> kept;
+  std::vector<std::string> fresh;
   std::error_code error;
   for (std::filesystem::directory_iterator it(folder_, error), end; !error && it != end; it.increment(error)) {
     std::string name = it->path().filename().string();
-    if (is_pack_name(name)) names.push_back(std::move(name));
+    if (!is_pack_name(name)) continue;
+    const auto known = before.find(name);
+    const auto stamp = stamp_of(it->path());
+    // Whether nothing would come of opening the file again.
+    if (known != before.end() && stamp && known->second->stamp == *stamp &&
+        (known->second->pack || known->second->error.code == Code::store_damaged))
+      kept.push_back(*known->second);
+    else
+      fresh.push_back(std::move(name));
   }
   if (error) return fail(Code::usage, "cannot list {}: {}", folder_.string(), error.message());
-  std::ranges::sort(names);
-  keep_only(names);
-  for (const std::string& name : names) {
-    const auto stamp = stamp_of(folder_ / name);
-    if (!is_known(name, stamp ? std::optional(*stamp) : std::nullopt)) put(folder_ / name);
-  }
-  return {};
+  if (fresh.empty() && kept.size() == known_.size()) return {};
+  std::ranges::sort(fresh);
+  return take_in(fresh, std::move(kept));
 }
 
 std::vector<Error> PackSet::damaged() const {
@@ -101,14 +110,17 @@ std::vector<Error> PackSet::damaged() const {
   return errors;
 }
 
+// Of a chunk of which no copy was found that can be read.
 Error PackSet::missing(const ChunkId& id) const {
-  const std::vector<Error> errors = damaged();
+  std::vector<Error> errors = damaged();
+  view()->each_copy(id, [&](const Result<Place>& place) {
+    if (!place) errors.push_back(place.error());
+    return false;
+  });
   if (errors.empty())
     return {Code::not_found, fmt::format("chunk {} is not in the store {}", to_string(id), folder_.string())};
   return {errors.front().code, fmt::format("chunk {} is in no sound pack: {}", to_string(id), errors.front().message)};
 }
-
-bool PackSet::knows(const ChunkId& id) const { return find(*packs(), id, nullptr).has_value(); }
 
 bool PackSet::has(const ChunkId& id) {
   if (knows(id)) return true;
@@ -116,14 +128,14 @@ bool PackSet::has(const ChunkId& id) {
   return refresh() && knows(id);
 }
 
-Result<std::vector<PackSet::Place>> PackSet::places(std::span<const chunker::SpanChunk> chunks,
-                                                    std::shared_ptr<const Packs>& held) {
+Result<std::vector<Place>> PackSet::places(std::span<const chunker::SpanChunk> chunks,
+                                           std::shared_ptr<const PackView>& held) {
   std::vector<Place> found;
   found.reserve(chunks.size());
   for (bool refreshed = false; found.size() < chunks.size();) {
-    if (!held) held = packs();
+    if (!held) held = view();
     const chunker::SpanChunk& chunk = chunks[found.size()];
-    if (const auto place = find(*held, chunk.id, found.empty() ? nullptr : found.back().pack)) {
+    if (const auto place = held->find(chunk.id, found.empty() ? nullptr : found.back().pack)) {
       if (place->entry.plain_size != chunk.length)
         return fail(Code::content_altered, "chunk {} has {} bytes, not {}", to_string(chunk.id), place->entry.plain_size,
                     chunk.length);
@@ -140,7 +152,7 @@ Result<std::vector<PackSet::Place>> PackSet::places(std::span<const chunker::Spa
 }
 
 Result<chunker::SealedSpan> PackSet::gather(std::span<const chunker::SpanChunk> chunks) {
-  std::shared_ptr<const Packs> held;
+  std::shared_ptr<const PackView> held;
   STAMPEDE_TRY(const std::vector<Place> places, this->places(chunks, held));
   chunker::SealedSpan span;
   span.parts.reserve(places.size());
@@ -174,16 +186,24 @@ Result<chunker::SealedSpan> PackSet::gather(std::span<const chunker::SpanChunk> 
 
 // The first sound copy, or the error of the first that is not; not_found where there is none at all.
 Result<chunker::SealedChunk> PackSet::read_any(const ChunkId& id) const {
+  std::optional<chunker::SealedChunk> found;
   std::optional<Error> error;
-  const auto held = packs();
-  for (const auto& pack : std::views::reverse(*held)) {
-    const auto entry = pack->footer().find(id);
-    if (!entry) continue;
-    chunker::SealedChunk chunk{id, entry->codec, entry->plain_size, Bytes(entry->sealed_size)};
-    const auto read = pack->read(std::span(&*entry, 1), chunk.bytes);
-    if (read) return chunk;
-    if (!error) error = read.error();
-  }
+  view()->each_copy(id, [&](const Result<Place>& place) {
+    const auto read = [&]() -> Result<chunker::SealedChunk> {
+      if (!place) return pass(place.error());
+      const PackEntry& entry = place->entry;
+      chunker::SealedChunk chunk{id, entry.codec, entry.plain_size, Bytes(entry.sealed_size)};
+      STAMPEDE_CHECK(place->pack->read(std::span(&entry, 1), chunk.bytes));
+      return chunk;
+    };
+    auto chunk = read();
+    if (chunk)
+      found = *std::move(chunk);
+    else if (!error)
+      error = chunk.error();
+    return found.has_value();
+  });
+  if (found) return *std::move(found);
   return pass(error ? *std::move(error) : missing(id));
 }
 

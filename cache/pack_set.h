@@ -8,7 +8,7 @@
 #include <shared_mutex>
 #include <vector>
 
-#include "cache/pack.h"
+#include "cache/pack_view.h"
 
 namespace stampede::cache {
 
@@ -24,9 +24,11 @@ class PackSet final : public chunker::ChunkSource {
   bool has(const chunker::ChunkId& id) override;
 
   // Like has(), but does not look for new packs: for those who ask for every chunk of an image.
-  bool knows(const chunker::ChunkId& id) const;
+  bool knows(const chunker::ChunkId& id) const { return view()->find(id).has_value(); }
+  // The packs as they are known now.
+  std::shared_ptr<const PackView> view() const;
   // Takes in packs that appeared in the folder or were replaced, and lets go of those that were removed. What could not be
-  // opened for a reason that may pass is tried again. Errors: usage.
+  // opened for a reason that may pass is tried again. Errors: usage; busy, for too many chunks.
   Result<> refresh();
   // Takes in a pack that this process has just published.
   Result<> add(const std::filesystem::path& path);
@@ -40,28 +42,23 @@ class PackSet final : public chunker::ChunkSource {
     std::shared_ptr<const Pack> pack;  // none: not to be had, for the error's reason
     Error error;
   };
-  using Packs = std::vector<std::shared_ptr<const Pack>>;
-  struct Place {
-    const Pack* pack = nullptr;
-    PackEntry entry;
+  struct Opened {
+    std::optional<Known> known;  // nothing: it is not there any more
+    std::optional<PackView::Added> added;
   };
 
-  explicit PackSet(std::filesystem::path folder) : folder_(std::move(folder)), packs_(std::make_shared<Packs>()) {}
-  std::shared_ptr<const Packs> packs() const;
-  static std::optional<Place> find(const Packs& packs, const chunker::ChunkId& id, const Pack* likely);
-  void put(const std::filesystem::path& path);
-  bool is_known(const std::string& name, const std::optional<FileStamp>& stamp) const;
-  void rebuild();
-  void keep_only(const std::vector<std::string>& names);
+  explicit PackSet(std::filesystem::path folder) : folder_(std::move(folder)), view_(std::make_shared<const PackView>()) {}
+  static Opened open_pack(const std::filesystem::path& path);
+  Result<> take_in(const std::vector<std::string>& names, std::vector<Known> kept);
   Result<chunker::SealedChunk> read_any(const chunker::ChunkId& id) const;
   Error missing(const chunker::ChunkId& id) const;
-  // Where each chunk lies; the packs stay alive with `held`.
-  Result<std::vector<Place>> places(std::span<const chunker::SpanChunk> chunks, std::shared_ptr<const Packs>& held);
+  // Where each chunk lies; the packs stay open with `held`.
+  Result<std::vector<Place>> places(std::span<const chunker::SpanChunk> chunks, std::shared_ptr<const PackView>& held);
 
   const std::filesystem::path folder_;
-  std::mutex refreshing_;
-  mutable std::shared_mutex mutex_;  // guards what follows; the lists themselves never change
-  std::shared_ptr<const Packs> packs_;
+  std::mutex refreshing_;            // held by who changes what follows, one at a time
+  mutable std::shared_mutex mutex_;  // guards it; a view itself never changes
+  std::shared_ptr<const PackView> view_;
   std::vector<Known> known_;
 };
 

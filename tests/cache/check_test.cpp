@@ -16,7 +16,7 @@ class Check : public ::testing::Test {
   void SetUp() override {
     store_ = open_store(folder_ / "store");
     for (std::uint64_t seed = 1; seed <= 4; ++seed) put_all(*store_, some_chunks(seed, 60));
-    for (const auto& path : files(folder_ / "store", ".pack")) packs_.push_back(*Pack::open(path));
+    for (const auto& path : files(folder_ / "store", ".pack")) packs_.push_back(Pack::open(path)->pack);
   }
   StoreCheck check(const CheckOptions& options = {}) {
     auto check = store_->check_packs(options);
@@ -25,13 +25,12 @@ class Check : public ::testing::Test {
   }
   std::uint64_t sealed() const {
     std::uint64_t bytes = 0;
-    for (const auto& pack : packs_)
-      for (std::size_t i = 0; i < pack->footer().size(); ++i) bytes += pack->footer().entry(i).sealed_size;
+    for (const auto& pack : packs_) bytes += sealed_of(*pack);
     return bytes;
   }
   static std::uint64_t sealed_of(const Pack& pack) {
     std::uint64_t bytes = 0;
-    for (std::size_t i = 0; i < pack.footer().size(); ++i) bytes += pack.footer().entry(i).sealed_size;
+    for (const PackEntry& entry : *pack.entries()) bytes += entry.sealed_size;
     return bytes;
   }
   // Of the pack's first record, the last sealed byte.
@@ -138,7 +137,7 @@ TEST_F(Check, FindsDamageByShares) {
 TEST_F(Check, NamesTheChunksOfAPackThatCannotBeOpened) {
   const std::filesystem::path path = packs_[2]->name();
   std::set<chunker::ChunkId> ids;
-  for (std::size_t i = 0; i < packs_[2]->footer().size(); ++i) ids.insert(packs_[2]->footer().entry(i).id);
+  for (const PackEntry& entry : *packs_[2]->entries()) ids.insert(entry.id);
   std::filesystem::resize_file(path, std::filesystem::file_size(path) - 1);
   const StoreCheck found = check();
   EXPECT_EQ(found.problems.size(), 1U);

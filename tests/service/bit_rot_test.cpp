@@ -51,7 +51,7 @@ class BitRot : public ::testing::Test {
     add("a:2", pieces);
     add("b:1", filesystem_like(2, 50));
     for (const auto& entry : std::filesystem::directory_iterator(folder_.path() / "store/packs"))
-      packs_.push_back(*cache::Pack::open(entry.path()));
+      packs_.push_back(cache::Pack::open(entry.path())->pack);
     ASSERT_EQ(packs_.size(), 3U);
   }
 
@@ -91,7 +91,7 @@ class BitRot : public ::testing::Test {
   std::pair<Place, std::set<ChunkId>> somewhere_in_packs() {
     const cache::Pack& pack = *packs_[random_.below(packs_.size())];
     Place place{pack.name(), 0, static_cast<unsigned>(random_.below(8))};
-    const cache::PackEntry entry = pack.footer().entry(random_.below(pack.footer().size()));
+    const cache::PackEntry entry = *pack.entry(static_cast<std::uint32_t>(random_.below(pack.size())));
     std::set<ChunkId> harmed{entry.id};
     switch (random_.below(3)) {
       case 0:
@@ -104,7 +104,7 @@ class BitRot : public ::testing::Test {
         place.byte = random_.below(8) == 0
                          ? random_.below(cache::kPackHead)
                          : pack.records_end().bytes + random_.below(pack.stamp().size - pack.records_end().bytes);
-        for (std::size_t i = 0; i < pack.footer().size(); ++i) harmed.insert(pack.footer().entry(i).id);
+        for (const cache::PackEntry& each : *pack.entries()) harmed.insert(each.id);
     }
     return {place, harmed};
   }
