@@ -57,7 +57,7 @@ Result<> run(std::span<char*> arguments) {
   if (arguments.size() != 5) return fail(Code::usage, "bench_write_disk STORE NAME:TAG SELECTOR none|data|full");
   const std::string_view verify = arguments[4];
   STAMPEDE_TRY(const auto store, cache::Store::open(arguments[1], system_clock()));
-  STAMPEDE_TRY(const auto name, chunker::ImageName::parse(arguments[2]));
+  STAMPEDE_TRY(const auto name, chunker::ImageRef::parse(arguments[2]));
   STAMPEDE_TRY(const auto selector, disk::Selector::parse(arguments[3]));
 
   const Instant start = system_clock().now();

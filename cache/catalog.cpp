@@ -4,6 +4,8 @@
 
 #include "cache/catalog_schema.h"
 #include "cache/catalog_sql.h"
+#include "cache/catalog_tags.h"
+#include "src/base/text.h"
 
 namespace stampede::cache {
 namespace {
@@ -12,13 +14,15 @@ using chunker::SignedTagRecord;
 
 class SqliteCatalog final : public Catalog {
  public:
-  SqliteCatalog(Database database, Clock& clock) : database_(std::move(database)), clock_(clock) {}
+  SqliteCatalog(Database database, Clock& clock) : database_(std::move(database)), clock_(clock), tags_(database_, clock) {}
   Result<> upgrade(const std::filesystem::path& file);
 
-  Result<bool> add_tag(const chunker::TagRecord& decoded, const SignedTagRecord& record) override;
-  Result<std::optional<TagRow>> find_tag(const chunker::ImageName& name) override;
+  Result<bool> add_tag(const chunker::TagRecord& decoded, const SignedTagRecord& record, Naming naming) override;
+  Result<std::optional<TagRow>> find_tag(const chunker::ImageRef& image) override;
   Result<std::vector<TagRow>> list_tags() override;
   Result<std::vector<TagRow>> tag_history(const chunker::ImageName& name) override;
+  Result<std::vector<chunker::ImageId>> live_images() override;
+  Result<std::vector<TagRow>> remove_tags(const chunker::ImageRef& image, bool history, std::string_view actor) override;
   Result<> add_token(const Hash32& secret_hash, UnixTime expires, std::uint32_t uses) override;
   Result<> redeem(const Hash32& secret_hash, const KeyBytes& key) override;
   Result<bool> is_enrolled(const KeyBytes& key) override;
@@ -32,10 +36,12 @@ class SqliteCatalog final : public Catalog {
 
  private:
   Result<> check_token(const Hash32& secret_hash);
+  Result<> write_audit(std::string_view actor, std::string_view action, std::string_view subject);
 
   std::mutex mutex_;  // one connection, one statement at a time
   Database database_;
   Clock& clock_;
+  TagTable tags_;
 };
 
 Result<> SqliteCatalog::upgrade(const std::filesystem::path& file) {
@@ -49,86 +55,55 @@ Result<> SqliteCatalog::upgrade(const std::filesystem::path& file) {
   if (version > kCatalogVersion)
     return fail(Code::store_too_new, "the catalog {} has version {}, and this stampede knows {}; use a newer stampede",
                 file.string(), version, kCatalogVersion);
-  if (version == 0) STAMPEDE_CHECK(database_.script(kCatalogSchema));
+  for (; version < kCatalogVersion; ++version)
+    STAMPEDE_CHECK(database_.script(kCatalogSteps.at(static_cast<std::size_t>(version))));
   STAMPEDE_CHECK(database_.script(kCatalogIndexes));
   return transaction.commit();
 }
 
-Result<TagRow> read_tag(const Query& query) {
-  TagRow row;
-  row.record = query.blob(0);
-  STAMPEDE_TRY(row.signer, query.array<32>(1));
-  STAMPEDE_TRY(row.signature, query.array<64>(2));
-  row.name = {query.text(3), query.text(4)};
-  STAMPEDE_TRY(row.image.digest, query.array<32>(5));
-  return row;
-}
-
-Result<std::vector<TagRow>> read_tags(Query& query) {
-  std::vector<TagRow> all;
-  while (true) {
-    STAMPEDE_TRY(const bool more, query.next());
-    if (!more) return all;
-    STAMPEDE_TRY(TagRow row, read_tag(query));
-    all.push_back(std::move(row));
-  }
-}
-
-Result<bool> SqliteCatalog::add_tag(const chunker::TagRecord& decoded, const SignedTagRecord& record) {
+Result<bool> SqliteCatalog::add_tag(const chunker::TagRecord& decoded, const SignedTagRecord& record, Naming naming) {
+  if (!decoded.name.valid()) return fail(Code::usage, "'{}' is not an image name", printable(decoded.name.text()));
   if (record.record.size() > chunker::kMaxTagRecord.bytes)
     return fail(Code::usage, "the tag record of {} has {} bytes, more than {}", decoded.name.text(), record.record.size(),
                 chunker::kMaxTagRecord.bytes);
   const std::lock_guard lock(mutex_);
   STAMPEDE_TRY(Transaction transaction, Transaction::begin(database_));
-  std::int64_t number = 1;
-  {
-    STAMPEDE_TRY(Query query, database_.query("SELECT image, signer, number FROM tags WHERE name = ?1 AND tag = ?2 "
-                                              "ORDER BY number DESC LIMIT 1",
-                                              decoded.name.name, decoded.name.tag));
-    STAMPEDE_TRY(const bool taken, query.next());
-    if (taken) {
-      STAMPEDE_TRY(const chunker::Sha256 image, query.array<32>(0));
-      STAMPEDE_TRY(const auto signer, query.array<32>(1));
-      if (image != decoded.image.digest)
-        return fail(Code::tag_taken, "{} is already image {}; choose another tag", decoded.name.text(), to_hex(image));
-      if (signer == record.signer) return false;
-      number = query.integer(2) + 1;
-    }
-  }
-  const ByteView parent = decoded.parent ? ByteView(decoded.parent->digest) : ByteView{};
-  STAMPEDE_CHECK(
-      database_.run("INSERT INTO tags (name, tag, image, parent, record, signer, signature, added, number) "
-                    "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-                    decoded.name.name, decoded.name.tag, decoded.image.digest, parent, record.record, record.signer,
-                    record.signature, clock_.unix_time(), number));
+  STAMPEDE_TRY(const bool added, tags_.add(decoded, record, naming));
   STAMPEDE_CHECK(transaction.commit());
-  return true;
+  return added;
 }
 
-Result<std::optional<TagRow>> SqliteCatalog::find_tag(const chunker::ImageName& name) {
+Result<std::optional<TagRow>> SqliteCatalog::find_tag(const chunker::ImageRef& image) {
   const std::lock_guard lock(mutex_);
-  STAMPEDE_TRY(Query query, database_.query("SELECT record, signer, signature, name, tag, image FROM tags "
-                                            "WHERE name = ?1 AND tag = ?2 ORDER BY number DESC LIMIT 1",
-                                            name.name, name.tag));
-  STAMPEDE_TRY(const bool found, query.next());
-  if (!found) return std::nullopt;
-  return read_tag(query);
+  return tags_.find(image);
 }
 
 Result<std::vector<TagRow>> SqliteCatalog::list_tags() {
   const std::lock_guard lock(mutex_);
-  // Of each group the columns are those of the row with the highest number (SQLite, "bare columns in an aggregate query").
-  STAMPEDE_TRY(Query query, database_.query("SELECT record, signer, signature, name, tag, image, max(number) FROM tags "
-                                            "GROUP BY name, tag ORDER BY name, tag"));
-  return read_tags(query);
+  return tags_.current();
 }
 
 Result<std::vector<TagRow>> SqliteCatalog::tag_history(const chunker::ImageName& name) {
   const std::lock_guard lock(mutex_);
-  STAMPEDE_TRY(Query query, database_.query("SELECT record, signer, signature, name, tag, image FROM tags "
-                                            "WHERE name = ?1 AND tag = ?2 ORDER BY number",
-                                            name.name, name.tag));
-  return read_tags(query);
+  return tags_.history(name);
+}
+
+Result<std::vector<chunker::ImageId>> SqliteCatalog::live_images() {
+  const std::lock_guard lock(mutex_);
+  return tags_.live_images();
+}
+
+Result<std::vector<TagRow>> SqliteCatalog::remove_tags(const chunker::ImageRef& image, bool history,
+                                                       std::string_view actor) {
+  const std::lock_guard lock(mutex_);
+  STAMPEDE_TRY(Transaction transaction, Transaction::begin(database_));
+  STAMPEDE_TRY(auto removed, tags_.remove(image, history));
+  for (const TagRow& row : removed)
+    STAMPEDE_CHECK(
+        write_audit(actor, "image rm",
+                    fmt::format("{} {} signed by {}", row.name.text(), chunker::to_string(row.image), to_hex(row.signer))));
+  STAMPEDE_CHECK(transaction.commit());
+  return removed;
 }
 
 Result<> SqliteCatalog::add_token(const Hash32& secret_hash, UnixTime expires, std::uint32_t uses) {
@@ -273,6 +248,10 @@ Result<std::vector<std::string>> SqliteCatalog::check() {
 
 Result<> SqliteCatalog::audit(std::string_view actor, std::string_view action, std::string_view subject) {
   const std::lock_guard lock(mutex_);
+  return write_audit(actor, action, subject);
+}
+
+Result<> SqliteCatalog::write_audit(std::string_view actor, std::string_view action, std::string_view subject) {
   return database_.run("INSERT INTO audit (at, actor, action, subject) VALUES (?1, ?2, ?3, ?4)", clock_.unix_time(), actor,
                        action, subject);
 }

@@ -22,6 +22,15 @@ using Hash32 = std::array<std::byte, 32>;
 struct TagRow : chunker::SignedTagRecord {
   chunker::ImageName name;
   chunker::ImageId image;
+  UnixTime added = 0;
+  UnixTime ended = 0;  // when a later record took the name over; 0: this one counts
+};
+
+// What a new record may do to a name that has one.
+enum class Naming : std::uint8_t {
+  keep,     // the name stays the image that it is
+  move,     // it may become another image
+  restate,  // it stays that image, and the same signer says something new of it
 };
 
 struct NodeRow {
@@ -50,14 +59,22 @@ class Catalog {
   static Result<std::unique_ptr<Catalog>> open(const std::filesystem::path& file, Clock& clock);
   virtual ~Catalog() = default;
 
-  // Tags. A name:tag that is another image already: tag_taken. The same image by the same signer again: fine, nothing
-  // changes. By another signer: the new record counts from now on, the old ones are kept. Returns whether a record was
-  // added.
-  virtual Result<bool> add_tag(const chunker::TagRecord& decoded, const chunker::SignedTagRecord& record) = 0;
-  // The newest record of a name:tag; of each of them; all of one, oldest first.
-  virtual Result<std::optional<TagRow>> find_tag(const chunker::ImageName& name) = 0;
+  // Tags. A name:tag that is another image already and may not move: tag_taken. The same image by the same signer again,
+  // unless restated: fine, nothing changes. Else the new record counts from now on, and the one before is history. Returns
+  // whether a record was added. Errors: also usage, where the name is none.
+  virtual Result<bool> add_tag(const chunker::TagRecord& decoded, const chunker::SignedTagRecord& record,
+                               Naming naming = Naming::keep) = 0;
+  // The record that counts of a name:tag, or of an id one that does or did: the newest. Error: usage, where an id's digits
+  // are those of several images.
+  virtual Result<std::optional<TagRow>> find_tag(const chunker::ImageRef& image) = 0;
+  // The record that counts of each name; all of one name that are kept, oldest first.
   virtual Result<std::vector<TagRow>> list_tags() = 0;
   virtual Result<std::vector<TagRow>> tag_history(const chunker::ImageName& name) = 0;
+  // Every image that a record speaks of, be it history: what must be kept. Each once.
+  virtual Result<std::vector<chunker::ImageId>> live_images() = 0;
+  // Forgets records, and says so in the audit log: of a name:tag the one that counts, with `history` all of them; of an id
+  // all that speak of it, history or not. Returns those that were forgotten. Error: usage, as find_tag().
+  virtual Result<std::vector<TagRow>> remove_tags(const chunker::ImageRef& image, bool history, std::string_view actor) = 0;
 
   // Join tokens. redeem() in one transaction: unknown → token_invalid, past → token_expired, no use left for a new key →
   // token_used; a key that used it before may come back at any time. The node is recorded.

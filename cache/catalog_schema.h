@@ -1,11 +1,12 @@
-// The catalog's tables, version 1 (PRAGMA user_version). A later version adds its steps here; none is ever rewritten.
+// The catalog's tables (PRAGMA user_version is their version), as the steps from each version to the next, from an empty
+// file on. A later version adds its step; none is ever rewritten.
 #pragma once
+
+#include <array>
 
 namespace stampede::cache {
 
-inline constexpr long kCatalogVersion = 1;
-
-inline constexpr const char* kCatalogSchema = R"sql(
+inline constexpr const char* kCatalogStep1 = R"sql(
 CREATE TABLE tags (
   name TEXT NOT NULL, tag TEXT NOT NULL, image BLOB NOT NULL, parent BLOB NOT NULL,  -- parent: empty or an image id
   record BLOB NOT NULL, signer BLOB NOT NULL, signature BLOB NOT NULL, added INTEGER NOT NULL,
@@ -28,6 +29,22 @@ CREATE TRIGGER audit_is_not_changed BEFORE UPDATE ON audit BEGIN SELECT RAISE(AB
 CREATE TRIGGER audit_is_not_deleted BEFORE DELETE ON audit BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
 PRAGMA user_version = 1;
 )sql";
+
+// 2: a name can end, or become another image.
+inline constexpr const char* kCatalogStep2 = R"sql(
+ALTER TABLE tags ADD COLUMN ended INTEGER NOT NULL DEFAULT 0;  -- when a record ceased to count; 0: it does
+UPDATE tags SET ended = max(1, (
+    SELECT later.added FROM tags AS later WHERE later.name = tags.name AND later.tag = tags.tag
+    AND later.number > tags.number ORDER BY later.number LIMIT 1))
+  WHERE EXISTS (
+    SELECT 1 FROM tags AS later WHERE later.name = tags.name AND later.tag = tags.tag AND later.number > tags.number);
+CREATE UNIQUE INDEX tags_that_count ON tags (name, tag) WHERE ended = 0;
+CREATE INDEX tags_by_image ON tags (image);
+PRAGMA user_version = 2;
+)sql";
+
+inline constexpr std::array kCatalogSteps{kCatalogStep1, kCatalogStep2};
+inline constexpr long kCatalogVersion = kCatalogSteps.size();
 
 // Made where they are missing. They hold nothing of their own, so they are no step to another version.
 inline constexpr const char* kCatalogIndexes = R"sql(

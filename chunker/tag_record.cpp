@@ -8,14 +8,6 @@ namespace {
 
 namespace json = boost::json;
 
-constexpr std::size_t kMaxPart = 63;
-
-bool is_part(std::string_view text) {
-  const auto plain = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); };
-  return !text.empty() && text.size() <= kMaxPart && plain(text[0]) &&
-         std::ranges::all_of(text, [&](char c) { return plain(c) || c == '.' || c == '_' || c == '-'; });
-}
-
 // The length of the UTF-8 character at the head of `text`; 0 where there is none (RFC 3629, so no surrogates).
 std::size_t character(std::string_view text) {
   const auto at = [&](std::size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U; };
@@ -65,15 +57,6 @@ json::value root_object(const std::optional<volume::RootFacts>& root) {
 }
 
 }  // namespace
-
-Result<ImageName> ImageName::parse(std::string_view text) {
-  const std::size_t colon = text.find(':');
-  ImageName name{std::string(text.substr(0, colon)), colon == text.npos ? "latest" : std::string(text.substr(colon + 1))};
-  if (!is_part(name.name) || !is_part(name.tag))
-    return fail(Code::usage, "'{}' is not an image name: write name or name:tag, each of a-z 0-9 . _ - and at most {} long",
-                text, kMaxPart);
-  return name;
-}
 
 // Members stand in the order in which they are put here, so one record has one encoding.
 Bytes encode(const TagRecord& record) {

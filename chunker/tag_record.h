@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "chunker/image_name.h"
 #include "chunker/types.h"
 #include "src/base/error.h"
 #include "src/volume/inspect.h"
@@ -21,15 +22,6 @@
 namespace stampede::chunker {
 
 inline constexpr Size kMaxTagRecord = 64_KiB;
-
-// "name:tag"; each part is [a-z0-9][a-z0-9._-]{0,62}; the tag may be left out of the text and is "latest" then.
-struct ImageName {
-  std::string name;
-  std::string tag;
-  auto operator<=>(const ImageName&) const = default;
-  static Result<ImageName> parse(std::string_view text);
-  std::string text() const { return name + ":" + tag; }
-};
 
 struct TagRecord {
   ImageName name;

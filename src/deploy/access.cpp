@@ -60,7 +60,7 @@ Result<> Access::start_node(const net::Waiting& waiting) {
   return node_->wait_for_depot();
 }
 
-Result<chunker::TagRecord> Access::resolve(const chunker::ImageName& image) {
+Result<chunker::TagRecord> Access::resolve(const chunker::ImageRef& image) {
   STAMPEDE_TRY(const auto found, node_->resolve(image));
   if (std::ranges::find(enrolment_->signers, found.signer) == enrolment_->signers.end())
     return fail(Code::signer_unknown,
@@ -68,8 +68,9 @@ Result<chunker::TagRecord> Access::resolve(const chunker::ImageName& image) {
                 image.text(), trust::short_name(found.signer));
   STAMPEDE_CHECK(trust::verify(found.signer, trust::kTagRecordDomain, found.record, found.signature));
   STAMPEDE_TRY(auto record, chunker::decode_tag_record(found.record));
-  if (record.name != image)
-    return fail(Code::content_altered, "the depot sent the record of {} for {}", record.name.text(), image.text());
+  if (!image.names(record.name, record.image))
+    return fail(Code::content_altered, "the depot sent the record of {}, image {}, for {}", record.name.text(),
+                chunker::to_string(record.image), image.text());
   return record;
 }
 

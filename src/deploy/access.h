@@ -40,8 +40,8 @@ class Access {
   // Enrols if need be, and waits for the depot.
   Result<> connect();
 
-  // A record that stands for the name, by a signer whom this node accepts.
-  Result<chunker::TagRecord> resolve(const chunker::ImageName& image);
+  // The record that stands for the name, or one of the image with that id, by a signer whom this node accepts.
+  Result<chunker::TagRecord> resolve(const chunker::ImageRef& image);
   // Every record verified, and as the tag record says. `accept`: see load_manifest().
   Result<chunker::Manifest> manifest(const chunker::TagRecord& record, const chunker::AcceptRoot& accept = {});
 

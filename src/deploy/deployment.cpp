@@ -125,6 +125,7 @@ class Deployment {
     record_ = reserved_->record;
     if (record_.name.name.empty()) return held;  // it is not known
     receipt_.image = chunker::to_string(record_.image);
+    if (options_.image.name.empty()) receipt_.name = record_.name.text();
     receipt_.disk.guid = record_.facts.disk_guid;
     return held;
   }

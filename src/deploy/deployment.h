@@ -36,7 +36,7 @@ struct Progress {
 struct Reserved;  // reserve.h
 
 struct Options : AccessOptions {
-  chunker::ImageName image;
+  chunker::ImageRef image;
   disk::Selector disk;
   std::vector<std::string> overwrite;         // each names a disk whose content may be lost (disk::Needs)
   Size file_size{};                           // disk::Needs

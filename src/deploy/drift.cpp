@@ -236,11 +236,12 @@ class DriftFinder {
       return fail(Code::not_found, "the depot has no receipt of {} as it is now (GUID {}): name its image by --image",
                   disk_.path, disk_.guid.empty() ? "none" : disk_.guid);
     if (!options_.image) {
-      STAMPEDE_TRY(const auto name, chunker::ImageName::parse(found->name));
-      STAMPEDE_TRY(record_, access_->resolve(name));
+      // By its id: the name may be another image by now.
+      STAMPEDE_TRY(const auto image, chunker::ImageRef::parse(found->image));
+      STAMPEDE_TRY(record_, access_->resolve(image));
       if (chunker::to_string(record_.image) != found->image)
-        return fail(Code::not_found, "the receipt of {} names image {}, which {} is not any more; name one by --image",
-                    disk_.path, found->image.substr(0, 16), found->name);
+        return fail(Code::not_found, "the receipt of {} names '{}', which is no image", disk_.path, printable(found->image));
+      name_ = found->name;
     }
     if (chunker::to_string(record_.image) != found->image) return {};
     base_ = *std::move(found);
@@ -262,7 +263,7 @@ class DriftFinder {
     Receipt& report = out_.report;
     report.deployment = base_.deployment;
     report.node = trust::to_string(access_->state().key().public_key());
-    report.name = record_.name.text();
+    report.name = name_.empty() ? record_.name.text() : name_;
     report.image = chunker::to_string(record_.image);
     report.started = to_rfc3339(system_clock().unix_time());
     report.disk = facts_of(disk_, options_.disk);
@@ -291,7 +292,8 @@ class DriftFinder {
   std::optional<Access> access_;
   disk::Disk disk_;
   chunker::TagRecord record_;
-  Receipt base_;  // of the deployment that is looked at; empty without one
+  std::string name_;  // as the receipt has it; empty: as the record does
+  Receipt base_;      // of the deployment that is looked at; empty without one
   UnixTime made_ = 0;
   Drift out_;
 };

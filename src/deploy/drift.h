@@ -32,8 +32,8 @@ extern const std::vector<std::string> kUsualIgnores;
 
 struct DriftOptions : AccessOptions {
   disk::Selector disk;
-  std::optional<chunker::ImageName> image;  // instead of the last receipt's
-  std::vector<std::string> ignore;          // patterns, all of them
+  std::optional<chunker::ImageRef> image;  // instead of the last receipt's
+  std::vector<std::string> ignore;         // patterns, all of them
   // About ten times a second, from the calling thread; false ends it with `interrupted`.
   std::function<bool(Size read, Size total)> progress = [](Size, Size) { return true; };
 };

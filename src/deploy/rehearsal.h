@@ -13,7 +13,7 @@ namespace stampede::deploy {
 inline constexpr std::uint32_t kRehearsalCredit = 24;
 
 struct RehearsalOptions : AccessOptions {
-  chunker::ImageName image;
+  chunker::ImageRef image;
   // About ten times a second, from the calling thread.
   std::function<void(const net::SwarmStatus&, Size verified, Size total)> progress = [](const auto&, Size, Size) {};
 };

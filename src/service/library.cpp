@@ -40,10 +40,10 @@ Result<> check_whole(cache::Store& store, const Found& image) {
   return {};
 }
 
-Result<Found> find_image(cache::Store& store, const chunker::ImageName& name) {
-  STAMPEDE_TRY(auto record, store.catalog().find_tag(name));
+Result<Found> find_image(cache::Store& store, const chunker::ImageRef& image) {
+  STAMPEDE_TRY(auto record, store.catalog().find_tag(image));
   if (!record)
-    return fail(Code::not_found, "no image {} in {}; `stampede image list` shows what is", name.text(),
+    return fail(Code::not_found, "no image {} in {}; `stampede image list` shows what is", image.text(),
                 store.folder().string());
   return verify(store, std::move(*record));
 }

@@ -10,13 +10,14 @@
 
 namespace stampede::service {
 
-// The newest record of a name: that it belongs to the name is checked, and its signature against the store's accepted
-// signers. Errors: not_found, signer_unknown, signature_invalid, content_altered, store_damaged.
+// The record that counts of a name, or of an id the newest: that it belongs to the name is checked, and its signature
+// against the store's accepted signers. Errors: not_found, signer_unknown, signature_invalid, content_altered,
+// store_damaged; usage, where an id's digits are those of several images.
 struct Found {
   chunker::TagRecord record;
   chunker::SignedTagRecord signed_record;
 };
-Result<Found> find_image(cache::Store& store, const chunker::ImageName& name);
+Result<Found> find_image(cache::Store& store, const chunker::ImageRef& image);
 
 // What can be read of every image, and a line for each record that cannot.
 struct ImageList {

@@ -151,13 +151,15 @@ void Session::enrol(const wire::Enrol& ask) {
 }
 
 void Session::resolve(const wire::Resolve& question) {
-  off_loop([this, name = chunker::ImageName{question.name, question.tag}] {
-    auto found = depot_.store.catalog().find_tag(name);
-    return [this, name, found = std::move(found)] {
+  auto image = chunker::ImageRef::from_wire(question.name, question.tag);
+  if (!image) return answer(image.error());
+  off_loop([this, image = *image] {
+    auto found = depot_.store.catalog().find_tag(image);
+    return [this, image, found = std::move(found)] {
       if (!found) return answer(found.error());
       if (*found) return connection_->send(wire::TagRecordMessage{(*found)->record, (*found)->signer, (*found)->signature});
       answer({Code::not_found,
-              fmt::format("no image {} in this depot; `stampede image list` there shows what is", name.text())});
+              fmt::format("no image {} in this depot; `stampede image list` there shows what is", image.text())});
     };
   });
 }

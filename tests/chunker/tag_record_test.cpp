@@ -153,16 +153,5 @@ TEST(TagRecord, RefusesWhatIsNotOne) {
   EXPECT_CODE(Code::content_altered, decode_tag_record(as_bytes(deep)));
 }
 
-TEST(ImageName, ParsesNameAndTag) {
-  EXPECT_EQ(ImageName::parse("debian:12")->text(), "debian:12");
-  EXPECT_EQ(ImageName::parse("debian")->text(), "debian:latest");
-  EXPECT_EQ(ImageName::parse("a.b_c-9:0.1")->name, "a.b_c-9");
-  const std::string longest(63, 'a');
-  EXPECT_DONE(ImageName::parse(longest + ":" + longest));
-  for (const std::string bad : {"", ":", "a:", ":a", "a:b:c", "A", ".a", "a/b", "-a", "a b", "a:-", "ä"})
-    EXPECT_CODE(Code::usage, ImageName::parse(bad)) << bad;
-  EXPECT_CODE(Code::usage, ImageName::parse(longest + "a"));
-}
-
 }  // namespace
 }  // namespace stampede::chunker

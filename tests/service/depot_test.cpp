@@ -100,6 +100,29 @@ TEST_F(DepotTest, RefusesWrongAndExpiredTokens) {
   for (int i = 0; i < 4; ++i) EXPECT_FALSE(std::filesystem::exists(disk(i)));
 }
 
+// A name that moves is the new image at once; the one that it was is still there by its id.
+TEST_F(DepotTest, ATagThatMovesIsSeenAtOnce) {
+  const Bytes old_image = make_image(1'000'000, 31), new_image = make_image(1'000'000, 32);
+  const auto first = import(old_image, "test:stable");
+  EXPECT_FALSE(run(options(0, "test:stable")).error);
+  EXPECT_EQ(content(0), old_image);
+  auto record = import(new_image, "test:2").record;
+  record.name.tag = "stable";
+  const auto key = *open_signing_key(store_->folder());
+  chunker::SignedTagRecord moved{chunker::encode(record), key.public_key(), {}};
+  moved.signature = key.sign(trust::kTagRecordDomain, moved.record);
+  ASSERT_TRUE(store_->catalog().add_tag(record, moved, cache::Naming::move));
+  EXPECT_FALSE(run(options(1, "test:stable")).error);
+  EXPECT_EQ(content(1), new_image);
+  auto exact = options(2, "test:stable");
+  exact.image = *chunker::ImageRef::parse("test@" + chunker::to_string(first.report.image).substr(0, 12));
+  const auto outcome = run(exact);
+  EXPECT_FALSE(outcome.error) << outcome.error->message;
+  EXPECT_EQ(content(2), old_image);
+  EXPECT_EQ(outcome.receipt.image, chunker::to_string(first.report.image));
+  EXPECT_EQ(outcome.receipt.name, exact.image.text());
+}
+
 TEST_F(DepotTest, RefusesAForeignSignerAndAForgedRecord) {
   const auto imported = import(make_image(1'000'000, 4), "test:1");
   const auto add = [&](const char* name, const trust::PrivateKey& key, bool forge) {
@@ -117,10 +140,19 @@ TEST_F(DepotTest, RefusesAForeignSignerAndAForgedRecord) {
   EXPECT_EQ(run(options(0, "foreign:1")).error->code, Code::signer_unknown);
   EXPECT_EQ(run(options(1, "forged:1")).error->code, Code::signature_invalid);
   EXPECT_EQ(run(options(2, "missing:1")).error->code, Code::not_found);
-  for (int i = 0; i < 3; ++i) EXPECT_FALSE(std::filesystem::exists(disk(i)));
+  // The record of another image than the one that was asked for by its id.
+  auto row = *store_->catalog().find_tag(chunker::ImageName{"test", "1"});
+  auto lie = imported.record;
+  lie.image.digest[0] ^= std::byte{1};
+  lie.name = {"lie", "1"};
+  ASSERT_TRUE(store_->catalog().add_tag(lie, *row));
+  auto exact = options(3, "test:1");
+  exact.image = *chunker::ImageRef::parse("lie@" + chunker::to_string(lie.image));
+  EXPECT_EQ(run(exact).error->code, Code::content_altered);
+  for (int i = 0; i < 4; ++i) EXPECT_FALSE(std::filesystem::exists(disk(i)));
   const auto receipts = store_->catalog().list_receipts();
   ASSERT_TRUE(receipts);
-  EXPECT_EQ(receipts->size(), 3U);  // failures are told too
+  EXPECT_EQ(receipts->size(), 4U);  // failures are told too
 }
 
 TEST_F(DepotTest, ADepotThatNeverAnswersIsUnreachable) {

@@ -106,7 +106,7 @@ TEST_F(LibraryTest, ARecordUnderAnotherNameIsNotTaken) {
   ASSERT_TRUE(imported);
   auto moved = imported->record;
   moved.name = {"b", "1"};
-  const auto row = store_->catalog().find_tag({"a", "1"});
+  const auto row = store_->catalog().find_tag(chunker::ImageName{"a", "1"});
   ASSERT_TRUE(row && *row);
   ASSERT_TRUE(store_->catalog().add_tag(moved, **row));
   EXPECT_EQ(find("b:1").error().code, Code::store_damaged);

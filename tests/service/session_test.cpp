@@ -146,6 +146,33 @@ TEST_F(RawTest, ANodeThatJoinsAnewIsListedOnce) {
   EXPECT_EQ(members->active, 2U);
 }
 
+TEST_F(RawTest, AnImageIsAskedForByNameOrIdAndByNothingElse) {
+  const auto image = import(make_image(1'000'000, 22), "test:1").report.image;
+  const std::string id = chunker::to_string(image);
+  const auto node = line(enrolled());
+  ASSERT_TRUE(node->works());
+  for (const auto& [name, tag] : std::vector<std::pair<std::string, std::string>>{
+           {"test", "1"}, {"test", "@" + id.substr(0, 8)}, {"test", "@" + id.substr(0, 62)}, {"", "@" + id.substr(0, 20)}}) {
+    node->say(wire::Resolve{name, tag});
+    const auto found = node->hear<wire::TagRecordMessage>();
+    ASSERT_TRUE(found) << name << tag;
+    EXPECT_EQ(chunker::decode_tag_record(found->record)->image, image);
+  }
+  const auto refused = [&](const std::string& name, const std::string& tag) {
+    node->say(wire::Resolve{name, tag});
+    const auto error = node->hear<wire::ErrorMessage>();
+    EXPECT_TRUE(error) << name << tag;
+    return error ? static_cast<Code>(error->code) : Code{};
+  };
+  for (const std::string bad :
+       {"..", "../1", "a/b", "/", "A", "-a", "a b", "a:b", "\xc3\xa4", "\xff", "@", "@0123abc", "@0123ABCD"})
+    EXPECT_EQ(refused("test", bad), Code::usage) << bad;
+  for (const std::string bad : {"", "..", "a/b", "A", "-a", "\xc3\xa4"}) EXPECT_EQ(refused(bad, "1"), Code::usage) << bad;
+  EXPECT_EQ(refused("test", "2"), Code::not_found);
+  EXPECT_EQ(refused("test", "@" + std::string(62, '0')), Code::not_found);
+  EXPECT_EQ(refused("other", "@" + id.substr(0, 62)), Code::not_found);
+}
+
 TEST_F(RawTest, AReceiptIsOfTheNodeThatSendsItAndIsKeptOnce) {
   const auto identity = enrolled();
   const auto node = line(identity);

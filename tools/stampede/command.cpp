@@ -19,6 +19,11 @@ void add_store_option(CLI::App& command, std::filesystem::path& store) {
   command.add_option("--store", store, "The store's folder; made on first use")->capture_default_str()->type_name("DIR");
 }
 
+void add_image_argument(CLI::App& command, std::string& image) {
+  command.add_option("NAME:TAG", image, "The image: name:tag (:latest unless given), or name@ID by digits of its id")
+      ->required();
+}
+
 Result<std::unique_ptr<cache::Store>> open_store(const std::filesystem::path& folder) {
   STAMPEDE_TRY(auto store, cache::Store::open(folder, system_clock()));
   for (const std::string& line : store->recovered()) note(line);

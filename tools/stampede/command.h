@@ -34,6 +34,9 @@ void add_receipt(CLI::App& app, Action& action);
 void add_store_option(CLI::App& command, std::filesystem::path& store);
 Result<std::unique_ptr<cache::Store>> open_store(const std::filesystem::path& folder);
 
+// The image that a command is about (chunker::ImageRef), as its next argument.
+void add_image_argument(CLI::App& command, std::string& image);
+
 // $STAMPEDE_STATE, else /var/lib/stampede-node: where a node keeps its key and enrolment.
 std::string default_state();
 // Nothing where no file is named. Errors: usage, token_invalid.

@@ -87,7 +87,7 @@ deploy::Delta delta_of(std::string_view name) {
 
 Result<deploy::Options> read_options(const DeployArguments& arguments) {
   deploy::Options options;
-  STAMPEDE_TRY(options.image, chunker::ImageName::parse(arguments.name));
+  STAMPEDE_TRY(options.image, chunker::ImageRef::parse(arguments.name));
   STAMPEDE_TRY(options.depot, net::Endpoint::parse(arguments.depot, net::kDepotPort));
   STAMPEDE_TRY(options.disk, disk::Selector::parse(arguments.disk));
   STAMPEDE_TRY(options.patience, parse_duration(arguments.patience));
@@ -132,7 +132,7 @@ Result<std::vector<deploy::Options>> read_all_options(const DeployArguments& arg
     const std::size_t at = also.find('=');
     if (at == also.npos) return fail(Code::usage, "--also is NAME:TAG=SELECTOR, not '{}'", also);
     deploy::Options& options = all.emplace_back(first);
-    STAMPEDE_TRY(options.image, chunker::ImageName::parse(also.substr(0, at)));
+    STAMPEDE_TRY(options.image, chunker::ImageRef::parse(also.substr(0, at)));
     STAMPEDE_TRY(options.disk, disk::Selector::parse(also.substr(at + 1)));
     options.instance = {};
     options.file_size = {};
@@ -200,7 +200,7 @@ void add_deploy(CLI::App& app, Action& action) {
   auto arguments = std::make_shared<DeployArguments>();
   DeployArguments& a = *arguments;
   a.state = default_state();
-  command->add_option("NAME:TAG", a.name, "The image, as the depot calls it")->required();
+  add_image_argument(*command, a.name);
   command->add_option("--depot", a.depot, fmt::format("The depot's address; port {} unless given", net::kDepotPort))
       ->required();
   command

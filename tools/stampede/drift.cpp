@@ -25,7 +25,7 @@ Result<deploy::DriftOptions> read_options(const DriftArguments& arguments) {
   STAMPEDE_TRY(options.depot, net::Endpoint::parse(arguments.depot, net::kDepotPort));
   STAMPEDE_TRY(options.patience, parse_duration(arguments.patience));
   if (!arguments.image.empty()) {
-    STAMPEDE_TRY(options.image, chunker::ImageName::parse(arguments.image));
+    STAMPEDE_TRY(options.image, chunker::ImageRef::parse(arguments.image));
   }
   STAMPEDE_TRY(options.token, read_token(arguments.token_file));
   options.state = arguments.state;
@@ -94,7 +94,7 @@ Result<> run(const DriftArguments& arguments) {
   arguments.as_json ? print_drift_json(drift) : print_drift(drift);
   if (!drift.drifted()) return {};
   return fail(Code::drifted, "{} differs from {}; `stampede deploy {} --delta always` mends it", drift.report.disk.path,
-              drift.report.name, drift.report.name);
+              drift.report.name, drift.report.image);
 }
 
 }  // namespace

@@ -15,7 +15,7 @@ struct Arguments {
 };
 
 Result<> export_to(const Arguments& arguments) {
-  STAMPEDE_TRY(const auto name, chunker::ImageName::parse(arguments.name));
+  STAMPEDE_TRY(const auto name, chunker::ImageRef::parse(arguments.name));
   catch_signals();
   STAMPEDE_TRY(const auto store, open_store(arguments.store));
   STAMPEDE_TRY(const auto image, service::find_image(*store, name));
@@ -33,7 +33,7 @@ void add_image_export(CLI::App& image, Action& action) {
   auto arguments = std::make_shared<Arguments>();
   auto* export_command =
       image.add_subcommand("export", "Writes an image from this machine's store into a new file, byte-exact and sparse");
-  export_command->add_option("NAME:TAG", arguments->name, "The image")->required();
+  add_image_argument(*export_command, arguments->name);
   export_command->add_option("--output", arguments->output, "The file to make; refused if it exists")->required();
   export_command->footer("Example: stampede image export debian:12 --output debian.img");
   add_store_option(*export_command, arguments->store);

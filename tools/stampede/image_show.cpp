@@ -25,7 +25,7 @@ void show_partitions(const volume::ImageFacts& facts) {
 }
 
 Result<> show(const Arguments& arguments) {
-  STAMPEDE_TRY(const auto name, chunker::ImageName::parse(arguments.name));
+  STAMPEDE_TRY(const auto name, chunker::ImageRef::parse(arguments.name));
   STAMPEDE_TRY(const auto store, open_store(arguments.store));
   STAMPEDE_TRY(const auto image, service::find_image(*store, name));
   STAMPEDE_TRY(const auto manifest, chunker::load_manifest(store->chunks(), image.record.image));
@@ -56,7 +56,7 @@ Result<> show(const Arguments& arguments) {
                                         : "no"));
   if (const auto pretty = facts.os_release.find("PRETTY_NAME"); pretty != facts.os_release.end())
     print("  system " + pretty->second);
-  STAMPEDE_TRY(const auto history, store->catalog().tag_history(name));
+  STAMPEDE_TRY(const auto history, store->catalog().tag_history(record.name));
   for (std::size_t i = 0; i + 1 < history.size(); ++i)
     print(fmt::format("  signed before by {}", trust::short_name(history[i].signer)));
   return {};
@@ -67,7 +67,7 @@ Result<> show(const Arguments& arguments) {
 void add_image_show(CLI::App& image, Action& action) {
   auto arguments = std::make_shared<Arguments>();
   auto* show_command = image.add_subcommand("show", "Shows what is known of an image in this machine's store");
-  show_command->add_option("NAME:TAG", arguments->name, "The image")->required();
+  add_image_argument(*show_command, arguments->name);
   show_command->add_flag("--json", arguments->as_json, "As JSON on stdout");
   show_command->footer("Example: stampede image show debian:12");
   add_store_option(*show_command, arguments->store);

@@ -75,7 +75,7 @@ void print_for_people(const TestArguments& arguments, const deploy::Rehearsal& d
 
 Result<> test(const TestArguments& arguments) {
   deploy::RehearsalOptions options;
-  STAMPEDE_TRY(options.image, chunker::ImageName::parse(arguments.name));
+  STAMPEDE_TRY(options.image, chunker::ImageRef::parse(arguments.name));
   STAMPEDE_TRY(options.depot, net::Endpoint::parse(arguments.depot, net::kDepotPort));
   STAMPEDE_TRY(options.patience, parse_duration(arguments.patience));
   options.state = arguments.state;
@@ -107,7 +107,7 @@ void add_multicast(CLI::App& app, Action& action) {
       "test", "Receives an image on THIS machine as a deployment would, verifies it and throws it away; writes no disk");
   auto arguments = std::make_shared<TestArguments>();
   TestArguments& a = *arguments;
-  test_command->add_option("NAME:TAG", a.name, "The image, as the depot calls it")->required();
+  add_image_argument(*test_command, a.name);
   test_command->add_option("--depot", a.depot, fmt::format("The depot's address; port {} unless given", net::kDepotPort))
       ->required();
   test_command->add_option("--token-file", a.token_file, "A join token, for a machine that is not enrolled yet")

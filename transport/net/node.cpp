@@ -51,8 +51,8 @@ Result<> SwarmNode::open() {
   return {};
 }
 
-Result<chunker::SignedTagRecord> SwarmNode::resolve(const chunker::ImageName& name) {
-  STAMPEDE_TRY(auto messages, ask(wire::Resolve{name.name, name.tag}, 1));
+Result<chunker::SignedTagRecord> SwarmNode::resolve(const chunker::ImageRef& image) {
+  STAMPEDE_TRY(auto messages, ask(wire::Resolve{image.name, image.asked_tag()}, 1));
   auto* record = std::get_if<wire::TagRecordMessage>(messages.data());
   if (record == nullptr) return fail(Code::protocol, "the depot answered with something else than a tag record");
   return chunker::SignedTagRecord{std::move(record->record), record->signer, record->signature};

@@ -107,7 +107,7 @@ class Node : public chunker::SpanFeed {  // what it had, it serves from then on
 
   // Each waits for the depot within the patience.
   virtual Result<> wait_for_depot() = 0;
-  virtual Result<chunker::SignedTagRecord> resolve(const chunker::ImageName& name) = 0;
+  virtual Result<chunker::SignedTagRecord> resolve(const chunker::ImageRef& image) = 0;
   virtual Result<std::vector<chunker::SealedChunk>> fetch(const std::vector<chunker::ChunkId>& ids) = 0;
   // False where the depot is of a version that takes none.
   virtual Result<bool> store_rescue(const std::array<std::byte, 16>& deployment, ByteView file) = 0;

@@ -24,7 +24,7 @@ class SwarmNode final : public Node {
   Result<> open();
 
   Result<> wait_for_depot() override { return wait_for_depot(Asking(options_.waiting)); }
-  Result<chunker::SignedTagRecord> resolve(const chunker::ImageName& name) override;
+  Result<chunker::SignedTagRecord> resolve(const chunker::ImageRef& image) override;
   Result<std::vector<chunker::SealedChunk>> fetch(const std::vector<chunker::ChunkId>& ids) override;
   Result<bool> store_rescue(const std::array<std::byte, 16>& deployment, ByteView file) override;
   Result<std::uint64_t> store_receipt(ByteView receipt, const trust::Signature& signature) override;

@@ -71,7 +71,8 @@ struct Enrolled {
   Bytes authority;
   bool operator==(const Enrolled&) const = default;
 };
-// 5. Asks for a tag record; answered by TagRecordMessage or ErrorMessage(not_found).
+// 5. Asks for a tag record; answered by TagRecordMessage or ErrorMessage(not_found). A tag of '@' and hex digits asks for
+// any of the image whose id begins so, an empty name then for one of any name (chunker/image_name.h).
 struct Resolve {
   std::string name;  // at most 63
   std::string tag;   // at most 63
