@@ -38,7 +38,16 @@ Code code_for(int sqlite) {
 
 std::unexpected<Error> failed(sqlite3* database, int code) {
   const char* const file = sqlite3_db_filename(database, "main");
-  return fail(code_for(code), "catalog {}: {}", file != nullptr ? file : "", sqlite3_errmsg(database));
+  const std::string what = fmt::format("catalog {}: {}", file != nullptr ? file : "", sqlite3_errmsg(database));
+  // Where the kernel had something against it SQLite has a general word alone; and of files that it could not make not even
+  // the kernel's, since it tries something else then.
+  const int error = sqlite3_system_errno(database);
+  if ((code & 0xff) == SQLITE_CANTOPEN)
+    return fail(Code::write_failed, "{}, or one beside it: is the disk full or failing, and may its folder be written?",
+                what);
+  if ((code & 0xff) != SQLITE_IOERR || error == 0) return fail(code_for(code), "{}", what);
+  const bool full = error == ENOSPC || error == EDQUOT;
+  return fail(full ? Code::no_space : code_for(code), "{}: {}", what, errno_text(error));
 }
 
 // Made here and not by SQLite so that it is never readable for others. Only where it does not exist: closing a descriptor

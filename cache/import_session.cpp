@@ -20,7 +20,8 @@ Result<> PackSession::put(chunker::SealedChunk chunk) {
 Result<> PackSession::commit() {
   const std::lock_guard lock(writing_);
   if (broken_) return pass(*broken_);
-  if (!writer_) return {};
+  // A chunk that was there already may be in a pack that another process has only just named: that name is flushed too.
+  if (!writer_) return keep(sync_folder(folder_));
   return keep(publish());
 }
 

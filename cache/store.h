@@ -9,8 +9,25 @@
 //
 // Locking: any number of processes read and write one store at once. A pack is published by rename, so readers see whole
 // packs; a reader that misses a chunk, or cannot read it, looks once for packs that are new or were replaced. An .open pack
-// whose lock is free belongs to a process that died: open() recovers it (its sound records are kept and published, the torn
-// tail is cut). Catalog writes are SQLite transactions.
+// whose lock is free belongs to a process that died: open() recovers it. Catalog writes are SQLite transactions.
+//
+// What is written in which order, so that a crash or a loss of power at any moment costs nothing that was acknowledged:
+//   a new store   its folder and those above that are missing, each flushed into its parent; version (a file beside it,
+//                 flushed, renamed, folder flushed); packs/ and keys/; the store's folder flushed. Then the catalog.
+//   an import     1. sealed chunks are appended to an .open pack
+//                 2. when it is full and at the end: the footer; fdatasync; rename to its name; fsync of packs/. Where
+//                 nothing
+//                    was new packs/ is flushed all the same: what was there may have been named just now by somebody else.
+//                 3. commit() returns: every chunk of the image, its manifest included, is durable
+//                 4. one catalog transaction adds the tag record (SQLite: WAL, synchronous=FULL)
+//                 5. only then is the image acknowledged; so whoever sees a name finds all of its chunks
+//   a key         flushed under another name, then linked, so that none is ever replaced; a signer is accepted before its
+//   key
+//                 is there
+// What is left of a crash: before 2 an .open pack, whose records each prove themselves: open() cuts it after the last sound
+// one and publishes it as in 2 (recovered() says so), or removes it where there is none. Between 2 and 4 packs to which
+// nothing refers: harmless, found by the next import, or garbage. During 4 SQLite takes its transaction back or completes
+// it. Tests: tests/e2e/store-powerloss.sh, store-kill9.sh, tests/service/store_faults_test.cpp.
 #pragma once
 
 #include <filesystem>

@@ -135,7 +135,7 @@ targets() {
   [ $# -gt 0 ] || echo all
   for part in "$@"; do
     if [ "$part" = fuzz ]; then fuzz_targets "$folder" | jq -r '.filename[0]'
-    elif [ "$part" = e2e ]; then echo tools/stampede/stampede tests/powerloss/crash_states | tr ' ' '\n'
+    elif [ "$part" = e2e ]; then echo tools/stampede/stampede tests/powerloss/crash_states tests/powerloss/store_states tests/powerloss/no_flush.so | tr ' ' '\n'
     elif [ "$part" = clang-tidy ]; then echo build.ninja tools/stampede/version.h | tr ' ' '\n'  # it wants what compiling needs, not the results
     else jq -rn --slurpfile tests <(tests_of "$folder" "$part") --slurpfile all <(meson introspect --targets "$folder") \
       '$tests[].depends[] as $id | $all[0][] | select(.id == $id) | .filename[0]'; fi

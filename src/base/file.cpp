@@ -35,6 +35,12 @@ FileStamp stamp_from(const struct stat& status) {
           .regular = S_ISREG(status.st_mode)};
 }
 
+// What cannot be made is the caller's mistake, but for a disk that is full or fails.
+Code code_of_making(int error) {
+  if (error == ENOSPC || error == EDQUOT) return Code::no_space;
+  return error == EIO ? Code::write_failed : Code::usage;
+}
+
 std::filesystem::path folder_of(const std::filesystem::path& path) {
   return path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
 }
@@ -64,7 +70,9 @@ File::~File() {
 
 Result<File> File::open(const std::filesystem::path& path, int flags, unsigned mode) {
   const int fd = ::open(path.c_str(), flags | O_CLOEXEC, mode);
-  if (fd < 0) return fail(Code::usage, "cannot open {}: {}", path.string(), errno_text(errno));
+  if (fd < 0)
+    return fail((flags & O_ACCMODE) == O_RDONLY ? Code::usage : code_of_making(errno), "cannot open {}: {}", path.string(),
+                errno_text(errno));
   return File(fd, name_of(path));
 }
 
@@ -206,8 +214,10 @@ Result<> make_folders(const std::filesystem::path& folder) {
   std::filesystem::path path;
   for (const auto& part : folder) {
     path /= part;
-    if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST)
-      return fail(Code::usage, "cannot make folder {}: {}", path.string(), errno_text(errno));
+    if (::mkdir(path.c_str(), 0700) == 0)
+      (void)sync_folder(folder_of(path));  // or a crash takes it with all that is in it; who may not read the parent cannot
+    else if (errno != EEXIST)
+      return fail(code_of_making(errno), "cannot make folder {}: {}", path.string(), errno_text(errno));
   }
   return {};
 }

@@ -35,7 +35,16 @@ Result<Site> open_site(const std::filesystem::path& store) {
 
 Result<trust::PrivateKey> open_signing_key(const std::filesystem::path& store) {
   STAMPEDE_CHECK(make_folders(keys_of(store)));
-  STAMPEDE_TRY(auto key, trust::PrivateKey::load_or_create(keys_of(store) / "signing.key"));
+  const auto path = keys_of(store) / "signing.key";
+  if (std::error_code ignored; !std::filesystem::exists(path, ignored)) {
+    // Accepted first: after a crash between the two there is a signer without a key, which nobody can use, and not a key
+    // that nobody accepts, which a check would take for damage.
+    const auto fresh = trust::PrivateKey::generate();
+    STAMPEDE_CHECK(add_signer(store, fresh.public_key()));
+    // Somebody else may have made one meanwhile: theirs counts then.
+    if (const auto saved = fresh.save(path); !saved && !std::filesystem::exists(path, ignored)) return pass(saved.error());
+  }
+  STAMPEDE_TRY(auto key, trust::PrivateKey::load(path));
   STAMPEDE_CHECK(add_signer(store, key.public_key()));
   return key;
 }
@@ -65,10 +74,11 @@ std::vector<std::string> check_keys(const std::filesystem::path& store) {
     if (!result) problems.push_back(result.error().message);
     return result.has_value();
   };
+  // A key alone is what a crash leaves, and gets its certificate at the next start.
   if (has("ca.key") && has("ca.crt"))
     expect(trust::Authority::load_or_create(keys_of(store)));
-  else if (has("ca.key") || has("ca.crt"))
-    problems.push_back(fmt::format("{} has one of ca.key and ca.crt, not both", keys_of(store).string()));
+  else if (has("ca.crt"))
+    problems.push_back(fmt::format("{} has a ca.crt whose ca.key is missing", keys_of(store).string()));
   if (has("depot.key")) expect(trust::PrivateKey::load(keys_of(store) / "depot.key"));
   const auto signers = accepted_signers(store);
   expect(signers);

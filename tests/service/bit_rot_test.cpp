@@ -130,7 +130,7 @@ class BitRot : public ::testing::Test {
   const std::uint64_t seed_ = from_environment("STAMPEDE_SEED", system_random().number() % 1'000'000);
   const std::uint64_t flips_ = from_environment("STAMPEDE_FLIPS", 200);
   SeededRandom random_{seed_};
-  Scratch folder_;
+  Scratch folder_{std::filesystem::exists("/dev/shm") ? "/dev/shm" : std::filesystem::temp_directory_path()};
   std::unique_ptr<cache::Store> store_;
   std::vector<std::shared_ptr<const cache::Pack>> packs_;
   std::map<ChunkId, std::set<std::string>> needed_by_;
