@@ -52,7 +52,7 @@ Result<ImageList> list_images(cache::Store& store) {
   STAMPEDE_TRY(auto rows, store.catalog().list_tags());
   ImageList list;
   for (auto& row : rows) {
-    if (auto found = decode(std::move(row)))
+    if (auto found = verify(store, std::move(row)))
       list.images.push_back(*std::move(found));
     else
       list.problems.push_back(found.error().message);

@@ -19,7 +19,7 @@ struct Found {
 };
 Result<Found> find_image(cache::Store& store, const chunker::ImageRef& image);
 
-// What can be read of every image, and a line for each record that cannot.
+// What can be read of every image and is signed, and a line for each record of which that cannot be said.
 struct ImageList {
   std::vector<Found> images;
   std::vector<std::string> problems;

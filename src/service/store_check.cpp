@@ -6,8 +6,8 @@
 
 #include "chunker/package.h"
 #include "chunker/seal.h"
-#include "src/deploy/receipt.h"
 #include "src/service/library.h"
+#include "src/service/receipts.h"
 #include "src/service/site.h"
 #include "src/trust/keys.h"
 
@@ -24,15 +24,8 @@ constexpr std::uint64_t kWholeManifest = std::uint64_t{1} << 20;
 void check_receipts(cache::Store& store, Problems& problems) {
   const auto rows = store.catalog().list_receipts();
   if (!rows) return problems.push_back(rows.error().message);
-  for (const auto& row : *rows) {
-    const auto bad = [&](std::string_view why) { problems.push_back(fmt::format("receipt {}: {}", row.number, why)); };
-    if (const auto sound = trust::verify(row.node, trust::kReceiptDomain, row.receipt, row.signature); !sound)
-      bad(sound.error().message);
-    else if (const auto receipt = deploy::decode_receipt(row.receipt); !receipt)
-      bad(receipt.error().message);
-    else if (receipt->node != trust::to_string(row.node) || deploy::name_of(receipt->verdict) != row.verdict)
-      bad("the catalog says something else of it than the receipt itself");
-  }
+  for (const auto& row : *rows)
+    if (const auto receipt = read_receipt(row); !receipt) problems.push_back(receipt.error().message);
 }
 
 bool can_be_read(chunker::ChunkSource& source, const ChunkId& id) {
@@ -134,24 +127,27 @@ class ImageWalk {
   bool whole_ = true;
 };
 
-// Every record of a name, those before the one that counts too; gives the image of that one, where it is sound.
-Result<std::optional<chunker::ImageId>> check_records(cache::Store& store, const cache::TagRow& newest, Problems& problems) {
+using Names = std::map<chunker::ImageId, std::vector<std::uint32_t>>;  // to indexes of StoreReport::images
+
+void add_name(StoreReport& report, Names& names, const chunker::ImageId& image, std::string name) {
+  names[image].push_back(static_cast<std::uint32_t>(report.images.size()));
+  report.images.push_back(std::move(name));
+}
+
+// The records of a name before the one that counts; other images that it was can still be asked for, as "name:tag@<id>".
+Result<> check_history(cache::Store& store, const cache::TagRow& newest, StoreReport& report, Names& names) {
   STAMPEDE_TRY(auto history, store.catalog().tag_history(newest.name));
   for (std::size_t i = 0; i + 1 < history.size(); ++i) {
-    const auto signer = history[i].signer;
     const auto record = decode(std::move(history[i]));
-    if (!record)
-      problems.push_back(fmt::format("an earlier record of {}: {}", newest.name.text(), record.error().message));
-    else if (const auto sound = trust::verify(signer, trust::kTagRecordDomain, record->signed_record.record,
-                                              record->signed_record.signature);
-             !sound)
-      problems.push_back(fmt::format("an earlier record of {}: {}", newest.name.text(), sound.error().message));
+    const auto sound = record ? trust::verify(record->signed_record.signer, trust::kTagRecordDomain,
+                                              record->signed_record.record, record->signed_record.signature)
+                              : pass(record.error());
+    if (!sound)
+      report.problems.push_back(fmt::format("an earlier record of {}: {}", newest.name.text(), sound.error().message));
+    else if (const auto image = record->record.image; image != newest.image && !names.contains(image))
+      add_name(report, names, image, newest.name.text() + "@" + chunker::to_string(image).substr(0, 16));
   }
-  if (const auto found = verify(store, newest))
-    return std::optional(found->record.image);
-  else
-    problems.push_back(fmt::format("image {}: {}", newest.name.text(), found.error().message));
-  return std::nullopt;
+  return {};
 }
 
 Result<> check_images(cache::Store& store, const StoreCheckOptions& options, StoreReport& report) {
@@ -160,12 +156,14 @@ Result<> check_images(cache::Store& store, const StoreCheckOptions& options, Sto
     report.problems.push_back(rows.error().message);
     return {};
   }
-  std::map<chunker::ImageId, std::vector<std::uint32_t>> names;
+  Names names;
   for (const auto& row : *rows) {
-    STAMPEDE_TRY(const auto image, check_records(store, row, report.problems));
-    if (image) names[*image].push_back(static_cast<std::uint32_t>(report.images.size()));
-    report.images.push_back(row.name.text());
+    if (const auto found = verify(store, row))
+      add_name(report, names, found->record.image, row.name.text());
+    else
+      report.problems.push_back(fmt::format("image {}: {}", row.name.text(), found.error().message));
   }
+  for (const auto& row : *rows) STAMPEDE_CHECK(check_history(store, row, report, names));
   ImageWalk walk(store, report);
   std::uint64_t done = 0;
   for (const auto& [image, of] : names) {

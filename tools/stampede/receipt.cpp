@@ -4,6 +4,7 @@
 
 #include "src/base/file.h"
 #include "src/base/text.h"
+#include "src/service/receipts.h"
 #include "src/service/rescue_shelf.h"
 #include "src/trust/keys.h"
 #include "tools/stampede/command.h"
@@ -39,8 +40,14 @@ Result<> list(const ReceiptArguments& arguments) {
   json::array all;
   if (!arguments.as_json && !rows.empty())
     print(fmt::format("{:>6}  {:<20}  {:<16}  {:<8}  {:<20} {}", "NUMBER", "RECEIVED", "NODE", "VERDICT", "IMAGE", "DISK"));
+  std::vector<std::string> damaged;
   for (const auto& row : rows) {
-    STAMPEDE_TRY(const auto receipt, deploy::decode_receipt(row.receipt));
+    const auto read = service::read_receipt(row);
+    if (!read) {
+      damaged.push_back(read.error().message);
+      continue;
+    }
+    const auto& receipt = *read;
     if (arguments.as_json)
       all.push_back(json::object{{"number", row.number},
                                  {"received", to_rfc3339(row.received)},
@@ -56,6 +63,8 @@ Result<> list(const ReceiptArguments& arguments) {
                              trust::short_name(row.node), row.verdict, receipt.name, receipt.disk.path));
   }
   if (arguments.as_json) print_json(all);
+  for (const auto& why : damaged) note(why);
+  if (!damaged.empty()) return fail(Code::store_damaged, "{} of the receipts cannot be trusted", damaged.size());
   return {};
 }
 
@@ -90,11 +99,11 @@ void print_receipt(const deploy::Receipt& receipt) {
 Result<> show(const ReceiptArguments& arguments) {
   STAMPEDE_TRY(const auto store, open_store(arguments.store));
   STAMPEDE_TRY(const auto row, find(*store, arguments.number));
+  STAMPEDE_TRY(const auto receipt, service::read_receipt(row));
   if (arguments.as_json) {
     print(as_text(row.receipt));
     return {};
   }
-  STAMPEDE_TRY(const auto receipt, deploy::decode_receipt(row.receipt));
   print_receipt(receipt);
   return {};
 }
@@ -116,7 +125,7 @@ Result<> verify(const ReceiptArguments& arguments) {
 Result<> rescue(const ReceiptArguments& arguments) {
   STAMPEDE_TRY(const auto store, open_store(arguments.store));
   STAMPEDE_TRY(const auto row, find(*store, arguments.number));
-  STAMPEDE_TRY(const auto receipt, deploy::decode_receipt(row.receipt));
+  STAMPEDE_TRY(const auto receipt, service::read_receipt(row));
   STAMPEDE_TRY(const Bytes bytes, service::find_rescue(store->folder(), row.node, receipt.deployment));
   STAMPEDE_CHECK(replace_file(arguments.output, bytes));
   note(fmt::format("{}: what {} held before {} was deployed", arguments.output.string(), printable(receipt.disk.path),
