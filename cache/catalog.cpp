@@ -1,5 +1,7 @@
 #include "cache/catalog.h"
 
+#include <algorithm>
+#include <iterator>
 #include <mutex>
 
 #include "cache/catalog_schema.h"
@@ -44,6 +46,13 @@ class SqliteCatalog final : public Catalog {
   TagTable tags_;
 };
 
+Result<> take_steps(Database& database, std::int64_t version) {
+  const auto steps = catalog_steps();
+  for (; version < kCatalogVersion; ++version)
+    STAMPEDE_CHECK(database.script(steps.at(static_cast<std::size_t>(version)).c_str()));
+  return database.script(kCatalogIndexes);
+}
+
 Result<> SqliteCatalog::upgrade(const std::filesystem::path& file) {
   STAMPEDE_TRY(Transaction transaction, Transaction::begin(database_));
   std::int64_t version = 0;
@@ -55,9 +64,7 @@ Result<> SqliteCatalog::upgrade(const std::filesystem::path& file) {
   if (version > kCatalogVersion)
     return fail(Code::store_too_new, "the catalog {} has version {}, and this stampede knows {}; use a newer stampede",
                 file.string(), version, kCatalogVersion);
-  for (; version < kCatalogVersion; ++version)
-    STAMPEDE_CHECK(database_.script(kCatalogSteps.at(static_cast<std::size_t>(version))));
-  STAMPEDE_CHECK(database_.script(kCatalogIndexes));
+  STAMPEDE_CHECK(take_steps(database_, version));
   return transaction.commit();
 }
 
@@ -232,17 +239,50 @@ Result<std::optional<ReceiptRow>> SqliteCatalog::newest_success_on(const DiskNam
   return read_receipt(query);
 }
 
+// The first column of each row.
+Result<std::vector<std::string>> lines_of(Database& database, const std::string& sql) {
+  std::vector<std::string> lines;
+  STAMPEDE_TRY(Query query, database.query_made(sql));
+  while (true) {
+    STAMPEDE_TRY(const bool more, query.next());
+    if (!more) return lines;
+    lines.push_back(query.text(0));
+  }
+}
+
+// What differs between the schema and that of a new catalog: all tables are made by the same steps.
+Result<std::vector<std::string>> altered_schema(Database& database) {
+  constexpr auto* kSchema = "SELECT type || ' ' || name || ' ' || coalesce(sql, '') FROM sqlite_schema ORDER BY 1";
+  STAMPEDE_TRY(Database fresh, Database::in_memory());
+  STAMPEDE_CHECK(take_steps(fresh, 0));
+  STAMPEDE_TRY(const auto expected, lines_of(fresh, kSchema));
+  STAMPEDE_TRY(const auto found, lines_of(database, kSchema));
+  std::vector<std::string> differ;
+  std::ranges::set_symmetric_difference(expected, found, std::back_inserter(differ));
+  return differ;
+}
+
 Result<std::vector<std::string>> SqliteCatalog::check() {
   const std::lock_guard lock(mutex_);
   std::vector<std::string> problems;
-  auto query = database_.query("PRAGMA integrity_check");
-  Result<bool> more = query ? query->next() : pass(query.error());
-  for (; more && *more; more = query->next())
-    if (std::string line = query->text(0); line != "ok") problems.push_back("the catalog is damaged: " + line);
-  if (more) return problems;
-  // Some damage ends the check itself.
-  if (more.error().code != Code::store_damaged) return pass(more.error());
-  problems.push_back(more.error().message);
+  // Some damage ends a part of the check itself.
+  const auto part = [&](const Result<std::vector<std::string>>& lines, std::string_view what) -> Result<> {
+    if (!lines && lines.error().code == Code::busy) return pass(lines.error());
+    if (!lines) problems.push_back(lines.error().message);
+    if (lines)
+      for (const auto& line : *lines)
+        if (line != "ok") problems.push_back(fmt::format("the catalog is damaged: {}{}", what, line));
+    return {};
+  };
+  STAMPEDE_CHECK(part(lines_of(database_, "PRAGMA integrity_check"), ""));
+  STAMPEDE_CHECK(part(altered_schema(database_), "altered is its "));
+  STAMPEDE_CHECK(part(lines_of(database_, sums_check()), "rows are altered in its table "));
+  // What numbers are given out by.
+  STAMPEDE_CHECK(part(lines_of(database_,
+                               "SELECT name FROM sqlite_sequence WHERE seq IS NOT CASE name "
+                               "WHEN 'receipts' THEN (SELECT max(number) FROM receipts) "
+                               "WHEN 'audit' THEN (SELECT max(number) FROM audit) END"),
+                      "altered is the last number of its table "));
   return problems;
 }
 

@@ -3,6 +3,9 @@
 #pragma once
 
 #include <array>
+#include <string>
+
+#include "cache/catalog_sums.h"
 
 namespace stampede::cache {
 
@@ -43,8 +46,9 @@ CREATE INDEX tags_by_image ON tags (image);
 PRAGMA user_version = 2;
 )sql";
 
-inline constexpr std::array kCatalogSteps{kCatalogStep1, kCatalogStep2};
-inline constexpr long kCatalogVersion = kCatalogSteps.size();
+// 3: sums over the rows of each table (catalog_sums.h).
+inline constexpr long kCatalogVersion = 3;
+inline std::array<std::string, kCatalogVersion> catalog_steps() { return {kCatalogStep1, kCatalogStep2, sums_step()}; }
 
 // Made where they are missing. They hold nothing of their own, so they are no step to another version.
 inline constexpr const char* kCatalogIndexes = R"sql(

@@ -6,6 +6,7 @@
 
 #include <cerrno>
 
+#include "cache/catalog_sums.h"
 #include "src/base/file.h"
 
 namespace stampede::cache {
@@ -110,7 +111,17 @@ Result<Database> Database::open(const std::filesystem::path& file) {
   Database database(handle);
   if (code != SQLITE_OK) return failed(handle, code);
   sqlite3_busy_timeout(handle, kBusyMilliseconds);
+  if (const int made = add_sum_functions(handle); made != SQLITE_OK) return failed(handle, made);
   STAMPEDE_CHECK(database.script("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;"));
+  return database;
+}
+
+Result<Database> Database::in_memory() {
+  sqlite3* handle = nullptr;
+  const int code = sqlite3_open_v2(":memory:", &handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, nullptr);
+  Database database(handle);
+  if (code != SQLITE_OK) return failed(handle, code);
+  if (const int made = add_sum_functions(handle); made != SQLITE_OK) return failed(handle, made);
   return database;
 }
 

@@ -56,6 +56,7 @@ class Database {
 
   // Opens or makes the file (mode 0600), in WAL mode with full synchronisation, waiting 5 s where it is busy.
   static Result<Database> open(const std::filesystem::path& file);
+  static Result<Database> in_memory();
 
   // `sql` is always a constant; what it is about is bound to its parameters ?1, ?2, … in order.
   template <std::size_t N, class... Values>
@@ -67,6 +68,8 @@ class Database {
     if (!bound) return pass(bound.error());
     return query;
   }
+  // For one that is put together of constants.
+  Result<Query> query_made(const std::string& sql) { return prepare(sql); }
   // For statements without rows.
   template <std::size_t N, class... Values>
   Result<> run(const char (&sql)[N], const Values&... values) {

@@ -164,6 +164,10 @@ Result<> check_images(cache::Store& store, const StoreCheckOptions& options, Sto
       report.problems.push_back(fmt::format("image {}: {}", row.name.text(), found.error().message));
   }
   for (const auto& row : *rows) STAMPEDE_CHECK(check_history(store, row, report, names));
+  // Those whose names have all ended.
+  STAMPEDE_TRY(const auto live, store.catalog().live_images());
+  for (const auto& image : live)
+    if (!names.contains(image)) add_name(report, names, image, "@" + chunker::to_string(image).substr(0, 16));
   ImageWalk walk(store, report);
   std::uint64_t done = 0;
   for (const auto& [image, of] : names) {

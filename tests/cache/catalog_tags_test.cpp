@@ -211,9 +211,9 @@ TEST(Catalog, TheAuditLogTellsWhatWasRemoved) {
 // As version 1 made it, with a name that two signed.
 constexpr const char* kVersion1 = R"sql(
 CREATE TABLE tags (
-  name TEXT NOT NULL, tag TEXT NOT NULL, image BLOB NOT NULL, parent BLOB NOT NULL,
+  name TEXT NOT NULL, tag TEXT NOT NULL, image BLOB NOT NULL, parent BLOB NOT NULL,  -- parent: empty or an image id
   record BLOB NOT NULL, signer BLOB NOT NULL, signature BLOB NOT NULL, added INTEGER NOT NULL,
-  number INTEGER NOT NULL,
+  number INTEGER NOT NULL,  -- from 1 for each name:tag; the highest counts, those before it are history
   PRIMARY KEY (name, tag, number)) STRICT;
 CREATE TABLE tokens (
   secret_hash BLOB PRIMARY KEY, expires INTEGER NOT NULL, uses INTEGER NOT NULL) STRICT;
@@ -259,7 +259,7 @@ TEST(Catalog, ACatalogOfVersion1IsTakenOver) {
     EXPECT_EQ((*catalog)->add_tag(moved, sign(moved), Naming::move).value(), true);
     EXPECT_EQ((*catalog)->check().value(), std::vector<std::string>{});
   }
-  EXPECT_EQ(sql(file, "PRAGMA user_version"), "2");
+  EXPECT_EQ(sql(file, "PRAGMA user_version"), "3");
   EXPECT_EQ(sql(file, "SELECT count(*) FROM audit"), "1");
   // A new one has the same tables.
   constexpr const char* kTables =

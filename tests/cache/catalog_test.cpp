@@ -176,12 +176,12 @@ TEST(Catalog, IsWrittenAheadAndRefusedWhenNewer) {
   Opened opened;
   const auto file = opened.scratch / "catalog.sqlite";
   EXPECT_EQ(sql(file, "PRAGMA journal_mode"), "wal");
-  EXPECT_EQ(sql(file, "PRAGMA user_version"), "2");
+  EXPECT_EQ(sql(file, "PRAGMA user_version"), "3");
   opened.catalog.reset();
-  sql(file, "PRAGMA user_version = 3");
+  sql(file, "PRAGMA user_version = 4");
   const auto newer = Catalog::open(file, opened.clock);
   EXPECT_CODE(Code::store_too_new, newer);
-  EXPECT_TRUE(newer.error().message.contains("version 3"));
+  EXPECT_TRUE(newer.error().message.contains("version 4"));
 }
 
 TEST(Catalog, ADamagedFileIsSaidSo) {

@@ -108,7 +108,7 @@ look_at() {
 what_is() {
   local status=0 file
   rm -f "$LAB/out.img"
-  "$STAMPEDE" image export "$1" "$LAB/out.img" --store "$store" >"$LAB/said" 2>&1 || status=$?
+  "$STAMPEDE" image export "$1" --output "$LAB/out.img" --store "$store" >"$LAB/said" 2>&1 || status=$?
   [ "$status" -ne 60 ] || { echo none; return; }
   [ "$status" -eq 0 ] || return 1
   for file in "${may_be[$1]}" "${is[$1]:-none}"; do

@@ -28,7 +28,8 @@ operation() {
 }
 import_file() { "$STAMPEDE" image import "$images/$1" "$2" --store "$store"; }
 
-has_subcommand() { "$STAMPEDE" "$@" --help >/dev/null 2>&1; }
+# has_subcommand GROUP NAME: is there `stampede GROUP NAME`?
+has_subcommand() { "$STAMPEDE" "$1" --help 2>/dev/null | grep -Eq "^  $2 "; }
 
 # at_once: two imports; fails where one of them does.
 at_once() {

@@ -11,10 +11,13 @@
 #include <map>
 #include <set>
 
+#include "cache/catalog_sql.h"
 #include "cache/pack.h"
+#include "chunker/digest.h"
 #include "chunker/package.h"
 #include "src/service/library.h"
 #include "src/service/packaging.h"
+#include "src/service/receipts.h"
 #include "src/service/site.h"
 #include "src/service/store_check.h"
 #include "tests/chunker/images.h"
@@ -76,6 +79,30 @@ class BitRot : public ::testing::Test {
       for (const auto& record : segment.records)
         if (record.kind == chunker::RecordKind::data) needed_by_[record.chunk].insert(name);
     names_.insert(name);
+  }
+
+  // Records by an earlier signer, receipts, a token that was used.
+  void fill_catalog() {
+    std::filesystem::remove(folder_.path() / "store/keys/signing.key");
+    ASSERT_TRUE(import_image(*store_, folder_.path() / "a:1", *chunker::ImageName::parse("a:1"), {}));
+    auto& catalog = store_->catalog();
+    const auto node = trust::PrivateKey::generate();
+    ASSERT_TRUE(catalog.add_token(chunker::sha256(as_bytes("secret")), system_clock().unix_time() + 1000, 5));
+    ASSERT_TRUE(catalog.redeem(chunker::sha256(as_bytes("secret")), node.public_key()));
+    for (int i = 0; i < 4; ++i) {
+      deploy::Receipt receipt;
+      receipt.deployment = fmt::format("{:032x}", i);
+      receipt.node = trust::to_string(node.public_key());
+      receipt.name = "a:1";
+      receipt.started = "2026-11-02T14:03:09Z";
+      const Bytes bytes = deploy::encode(receipt);
+      ASSERT_TRUE(catalog.add_receipt({.number = 0,
+                                       .node = node.public_key(),
+                                       .received = 1'793'628'189,
+                                       .verdict = std::string(deploy::name_of(receipt.verdict)),
+                                       .receipt = bytes,
+                                       .signature = node.sign(trust::kReceiptDomain, bytes)}));
+    }
   }
 
   static void flip(const Place& place) {
@@ -174,6 +201,92 @@ TEST_F(BitRot, OfPacksIsFoundAndNamed) {
   const auto report = check_store(*open(), {});
   ASSERT_TRUE(report);
   EXPECT_TRUE(report->sound()) << report->lines().front();
+}
+
+// All that the catalog holds, and the schema by which it is read.
+std::string content_of(const std::filesystem::path& file) {
+  std::string content;
+  auto database = cache::Database::open(file);
+  if (!database) return database.error().message;
+  for (const char* sql :
+       {"SELECT quote(name) || quote(tag) || quote(image) || quote(parent) || quote(record) || quote(signer) || "
+        "quote(signature) || quote(added) || quote(number) || quote(ended) FROM tags ORDER BY 1",
+        "SELECT quote(secret_hash) || quote(expires) || quote(uses) FROM tokens ORDER BY 1",
+        "SELECT quote(key) || quote(enrolled) FROM nodes ORDER BY 1",
+        "SELECT quote(secret_hash) || quote(key) FROM token_uses ORDER BY 1",
+        "SELECT quote(number) || quote(node) || quote(received) || quote(verdict) || quote(receipt) || quote(signature) "
+        "FROM "
+        "receipts ORDER BY 1",
+        "SELECT quote(number) || quote(at) || quote(actor) || quote(action) || quote(subject) FROM audit ORDER BY 1",
+        "SELECT quote(name) || quote(seq) FROM sqlite_sequence ORDER BY 1",
+        "SELECT quote(type) || quote(name) || quote(tbl_name) || quote(sql) FROM sqlite_schema ORDER BY 1",
+        "PRAGMA user_version"}) {
+    auto query = database->query_made(sql);
+    if (!query) return query.error().message;
+    for (Result<bool> more = query->next();; more = query->next()) {
+      if (!more) return more.error().message;
+      if (!*more) break;
+      content += query->text(0) + "\n";
+    }
+  }
+  return content;
+}
+
+// What commands answer from it: the records and receipts that they take for sound.
+std::set<std::string> answers_of(cache::Store& store) {
+  std::set<std::string> answers;
+  const auto text = [](const Bytes& bytes) { return std::string(as_text(bytes)); };
+  if (const auto list = list_images(store))
+    for (const auto& image : list->images) answers.insert("list " + text(image.signed_record.record));
+  for (const char* name : {"a:1", "a:2", "b:1"})
+    if (const auto found = find_image(store, *chunker::ImageName::parse(name)))
+      answers.insert(fmt::format("find {} {}", name, text(found->signed_record.record)));
+  if (const auto rows = store.catalog().list_receipts())
+    for (const auto& row : *rows)
+      if (read_receipt(row)) answers.insert(fmt::format("receipt {} {}", row.number, text(row.receipt)));
+  return answers;
+}
+
+// A flip that the check does not find changes nothing that is in the catalog: it lies in a page or a part of one that is not
+// used, or in a field of the header that only says how SQLite goes about its work. None makes a command answer something
+// else.
+TEST_F(BitRot, OfTheCatalogIsFoundOrLiesInUnusedSpace) {
+  fill_catalog();
+  store_.reset();
+  const auto file = folder_.path() / "store/catalog.sqlite";
+  const std::string content = content_of(file);
+  const Bytes sound = *read_file(file, 16_MiB);
+  std::set<std::string> answers;
+  {
+    const auto store = open();
+    answers = answers_of(*store);
+    const auto report = check_store(*store, {});
+    ASSERT_TRUE(report && report->sound()) << report->lines().front();
+  }
+  ASSERT_EQ(answers.size(), 3U + 3 + 4);
+  std::size_t found = 0;
+  for (std::uint64_t i = 0; i < flips_; ++i) {
+    // Often where something is: half of the pages of such a small one are empty.
+    std::uint64_t byte = random_.below(sound.size());
+    for (int again = 0; again < 3 && sound[byte] == std::byte{0}; ++again) byte = random_.below(sound.size());
+    const Place place{file, byte, static_cast<unsigned>(random_.below(8))};
+    SCOPED_TRACE(fmt::format("flip {}: bit {} of byte {}", i, place.bit, place.byte));
+    flip(place);
+    bool noticed = true;
+    if (auto store = cache::Store::open(folder_.path() / "store", system_clock()); store) {
+      for (const auto& answer : answers_of(**store)) EXPECT_TRUE(answers.contains(answer)) << answer;
+      const auto report = check_store(**store, {});
+      noticed = !report || !report->sound();
+    }
+    found += noticed;
+    if (!noticed) EXPECT_EQ(content_of(file), content);
+    for (const char* beside : {"-wal", "-shm"}) std::filesystem::remove(file.string() + beside);
+    ASSERT_TRUE(File::open(file, O_WRONLY)->write_at({}, sound));
+    std::filesystem::resize_file(file, sound.size());
+    if (HasFailure()) return;
+  }
+  std::cout << found << " of " << flips_ << " found\n";
+  EXPECT_GT(found, flips_ / 5);
 }
 
 // Of each bit of the file that says which version the store has.
