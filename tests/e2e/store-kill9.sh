@@ -92,8 +92,8 @@ round() {
     [ "${names[i]}" = gc ] || look_at "${names[i]}" "${statuses[i]}"
   done
 }
-move_name() { exec "$STAMPEDE" image tag "$1" "$2" --store "$store"; }
-collect() { exec "$STAMPEDE" store gc --store "$store"; }
+move_name() { exec "$STAMPEDE" image tag "$1" "$2" --move --store "$store"; }
+collect() { exec "$STAMPEDE" store gc --grace 0s --store "$store"; }
 
 # look_at NAME:TAG STATUS: what it is now; it may be what it was only where it was killed.
 look_at() {

@@ -60,6 +60,20 @@ all_work() {
   operation a:1 a.img import_file a.img a:1
   at_once
   operation d:1 a.img import_file a.img d:1
+  if has_subcommand image tag; then
+    operation stable:1 a.img "$STAMPEDE" image tag a:1 stable:1 --store "$store"
+    operation stable:1 b.img "$STAMPEDE" image tag b:1 stable:1 --move --store "$store"
+  fi
+  if has_subcommand image rm; then operation c:1 none "$STAMPEDE" image rm c:1 --history --store "$store"; fi
+  if has_subcommand store gc; then collect_beside_an_import; fi
+}
+collect_beside_an_import() {
+  local one status=0
+  "$STAMPEDE" store gc --grace 0s --store "$store" &
+  one=$!
+  operation e:1 c.img import_file c.img e:1 || status=$?
+  wait "$one" || status=$?
+  [ "$status" -eq 0 ] && "$STAMPEDE" store gc --grace 0s --store "$store"
 }
 
 survives() {
