@@ -19,6 +19,12 @@ const EVP_MD* algorithm() {
   return fetched;
 }
 
+const EVP_MD* algorithm_512_256() {
+  static const EVP_MD* const fetched = EVP_MD_fetch(nullptr, "SHA512-256", nullptr);
+  must(fetched != nullptr);
+  return fetched;
+}
+
 }  // namespace
 
 struct Digester::Context {
@@ -60,6 +66,13 @@ Result<VerifiedChunk> Digester::verify(const ChunkId& claimed, ByteView plain) {
 Sha256 sha256(ByteView bytes) {
   Digester digester;
   return digester.name(bytes).id().digest;
+}
+
+std::array<std::byte, 32> sha512_256(ByteView bytes) {
+  std::array<std::byte, 32> digest;
+  must(EVP_Digest(bytes.data(), bytes.size(), reinterpret_cast<unsigned char*>(digest.data()), nullptr, algorithm_512_256(),
+                  nullptr) == 1);
+  return digest;
 }
 
 }  // namespace stampede::chunker

@@ -9,6 +9,8 @@
 namespace stampede::chunker {
 
 Sha256 sha256(ByteView bytes);
+// For bytes that are not ours: casync's name for a chunk (FIPS 180-4, with initial values of its own).
+std::array<std::byte, 32> sha512_256(ByteView bytes);
 
 // Names and verifies chunks. Holds a hashing context, so keep one per thread.
 class Digester {

@@ -2,6 +2,7 @@
 
 #include <zstd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 
@@ -100,6 +101,54 @@ Result<VerifiedChunk> Opener::open(const UntrustedChunk& chunk, MutableBytes out
     if (size != plain.size()) return fail(Code::content_altered, "seal of chunk {}: short", to_string(chunk.claimed));
   }
   return context_->digester.verify(chunk.claimed, plain);
+}
+
+Result<> Opener::open_frame(ByteView frame, MutableBytes out) {
+  const std::size_t size = ZSTD_decompressDCtx(context_->zstd, out.data(), out.size(), frame.data(), frame.size());
+  if (ZSTD_isError(size))
+    return fail(Code::content_altered, "zstd frame of {} bytes: {}", out.size(), ZSTD_getErrorName(size));
+  if (size != out.size()) return fail(Code::content_altered, "zstd frame of {} bytes, not {}", size, out.size());
+  return {};
+}
+
+namespace {
+
+constexpr std::size_t kFrameBlock = 128U << 10;  // the most that a block may hold
+enum class Block : std::uint8_t { raw = 0, repeat = 1 };
+
+// Magic; then "one segment, and its size in four bytes"; that size.
+ByteWriter begin_frame(std::size_t plain, std::size_t reserve) {
+  ByteWriter out(reserve);
+  out.u32(0xfd2fb528).u8(0xa0).u32(static_cast<std::uint32_t>(plain));
+  return out;
+}
+
+// Three bytes: bit 0 "the last one", bits 1 and 2 the kind, then the number of plain bytes.
+void block_header(ByteWriter& out, Block kind, std::size_t plain, bool last) {
+  const std::size_t header = plain << 3 | static_cast<std::size_t>(kind) << 1 | (last ? 1 : 0);
+  out.u16(static_cast<std::uint16_t>(header)).u8(static_cast<std::uint8_t>(header >> 16));
+}
+
+}  // namespace
+
+Bytes raw_frame(ByteView plain) {
+  ByteWriter out = begin_frame(plain.size(), plain.size() + 16 + plain.size() / kFrameBlock * 3);
+  for (std::size_t at = 0; at < plain.size(); at += kFrameBlock) {
+    const ByteView part = plain.subspan(at, std::min(kFrameBlock, plain.size() - at));
+    block_header(out, Block::raw, part.size(), at + part.size() == plain.size());
+    out.raw(part);
+  }
+  return out.take();
+}
+
+Bytes zero_frame(Size plain) {
+  ByteWriter out = begin_frame(plain.bytes, 16 + plain.bytes / kFrameBlock * 4);
+  for (std::size_t at = 0; at < plain.bytes; at += kFrameBlock) {
+    const std::size_t part = std::min<std::size_t>(kFrameBlock, plain.bytes - at);
+    block_header(out, Block::repeat, part, at + part == plain.bytes);
+    out.u8(0);
+  }
+  return out.take();
 }
 
 }  // namespace stampede::chunker

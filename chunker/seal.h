@@ -33,10 +33,18 @@ class Opener {
   // Decompresses into `out` (at least plain_size bytes; the result points into it) and verifies. The frame's own content
   // size is checked against plain_size before decompressing. Errors: content_altered.
   Result<VerifiedChunk> open(const UntrustedChunk& chunk, MutableBytes out);
+  // Decompresses a zstd frame of others', which need not say how much it holds: `out` is to be filled wholly, and is all the
+  // memory that it takes. What comes out is not verified. Error: content_altered.
+  Result<> open_frame(ByteView frame, MutableBytes out);
 
  private:
   struct Context;
   std::unique_ptr<Context> context_;
 };
+
+// A zstd frame (RFC 8878) around bytes as they are, for those who know no raw seals: nothing is compressed. Also of zeros,
+// in a few bytes. Sizes: 1 … kMaxObject.
+Bytes raw_frame(ByteView plain);
+Bytes zero_frame(Size plain);
 
 }  // namespace stampede::chunker

@@ -12,6 +12,11 @@ TEST(Digest, IsSha256) {
   EXPECT_EQ(to_hex(sha256({})), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
 }
 
+TEST(Digest, IsSha512_256) {
+  EXPECT_EQ(to_hex(sha512_256(as_bytes("abc"))), "53048e2681941ef99b2e29b76b4c7dabe4c2d0c634fc6d46e0e2f13107e7af23");
+  EXPECT_EQ(to_hex(sha512_256(Bytes(262144))), "1c8109946feed9f9e9fe4b5144d90f05a50fb3275e848cb72f4b9546d8c533f2");
+}
+
 TEST(Digest, NamesAndVerifies) {
   const Bytes bytes = random_bytes(1, 100'000);
   Digester digester;

@@ -70,5 +70,28 @@ TEST(Seal, RefusesWhatIsNotTheFramePromised) {
   EXPECT_CODE(Code::internal, opener.open(claim(good), MutableBytes(out).first(8999)));
 }
 
+TEST(Seal, FramesAroundPlainBytesAreZstd) {
+  Opener opener;
+  for (const std::size_t size : {1UL, 4096UL, 131072UL, 131073UL, 262144UL, 1UL << 20}) {
+    const Bytes plain = random_bytes(size, size);
+    Bytes out(size);
+    ASSERT_DONE(opener.open_frame(raw_frame(plain), out));
+    EXPECT_EQ(out, plain);
+    const Bytes zeros = zero_frame(Size{size});
+    EXPECT_LT(zeros.size(), 50U);
+    ASSERT_DONE(opener.open_frame(zeros, out));
+    EXPECT_EQ(out, Bytes(size));
+  }
+}
+
+TEST(Seal, OpensFramesOfOthersWithinTheRoomThatTheyAreGiven) {
+  Opener opener;
+  Bytes out(4096);
+  EXPECT_CODE(Code::content_altered, opener.open_frame(zero_frame(4097_B), out));
+  EXPECT_CODE(Code::content_altered, opener.open_frame(zero_frame(4095_B), out));
+  EXPECT_CODE(Code::content_altered, opener.open_frame(zero_frame(kMaxObject), out));
+  EXPECT_CODE(Code::content_altered, opener.open_frame(as_bytes("no frame"), out));
+}
+
 }  // namespace
 }  // namespace stampede::chunker

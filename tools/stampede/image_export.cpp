@@ -1,4 +1,5 @@
 #include "chunker/package.h"
+#include "src/casync/export.h"
 #include "src/service/library.h"
 #include "tools/stampede/command.h"
 #include "tools/stampede/image.h"
@@ -12,18 +13,35 @@ struct Arguments {
   std::filesystem::path store;
   std::string name;
   std::string output;
+  std::string casync_store;
 };
+
+// For casync: an index, and the chunks that its store lacks.
+Result<> export_index(const Arguments& arguments, cache::Store& store, const chunker::ImageId& image,
+                      const chunker::ExportOptions& options, ProgressLine& line) {
+  const std::filesystem::path index = arguments.output;
+  const auto folder = arguments.casync_store.empty() ? index.parent_path() / casync::kDefaultStore
+                                                     : std::filesystem::path(arguments.casync_store);
+  STAMPEDE_TRY(const auto exported, casync::export_index(store.chunks(), image, index, folder, options));
+  line.finish();
+  note(fmt::format("{} chunks; {} were new to {} and take {}", exported.chunks, exported.new_chunks, folder.string(),
+                   human_size(exported.new_bytes.bytes)));
+  return {};
+}
 
 Result<> export_to(const Arguments& arguments) {
   STAMPEDE_TRY(const auto name, chunker::ImageRef::parse(arguments.name));
   catch_signals();
   STAMPEDE_TRY(const auto store, open_store(arguments.store));
   STAMPEDE_TRY(const auto image, service::find_image(*store, name));
-  STAMPEDE_TRY(const auto manifest, chunker::load_manifest(store->chunks(), image.record.image));
   ProgressLine line(true);
   chunker::ExportOptions options;
   options.progress = [&](Offset done, Size total) { line.show("exporting", done.bytes, total.bytes); };
   options.interrupted = [] { return stop_requested().load(); };
+  if (arguments.output.ends_with(".caibx")) return export_index(arguments, *store, image.record.image, options, line);
+  if (!arguments.casync_store.empty())
+    return fail(Code::usage, "--casync-store is for an index: --output has to end in .caibx");
+  STAMPEDE_TRY(const auto manifest, chunker::load_manifest(store->chunks(), image.record.image));
   return chunker::export_image(manifest, store->chunks(), arguments.output, options);
 }
 
@@ -34,8 +52,15 @@ void add_image_export(CLI::App& image, Action& action) {
   auto* export_command =
       image.add_subcommand("export", "Writes an image from this machine's store into a new file, byte-exact and sparse");
   add_image_argument(*export_command, arguments->name);
-  export_command->add_option("--output", arguments->output, "The file to make; refused if it exists")->required();
-  export_command->footer("Example: stampede image export debian:12 --output debian.img");
+  export_command->add_option("--output", arguments->output, "The file to make; refused if it exists. x.caibx: for casync")
+      ->required();
+  export_command
+      ->add_option("--casync-store", arguments->casync_store,
+                   "Where an index (--output x.caibx) has its chunks; default.castr beside it unless given")
+      ->type_name("DIR");
+  export_command->footer(
+      "Example: stampede image export debian:12 --output debian.img\n"
+      "         stampede image export debian:12 --output debian.caibx, and casync extract debian.caibx debian.img");
   add_store_option(*export_command, arguments->store);
   export_command->callback([arguments, &action] { action = [arguments] { return export_to(*arguments); }; });
 }

@@ -1,5 +1,6 @@
 #include <boost/json.hpp>
 
+#include "src/casync/import.h"
 #include "src/formats/raw_disk.h"
 #include "src/service/packaging.h"
 #include "tools/stampede/command.h"
@@ -16,21 +17,40 @@ struct Arguments {
   std::filesystem::path store;
   std::string file;
   std::string name;
-  std::string format, max_size = "16Ti";
+  std::string format, max_size = "16Ti", casync_store;
   bool as_json = false;
 };
+
+constexpr std::string_view kCasync = "casync";
 
 bool is_interrupted() { return stop_requested().load(); }
 
 // What the options say of how the file is read.
 Result<formats::UnpackOptions> unpack_options(const Arguments& arguments) {
   formats::UnpackOptions options;
-  if (!arguments.format.empty()) {
+  if (!arguments.format.empty() && arguments.format != kCasync) {
     STAMPEDE_TRY(options.format, formats::parse_format(arguments.format));
   }
   STAMPEDE_TRY(options.limits.max_size, parse_size(arguments.max_size));
   options.interrupted = is_interrupted;
   return options;
+}
+
+bool is_casync(const Arguments& arguments) {
+  return arguments.format == kCasync || (arguments.format.empty() && arguments.file.ends_with(".caibx"));
+}
+
+Result<formats::RawDisk> open_disk(const Arguments& arguments, formats::UnpackOptions options) {
+  if (!is_casync(arguments)) {
+    if (!arguments.casync_store.empty()) return fail(Code::usage, "--casync-store is for an index, a .caibx file");
+    return formats::open_raw_disk(arguments.file, options);
+  }
+  casync::ImportOptions unpacking{
+      .folder = options.folder, .limits = options.limits, .progress = {}, .interrupted = options.interrupted};
+  unpacking.progress = [&](Offset done, Size total) { options.progress({done.bytes}, total); };
+  STAMPEDE_TRY(File spool, casync::unpack_index(arguments.file, arguments.casync_store, unpacking));
+  const std::filesystem::path disk = spool.path();
+  return formats::RawDisk{disk, {}, std::filesystem::path(arguments.file).filename().string(), std::move(spool)};
 }
 
 Result<> import(const Arguments& arguments) {
@@ -45,7 +65,7 @@ Result<> import(const Arguments& arguments) {
   options.interrupted = is_interrupted;
   unpacking.folder = store->folder();
   unpacking.progress = [&](Size done, Size total) { line.show("unpacking", done.bytes, total.bytes); };
-  STAMPEDE_TRY(const auto disk, formats::open_raw_disk(arguments.file, unpacking));
+  STAMPEDE_TRY(const auto disk, open_disk(arguments, unpacking));
   STAMPEDE_TRY(const auto imported, service::import_image(*store, {disk.path, disk.name}, name, options));
   line.finish();
   const auto& report = imported.report;
@@ -53,7 +73,7 @@ Result<> import(const Arguments& arguments) {
   if (arguments.as_json) {
     print_json(json::object{{"name", name.text()},
                             {"image", chunker::to_string(report.image)},
-                            {"format", formats::name_of(disk.format)},
+                            {"format", is_casync(arguments) ? std::string(kCasync) : formats::name_of(disk.format)},
                             {"disk", report.disk.bytes},
                             {"data", report.data.bytes},
                             {"zero", report.zero.bytes},
@@ -87,9 +107,14 @@ void add_image_import(CLI::App& image, Action& action) {
   import_command->add_option("FILE", arguments->file, "Disk image or block device; - is standard input")->required();
   import_command->add_option("NAME:TAG", arguments->name, "What to call it, such as debian:12")->required();
   import_command->add_option("--format", arguments->format,
-                             "What the file is, where its name does not tell: " + formats::format_names());
+                             "What the file is, where its name does not tell: casync, " + formats::format_names());
   import_command->add_option("--max-size", arguments->max_size, "Refuse a larger disk in a file that is not raw")
       ->capture_default_str();
+  import_command
+      ->add_option(
+          "--casync-store", arguments->casync_store,
+          "Where casync's index (.caibx, a file or http:// address) has its chunks; default.castr beside it unless given")
+      ->type_name("DIR|URL");
   import_command->add_flag("--json", arguments->as_json, "The summary as JSON on stdout");
   import_command->footer("Example: stampede image import debian.qcow2 debian:12");
   add_store_option(*import_command, arguments->store);
