@@ -4,6 +4,7 @@
 #include <thread>
 
 #include "src/service/depot.h"
+#include "src/service/http_bridge.h"
 #include "tools/stampede/command.h"
 #include "tools/stampede/progress.h"
 #include "transport/net/datagram.h"
@@ -24,6 +25,7 @@ struct ServeArguments {
   std::string mtu = "auto";
   unsigned min_receivers = 1;
   std::string wait = "30s";
+  std::string http;
 };
 
 Result<std::optional<std::size_t>> read_mtu(const std::string& text) {
@@ -74,16 +76,36 @@ std::string text_of(std::vector<net::CastStatus> streams) {
   return text_of(streams.front()) + (streams.size() == 1 ? "" : fmt::format("; and {} more", streams.size() - 1));
 }
 
+Result<std::optional<net::Endpoint>> read_http(const std::string& text) {
+  if (text.empty()) return std::nullopt;
+  STAMPEDE_TRY(auto at, net::Endpoint::parse(text, 0));
+  if (at.port == 0 && !text.ends_with(":0"))
+    return fail(Code::usage, "--http: an address and port, or :PORT, not '{}'", text);
+  return at;
+}
+
+// Off unless asked for: it knows no tokens and no certificates.
+Result<std::unique_ptr<service::HttpBridge>> start_http(cache::Store& store, const std::optional<net::Endpoint>& at) {
+  if (!at) return nullptr;
+  STAMPEDE_TRY(auto bridge, service::HttpBridge::start(store, {*at}));
+  const std::string local = bridge->local().text();
+  spdlog::warn("casync and others may pull from http://{}/casync/NAME:TAG.caibx; whoever reaches it can read every image",
+               local);
+  return bridge;
+}
+
 Result<> serve(const ServeArguments& arguments) {
   service::DepotOptions options;
   STAMPEDE_TRY(options.listen, net::Endpoint::parse(arguments.listen, net::kDepotPort));
   STAMPEDE_TRY(options.multicast, read_multicast(arguments));
+  STAMPEDE_TRY(const auto http_at, read_http(arguments.http));
   catch_signals();
   STAMPEDE_TRY(const auto store, open_store(arguments.store));
   STAMPEDE_TRY(const auto site, service::open_site(arguments.store));
   STAMPEDE_TRY(const auto depot, service::Depot::start(*store, site, options));
   spdlog::info("depot of site {} serves {} on {}", trust::short_name(site.authority.public_key()), arguments.store.string(),
                depot->local().text());
+  STAMPEDE_TRY(const auto http, start_http(*store, http_at));
   if (options.multicast)
     spdlog::info("multicast to {} at up to {}bit/s a stream; a switch without IGMP snooping floods it to every port",
                  options.multicast->group.text(), arguments.rate);
@@ -135,7 +157,12 @@ void add_serve(CLI::App& app, Action& action) {
       ->check(CLI::Range(1, 100000))
       ->capture_default_str();
   command->add_option("--wait", a.wait, "… or so long after the first")->capture_default_str()->type_name("TIME");
-  command->footer("Example: stampede serve --store /srv/stampede --listen 10.0.0.1:7440");
+  command
+      ->add_option("--http", a.http,
+                   "Also give images by plain HTTP, to casync, desync and caches (numeric address). No one is asked who he "
+                   "is: whoever can reach it can read every image")
+      ->type_name("ADDR:PORT");
+  command->footer("Example: stampede serve --store /srv/stampede --listen 10.0.0.1:7440 --http 10.0.0.1:7480");
   command->callback([=, &action] { action = [=] { return serve(*arguments); }; });
 }
 
