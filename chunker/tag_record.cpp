@@ -49,6 +49,13 @@ json::object object(const volume::PartitionFacts& p) {
       {"label", utf8(p.label)}, {"uuid", utf8(p.uuid)}};
 }
 
+json::value lint_array(const std::optional<std::vector<volume::Finding>>& lint) {
+  if (!lint) return nullptr;
+  json::array out;
+  for (const volume::Finding& one : *lint) out.push_back(json::object{{"code", one.code}, {"path", utf8(one.path)}});
+  return out;
+}
+
 json::value root_object(const std::optional<volume::RootFacts>& root) {
   if (!root) return nullptr;
   return json::object{{"partition", root->partition}, {"filesystem", utf8(root->filesystem)}, {"offset", root->offset.bytes},
@@ -86,7 +93,7 @@ Bytes encode(const TagRecord& record) {
       {"os_release", std::move(os_release)},
       {"roles", list(record.roles)},
       {"fixed_ids", facts.fixed_ids ? json::value(list(*facts.fixed_ids)) : json::value(nullptr)},
-      {"lint", json::array{}},
+      {"lint", lint_array(facts.lint)},
   };
   return copy(as_bytes(json::serialize(out)));
 }

@@ -7,7 +7,8 @@
 //     "sector_size": 512, "table": "gpt", "disk_guid": "…", "partitions": [ {number, offset, length, type, guid, name,
 //     filesystem, label, uuid} ], "root": null | {partition, filesystem, offset, length, label, uuid, clean},
 //     "architecture": "x86_64" | null, "firmware": ["bios","uefi"], "cloud_init": true, "os_release": {…}, "roles": [],
-//     "fixed_ids": null | ["…"], "lint": [] }
+//     "fixed_ids": null | ["…"], "lint": null | [ {code, path} ] }
+// Older records have an empty "lint" although nobody had looked.
 #pragma once
 
 #include <optional>

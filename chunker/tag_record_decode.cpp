@@ -142,6 +142,16 @@ std::map<std::string, std::string> os_release(Members& in) {
   return out;
 }
 
+Result<std::vector<volume::Finding>> lint(Members& in) {
+  std::vector<volume::Finding> out;
+  for (const json::value& value : in.array("lint")) {
+    Members one(value, "lint");
+    out.push_back({one.text("code"), one.text("path")});
+    STAMPEDE_CHECK(one.check());
+  }
+  return out;
+}
+
 Result<volume::ImageFacts> facts(Members& in) {
   volume::ImageFacts facts;
   facts.table = in.text("table");
@@ -160,6 +170,9 @@ Result<volume::ImageFacts> facts(Members& in) {
   if (!in.is_null("cloud_init")) facts.cloud_init = in.flag("cloud_init");
   facts.os_release = os_release(in);
   if (in.has("fixed_ids")) facts.fixed_ids = in.texts("fixed_ids");  // older records have none
+  if (in.has("lint")) {
+    STAMPEDE_TRY(facts.lint, lint(in));
+  }
   return facts;
 }
 

@@ -12,6 +12,8 @@ std::string_view name_of(Code code) {
       return "internal";
     case Code::usage:
       return "usage";
+    case Code::shared_identity:
+      return "shared_identity";
     case Code::no_match:
       return "no_match";
     case Code::several_match:
@@ -93,6 +95,7 @@ std::string_view class_of(Code code) {
   if (value == 1) return "internal";
   if (value == 2) return "usage";
   if (value == 3) return "drift";
+  if (value == 4) return "lint";
   if (value < 30) return "refused";
   if (value < 40) return "trust";
   if (value < 50) return "retryable";

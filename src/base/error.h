@@ -12,11 +12,12 @@
 
 namespace stampede {
 
-// Classes by tens: usage 2, drift 3, refused 10–29, trust 30–39, retryable 40–49, disk 50–59, store 60–69.
+// Classes by tens: usage 2, findings 3–9, refused 10–29, trust 30–39, retryable 40–49, disk 50–59, store 60–69.
 enum class Code : std::uint8_t {
-  internal = 1,  // a bug of ours
-  usage = 2,     // wrong arguments, or an input file that cannot be read or understood
-  drifted = 3,   // a disk is not what its image says (stampede drift)
+  internal = 1,         // a bug of ours
+  usage = 2,            // wrong arguments, or an input file that cannot be read or understood
+  drifted = 3,          // a disk is not what its image says (stampede drift)
+  shared_identity = 4,  // an image holds what its copies must not share (stampede image lint)
 
   no_match = 10,          // the selector matches no disk
   several_match = 11,     // the selector matches more than one disk
@@ -61,7 +62,8 @@ enum class Code : std::uint8_t {
 
 // A stable, lower-case name for the code ("too_small"): used in JSON and in receipts.
 std::string_view name_of(Code code);
-// The class that the code belongs to: "internal", "usage", "drift", "refused", "trust", "retryable", "disk", "store".
+// The class that the code belongs to: "internal", "usage", "drift", "lint", "refused", "trust", "retryable", "disk",
+// "store".
 std::string_view class_of(Code code);
 
 struct Error {

@@ -3,8 +3,11 @@
 #include <algorithm>
 #include <charconv>
 
+#include "src/base/text.h"
+#include "src/service/generalised.h"
 #include "src/service/library.h"
 #include "src/service/site.h"
+#include "src/volume/lint.h"
 
 namespace stampede::service {
 
@@ -39,6 +42,22 @@ chunker::TableFacts table_of(const volume::ImageFacts& facts) {
         {partition.number, partition.offset, partition.length, type_bytes(partition.type), partition.flags});
   std::ranges::sort(table.partitions, {}, &chunker::Partition::number);
   return table;
+}
+
+// Labels and paths come from disks; a record has room for some.
+std::optional<std::vector<volume::Finding>> recorded(const Result<volume::Lint>& lint) {
+  constexpr std::size_t kMostPath = 256;
+  if (!lint) return std::nullopt;
+  std::vector<volume::Finding> out(
+      lint->findings.begin(),
+      lint->findings.begin() + static_cast<std::ptrdiff_t>(std::min(lint->findings.size(), kMostRecorded)));
+  for (volume::Finding& one : out) one.path = printable(one.path.substr(0, kMostPath));
+  return out;
+}
+
+Result<volume::Lint> look_for_identity(const std::filesystem::path& file, const volume::ImageFacts& facts) {
+  STAMPEDE_TRY(const auto blocks, volume::open_blocks(file, false));
+  return volume::lint(*blocks, facts);
 }
 
 // What can be said before the image is read. Sizes and id stand for those to come: they do not make the record invalid, nor
@@ -106,14 +125,25 @@ Result<chunker::ImportReport> store_image(cache::Store& store, const std::filesy
 }  // namespace
 
 Result<Imported> import_image(cache::Store& store, const ImageSource& source, const chunker::ImageName& name,
-                              const chunker::ImportOptions& options) {
-  STAMPEDE_TRY(auto facts, volume::inspect(source.path));
-  const chunker::TableFacts table = table_of(facts);
+                              const PackageOptions& options) {
   Imported imported;
+  File copy;
+  std::filesystem::path packaged = source.path;
+  if (options.generalise && !source.is_spool) {
+    STAMPEDE_TRY(copy, unnamed_copy(store.folder(), source.path, {.interrupted = options.interrupted}));
+    packaged = copy.path();
+  }
+  if (options.generalise) {
+    STAMPEDE_TRY(imported.generalised, generalise_spool(packaged, source.name));
+  }
+  STAMPEDE_TRY(auto facts, volume::inspect(packaged));
+  const chunker::TableFacts table = table_of(facts);
+  imported.lint = look_for_identity(packaged, facts);
+  facts.lint = recorded(imported.lint);
   chunker::TagRecord& record = imported.record;
   STAMPEDE_TRY(record, describe(source.name, name, std::move(facts)));
   STAMPEDE_TRY(const auto signing_key, open_signing_key(store.folder()));
-  STAMPEDE_TRY(imported.report, store_image(store, source.path, name, table, options));
+  STAMPEDE_TRY(imported.report, store_image(store, packaged, name, table, options));
   record.image = imported.report.image;
   record.disk_size = imported.report.disk;
   record.data_size = imported.report.data;

@@ -6,28 +6,42 @@
 #include "cache/store.h"
 #include "chunker/package.h"
 #include "chunker/tag_record.h"
+#include "src/volume/generalise.h"
+#include "src/volume/lint.h"
 
 namespace stampede::service {
+
+// Findings of lint that a tag record holds at most; more are only told of.
+inline constexpr std::size_t kMostRecorded = 32;
 
 struct Imported {
   chunker::ImportReport report;
   chunker::TagRecord record;
+  Result<volume::Lint> lint;  // of what was packaged; an error where the image could not be looked at
+  std::optional<volume::Generalised> generalised;
   bool tagged = false;  // false: this very image had the name already, signed by the same key
 };
 
 // What to package: a raw disk, and what its tag record says that it came from. A path alone is its own name.
 struct ImageSource {
   ImageSource(const std::filesystem::path& disk) : path(disk), name(disk.filename().string()) {}
-  ImageSource(std::filesystem::path disk, std::string of) : path(std::move(disk)), name(std::move(of)) {}
+  ImageSource(std::filesystem::path disk, std::string of, bool spool = false)
+      : path(std::move(disk)), name(std::move(of)), is_spool(spool) {}
   std::filesystem::path path;
   std::string name;
+  bool is_spool = false;  // nobody else's: it may be edited
 };
 
-// Packages `source` and names it, with the store's signing key, which is made at first use. Errors: those of the disk;
-// usage, where manifest or tag record cannot describe it; tag_taken, where the name is another image. Nothing is stored
-// before all that is known (but for a tag that another process takes meanwhile: then chunks are kept to which nothing
-// refers).
+struct PackageOptions : chunker::ImportOptions {
+  // Package a copy from which what copies must not share is removed (generalised.h).
+  bool generalise = false;
+};
+
+// Packages `source`, which is only read unless it is a spool, and names it, with the store's signing key, which is made at
+// first use. Errors: those of the disk; usage, where manifest or tag record cannot describe it; tag_taken, where the name is
+// another image. Nothing is stored before all that is known (but for a tag that another process takes meanwhile: then chunks
+// are kept to which nothing refers).
 Result<Imported> import_image(cache::Store& store, const ImageSource& source, const chunker::ImageName& name,
-                              const chunker::ImportOptions& options);
+                              const PackageOptions& options);
 
 }  // namespace stampede::service

@@ -57,12 +57,12 @@ Result<> write_at(FileSystem& files, const Place& place, ByteView content, unsig
   return files.replace_content(file, content, mode);
 }
 
-Result<> remove_at(FileSystem& files, std::string_view path) {
+Result<> remove_at(FileSystem& files, std::string_view path, bool erase) {
   STAMPEDE_TRY(const std::optional<Place> place, place_of(files, path, false));
   if (!place) return {};
   STAMPEDE_TRY(const ext2_ino_t entry, files.entry(place->folder, place->name));
   if (entry == 0) return {};
-  return files.unlink(place->folder, place->name, entry);
+  return erase ? files.erase(place->folder, place->name, entry) : files.unlink(place->folder, place->name, entry);
 }
 
 Result<Ext4::Kind> kind_at(FileSystem& files, std::string_view path) {
@@ -140,6 +140,8 @@ Result<std::vector<Owner>> Ext4::owners(std::span<const BlockRange> ranges) cons
 
 std::int64_t Ext4::last_mounted() const { return state_->files->last_mounted(); }
 
+void Ext4::keep_time() { state_->files->keep_time(); }
+
 Result<> Ext4::write(std::string_view path, ByteView content, unsigned mode) {
   state_->files->begin();
   auto done = [&]() -> Result<> {
@@ -160,8 +162,32 @@ Result<> Ext4::overwrite(std::string_view path, ByteView content) {
 
 Result<> Ext4::remove(std::string_view path) {
   state_->files->begin();
-  auto done = remove_at(*state_->files, path);
+  auto done = remove_at(*state_->files, path, false);
   if (!done) return pass(std::move(done).error(), fmt::format("removing {}", path));
+  return {};
+}
+
+Result<> Ext4::erase(std::string_view path) {
+  state_->files->begin();
+  auto done = remove_at(*state_->files, path, true);
+  if (!done) return pass(std::move(done).error(), fmt::format("removing {}", path));
+  return {};
+}
+
+Result<> Ext4::clear(std::string_view folder) {
+  state_->files->begin();
+  STAMPEDE_TRY(const ext2_ino_t number, state_->files->find(folder));
+  auto done = state_->files->clear(number);
+  if (!done) return pass(std::move(done).error(), fmt::format("removing what {} holds", folder));
+  return {};
+}
+
+Result<> Ext4::rewrite(std::string_view path, ByteView content) {
+  state_->files->begin();
+  STAMPEDE_TRY(const ext2_ino_t file, state_->files->find(path));
+  auto done = state_->files->zero_content(file);
+  if (done) done = state_->files->replace_content(file, content, std::nullopt);
+  if (!done) return pass(std::move(done).error(), fmt::format("writing {}", path));
   return {};
 }
 

@@ -66,6 +66,9 @@ class Ext4 {
   Result<std::vector<Owner>> owners(std::span<const BlockRange> ranges) const;
   // When it was mounted last, in seconds since 1970; 0: never.
   std::int64_t last_mounted() const;
+  // What is edited from now on bears the time at which the file system was written last, instead of the clock's: the same
+  // edits of the same disk make the same disk.
+  void keep_time();
 
   // Makes a regular file and its missing parents, or replaces what a regular file holds (also through a symbolic link; one
   // to nowhere is itself replaced). Errors: cannot_customise where something else is in the way; no_space, write_failed,
@@ -75,6 +78,13 @@ class Ext4 {
   Result<> overwrite(std::string_view path, ByteView content);
   // Removes a file or symbolic link; no error if it is missing.
   Result<> remove(std::string_view path);
+  // The same, of a folder too with all in it, and nothing stays in the blocks of files that had no other name. Errors: also
+  // cannot_customise, where there is too much of it.
+  Result<> erase(std::string_view path);
+  // Erases all that a folder holds. Error: also not_found.
+  Result<> clear(std::string_view folder);
+  // Replaces what a regular file holds, of which nothing stays in its blocks; owner, mode and links stay. Errors as write().
+  Result<> rewrite(std::string_view path, ByteView content);
   // Writes the superblock and bitmaps, flushes the device. Errors: write_failed, no_space, flush_failed.
   Result<> close();
 

@@ -10,7 +10,8 @@ namespace {
 constexpr Size kMostTable = 16_MiB, kMostFolder = 256_KiB;
 constexpr std::size_t kMostFiles = 10000, kDeepest = 8, kMostFolders = 1000;
 constexpr std::size_t kEntry = 32;
-constexpr unsigned kVolume = 0x08, kFolder = 0x10;
+constexpr unsigned kVolume = 0x08, kFolder = 0x10, kLongName = 0x0f;
+constexpr std::byte kFree{0xe5};
 constexpr std::uint32_t kMostFat12 = 4085, kMostFat16 = 65525;
 
 std::unexpected<Error> damaged() { return fail(Code::read_failed, "the FAT file system is damaged"); }
@@ -46,9 +47,12 @@ Result<Fat> Fat::open(BlockAccess& blocks, Offset at, Size length) {
   out.data_ = at + Size{data * sector};
   out.root_ = {at + Size{root * sector}, {entries * kEntry}};
   if (out.bits_ == 32) out.root_cluster_ = static_cast<std::uint32_t>(u32(44));
+  if (out.bits_ == 32 && u16(48) > 0 && u16(48) < reserved) out.info_ = at + Size{u16(48) * sector};
+  out.table_at_ = at + Size{reserved * sector};
+  out.copies_ = u8(16);
   out.table_.resize(table * sector);
   if (out.table_.size() * 8 < (std::uint64_t{out.clusters_} + 2) * out.bits_) return damaged();
-  STAMPEDE_CHECK(blocks.read(at + Size{reserved * sector}, out.table_));
+  STAMPEDE_CHECK(blocks.read(out.table_at_, out.table_));
   return out;
 }
 
@@ -87,15 +91,31 @@ Result<Bytes> Fat::read_chain(std::uint32_t cluster, Size most) const {
   return out;
 }
 
-Result<> Fat::add_folder(ByteView raw, const std::string& path, std::vector<Entry>& out) const {
-  for (; raw.size() >= kEntry && raw[0] != std::byte{0}; raw = raw.subspan(kEntry)) {
+Result<> Fat::add_folder(ByteView raw, const std::vector<Run>& where, const std::string& path,
+                         std::vector<Entry>& out) const {
+  std::vector<Offset> slots;
+  std::size_t run = 0;
+  Size within;  // of the run
+  for (; raw.size() >= kEntry && raw[0] != std::byte{0}; raw = raw.subspan(kEntry), within += Size{kEntry}) {
+    if (run < where.size() && within >= where[run].length) {
+      within = {};
+      ++run;
+    }
+    if (run == where.size()) return damaged();
     const auto attributes = static_cast<unsigned>(raw[11]);
-    if (raw[0] == std::byte{0xe5} || raw[0] == std::byte{'.'} || (attributes & kVolume) != 0) continue;
+    const bool of_long_name = attributes == kLongName && raw[0] != kFree;
+    if (!of_long_name && (raw[0] == kFree || raw[0] == std::byte{'.'} || (attributes & kVolume) != 0)) {
+      slots.clear();
+      continue;
+    }
+    slots.push_back(where[run].at + within);
+    if (of_long_name) continue;
     const std::uint32_t high = bits_ == 32 ? load_le<std::uint16_t>(raw.subspan(20)) : 0;
     out.push_back({.path = path + "/" + name_of(as_text(raw.first(11))),
                    .cluster = high << 16 | load_le<std::uint16_t>(raw.subspan(26)),
                    .size = {load_le<std::uint32_t>(raw.subspan(28))},
-                   .is_folder = (attributes & kFolder) != 0});
+                   .is_folder = (attributes & kFolder) != 0,
+                   .slots = std::exchange(slots, {})});
     if (out.size() > kMostFiles) return fail(Code::read_failed, "the FAT file system holds more than {} files", kMostFiles);
   }
   return {};
@@ -104,19 +124,22 @@ Result<> Fat::add_folder(ByteView raw, const std::string& path, std::vector<Entr
 Result<std::vector<Fat::Entry>> Fat::files() const {
   std::vector<Entry> out;
   Bytes root(root_.length.bytes);
+  std::vector<Run> where{root_};
   if (bits_ == 32) {
+    STAMPEDE_TRY(where, runs(root_cluster_, kMostFolder));
     STAMPEDE_TRY(root, read_chain(root_cluster_, kMostFolder));
   } else {
     STAMPEDE_CHECK(blocks_->read(root_.at, root));
   }
-  STAMPEDE_CHECK(add_folder(root, "", out));
+  STAMPEDE_CHECK(add_folder(root, where, "", out));
   std::size_t folders = 0;
   for (std::size_t i = 0; i < out.size(); ++i) {
     if (!out[i].is_folder) continue;
     const std::string path = out[i].path;
     if (++folders > kMostFolders || std::ranges::count(path, '/') > static_cast<std::ptrdiff_t>(kDeepest)) return damaged();
+    STAMPEDE_TRY(where, runs(out[i].cluster, kMostFolder));
     STAMPEDE_TRY(const Bytes raw, read_chain(out[i].cluster, kMostFolder));
-    STAMPEDE_CHECK(add_folder(raw, path, out));
+    STAMPEDE_CHECK(add_folder(raw, where, path, out));
   }
   std::erase_if(out, [](const Entry& entry) { return entry.is_folder; });
   return out;

@@ -9,6 +9,7 @@
 
 #include "src/volume/ext4.h"
 #include "src/volume/ext4_io.h"
+#include "src/volume/file_tree.h"
 
 namespace stampede::volume {
 
@@ -38,13 +39,23 @@ class FileSystem {
   Result<std::vector<BlockRange>> used();
   Result<std::vector<Owner>> owners(std::span<const BlockRange> ranges);
   std::int64_t last_mounted() const { return fs_->super->s_mtime | std::int64_t{fs_->super->s_mtime_hi} << 32; }
+  // See FileTree. In file_system_tree.cpp.
+  Result<std::vector<Child>> children(ext2_ino_t folder);
+  Result<Node> node(ext2_ino_t number);
+  Result<std::vector<FileExtent>> extents(ext2_ino_t file);
+  void keep_time() { fs_->now = fs_->super->s_wtime | std::int64_t{fs_->super->s_wtime_hi} << 32; }
 
   // Edits. After one has failed the file system may be half changed: close() then refuses.
   Result<ext2_ino_t> make_folder(ext2_ino_t parent, const std::string& name);
   Result<ext2_ino_t> make_file(ext2_ino_t parent, const std::string& name);
-  Result<> replace_content(ext2_ino_t file, ByteView content, unsigned mode);
+  // Without a mode owner and mode stay.
+  Result<> replace_content(ext2_ino_t file, ByteView content, std::optional<unsigned> mode);
   Result<> overwrite(ext2_ino_t file, ByteView content);
   Result<> unlink(ext2_ino_t parent, const std::string& name, ext2_ino_t entry);
+  // In file_system_erase.cpp: see Ext4.
+  Result<> zero_content(ext2_ino_t file);
+  Result<> erase(ext2_ino_t parent, const std::string& name, ext2_ino_t entry);
+  Result<> clear(ext2_ino_t folder);
   Result<> close();
 
  private:
@@ -55,6 +66,8 @@ class FileSystem {
   Result<> checked(Result<> done);
   Result<> may_change(ext2_ino_t folder);
   Result<> read_block_bitmap();
+  Result<std::string> target(ext2_ino_t number, ext2_inode_large& raw);
+  Result<std::map<std::string, Bytes>> attributes(ext2_ino_t number);
   BlockRange range_of(blk64_t first, blk64_t end) const;
   Result<> write_inode(ext2_ino_t number, ext2_inode_large& inode);
   // What a file may hold is replaced only where it is a plain one.
@@ -66,6 +79,9 @@ class FileSystem {
   Result<> finish(ext2_ino_t file, unsigned mode);
   Result<> unlink_steps(ext2_ino_t parent, const std::string& name, ext2_ino_t entry);
   Result<> release(ext2_ino_t number, ext2_inode_large& inode);
+  Result<> erase_entry(ext2_ino_t parent, const std::string& name, ext2_ino_t entry, std::size_t depth, std::size_t& count);
+  Result<> clear_folder(ext2_ino_t folder, std::size_t depth, std::size_t& count);
+  Result<> remove_folder(ext2_ino_t parent, const std::string& name, ext2_ino_t entry);
   void stamp(ext2_inode_large& inode, bool made) const;
   Result<> touch(ext2_ino_t folder);
 

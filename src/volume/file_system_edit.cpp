@@ -124,12 +124,12 @@ Result<> FileSystem::overwrite(ext2_ino_t file, ByteView content) {
   return checked(std::move(done));
 }
 
-Result<> FileSystem::replace_content(ext2_ino_t file, ByteView content, unsigned mode) {
+Result<> FileSystem::replace_content(ext2_ino_t file, ByteView content, std::optional<unsigned> mode) {
   STAMPEDE_TRY(const ext2_inode_large node, inode(file));
   STAMPEDE_CHECK(may_replace(node));
   Result<> done = empty(file);
   if (done) done = append(file, content);
-  if (done) done = finish(file, mode);
+  if (done) done = mode ? finish(file, *mode) : touch(file);
   return checked(std::move(done));
 }
 
@@ -220,7 +220,7 @@ Result<> FileSystem::release(ext2_ino_t number, ext2_inode_large& node) {
         error != 0)
       return failed(error, Code::write_failed, "cannot free its blocks");
   }
-  ext2fs_inode_alloc_stats2(fs_, number, -1, 0);
+  ext2fs_inode_alloc_stats2(fs_, number, -1, LINUX_S_ISDIR(node.i_mode) ? 1 : 0);
   return {};
 }
 

@@ -11,6 +11,7 @@
 #include "src/base/error.h"
 #include "src/base/units.h"
 #include "src/volume/ext4.h"
+#include "src/volume/finding.h"
 
 namespace stampede::volume {
 
@@ -56,6 +57,8 @@ struct ImageFacts {
   std::map<std::string, std::string> os_release;
   // Why its ids cannot be changed (id_mentions.h); empty: they can. Nothing: it was not looked for.
   std::optional<std::vector<std::string>> fixed_ids;
+  // What copies of it must not share (lint.h). Nothing: it was not looked for, which inspect() does not, or could not be.
+  std::optional<std::vector<Finding>> lint;
 };
 
 // Inspects a disk image or a block device (opened read-only). A GPT is looked for at 512 and at 4096 bytes a sector.

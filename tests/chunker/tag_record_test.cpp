@@ -40,6 +40,7 @@ TagRecord full() {
   record.facts.firmware = {"bios", "uefi"};
   record.facts.cloud_init = false;
   record.facts.fixed_ids = {{"a file"}};
+  record.facts.lint = {{{"machine-id", "/etc/machine-id"}}};
   record.facts.os_release = {{"ID", "debian"}, {"VERSION_ID", "12"}};
   return record;
 }
@@ -71,6 +72,7 @@ TEST(TagRecord, WhatIsNotKnownIsNull) {
   EXPECT_FALSE(decoded->facts.architecture);
   EXPECT_FALSE(decoded->facts.cloud_init);
   EXPECT_FALSE(decoded->facts.fixed_ids);
+  EXPECT_FALSE(decoded->facts.lint);
 }
 
 TEST(TagRecord, OlderOnesSayNothingOfFixedIds) {
@@ -92,7 +94,8 @@ TEST(TagRecord, Golden) {
             R"(:"root \"/\"","flags":9223372036854775809,"filesystem":"ext4","label":"l","uuid":"u"}],"root":{"part)"
             R"(ition":1,"filesystem":"ext4","offset":1048576,"length":4292870144,"label":"l","uuid":"u","clean":tru)"
             R"(e},"architecture":"x86_64","firmware":["bios","uefi"],"cloud_init":false,"os_release":{"ID":"debian")"
-            R"(,"VERSION_ID":"12"},"roles":["web","db"],"fixed_ids":["a file"],"lint":[]})");
+            R"(,"VERSION_ID":"12"},"roles":["web","db"],"fixed_ids":["a file"],"lint":[{"code":"machine-)"
+            R"(id","path":"/etc/machine-id"}]})");
 }
 
 TEST(TagRecord, TextThatIsNotUtf8IsReplaced) {
@@ -140,7 +143,10 @@ TEST(TagRecord, RefusesWhatIsNotOne) {
            {"\"firmware\":[", "\"firmware\":[null,"},
            {"\"os_release\":{", "\"os_release\":{\"A\":1,"},
            {"\"created\"", "\"Created\""},
-           {"\"lint\":[]}", "\"lint\":[]"},
+           {"\"lint\":[", "\"lint\":[1,"},
+           {"\"lint\":[", "\"lint\":1,\"x\":["},
+           {"\"code\":\"machine-id\",", ""},
+           {"}]}", "}]"},
            {"{\"version\"", "[{\"version\""},
        })
     EXPECT_EQ(replaced(what, with), Code::content_altered) << what << " → " << with;

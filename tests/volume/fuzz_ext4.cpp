@@ -1,8 +1,12 @@
 // The input is a kind of file system and patches to a sound one, since libext2fs refuses at its first look what is not
 // nearly sound: 1 byte kind, then patches of u24 position, u8 length, bytes.
 #include <map>
+#include <set>
 
 #include "src/volume/ext4.h"
+#include "src/volume/file_tree.h"
+#include "src/volume/generalise.h"
+#include "src/volume/lint.h"
 #include "tests/volume/images.h"
 
 using namespace stampede;
@@ -23,6 +27,9 @@ const Bytes& sound(std::size_t kind) {
   for (int i = 0; i < 30; ++i)
     volume::put(scratch / "tree/etc/ssh" / ("ssh_host_" + std::string(40, 'n') + std::to_string(i)), "k");
   volume::put(scratch / "tree/etc/large", std::string(40'000, 'L'));
+  volume::put(scratch / "tree/etc/machine-id", std::string(32, '1'));
+  volume::put(scratch / "tree/etc/ssh/ssh_host_rsa_key", std::string(3000, 'k'));
+  volume::put(scratch / "tree/var/lib/cloud/instances/i/data", "d");
   std::filesystem::create_symlink("etc/ssh", scratch / "tree/link");
   volume::make_disk(scratch / "image", 512 << 10);
   const auto ran =
@@ -40,6 +47,32 @@ void use(volume::Ext4& files) {
   std::ignore = files.used();
   const volume::BlockRange all{{}, {512 << 10}};
   std::ignore = files.owners(std::span(&all, 1));
+}
+
+void walk(volume::BlockAccess& blocks) {
+  auto tree = volume::FileTree::open(blocks, {});
+  if (!tree) return;
+  std::set<volume::NodeNumber> seen;
+  std::vector<volume::NodeNumber> waiting{volume::FileTree::kRoot};
+  while (!waiting.empty() && seen.size() < 100) {
+    const volume::NodeNumber number = waiting.back();
+    waiting.pop_back();
+    if (!seen.insert(number).second) continue;
+    std::ignore = tree->node(number);
+    std::ignore = tree->extents(number);
+    if (const auto children = tree->children(number))
+      for (const auto& child : *children) waiting.push_back(child.node);
+  }
+}
+
+// What is found, and what is left when it has been removed.
+void generalise(volume::MemoryBlocks blocks) {
+  volume::ImageFacts facts;
+  facts.root = volume::RootFacts{
+      .partition = 0, .offset = {}, .length = blocks.size(), .filesystem = "ext4", .label = {}, .uuid = {}, .clean = true};
+  facts.cloud_init = true;
+  std::ignore = volume::lint(blocks, facts);
+  std::ignore = volume::generalise(blocks, facts);
 }
 
 void edit(volume::BlockAccess& blocks) {
@@ -68,6 +101,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     std::ranges::copy(patch, blocks.bytes().begin() + static_cast<std::ptrdiff_t>(at));
   }
   if (auto files = volume::Ext4::look(blocks, {}); files) use(*files);
+  walk(blocks);
+  generalise(blocks);
   edit(blocks);
   return 0;
 }

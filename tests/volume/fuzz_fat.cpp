@@ -17,5 +17,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (!files) return 0;
   for (const auto& file : *files)
     if (const auto content = fat->read(file, 1_MiB)) std::ignore = fat->overwrite(file, *content);
+  for (std::size_t i = 0; i < files->size() && i < 20; ++i) std::ignore = fat->remove((*files)[i]);
   return 0;
 }

@@ -157,6 +157,33 @@ TEST_P(FatFiles, ReadsAndOverwrites) {
   EXPECT_EQ(as_text(fat->read((*files)[1], 1_MiB).value()), "search.fs_uuid\n");
   EXPECT_FALSE(fat->overwrite((*files)[0], as_bytes("short")));
 }
+
+TEST_P(FatFiles, RemovesWithoutATrace) {
+  if (!have("mkfs.vfat") || !have("mcopy") || !have("fsck.vfat")) GTEST_SKIP() << "needs dosfstools and mtools";
+  Scratch scratch;
+  for (int i = 0; i < 40; ++i) put(scratch / fmt::format("tree/loader/a-long-name-number-{}", i), std::string(3000, 'x'));
+  put(scratch / "tree/loader/random-seed", std::string(9000, 'S'));
+  const Ran made =
+      run(fmt::format("cd {0} && mkfs.vfat -C fs {1} && mcopy -s -i fs tree/* :: ", scratch.path().string(), GetParam()));
+  ASSERT_EQ(made.code, 0) << made.output;
+  MemoryBlocks blocks = MemoryBlocks::load(scratch / "fs");
+  auto fat = Fat::open(blocks, {}, blocks.size());
+  ASSERT_TRUE(fat) << fat.error().message;
+  const auto files = fat->files().value();
+  const auto seed = std::ranges::find(files, "/LOADER/RANDOM~1", &Fat::Entry::path);
+  ASSERT_NE(seed, files.end());
+  EXPECT_EQ(seed->slots.size(), 2U);
+  ASSERT_TRUE(fat->remove(*seed));
+  blocks.save(scratch / "fs");
+  EXPECT_EQ(as_text(blocks.bytes()).find("SSSS"), std::string_view::npos);
+  const Ran listed = run(fmt::format("mdir -b -i {} ::/loader", (scratch / "fs").string()));
+  EXPECT_EQ(std::ranges::count(listed.output, '\n'), 40) << listed.output;
+  EXPECT_EQ(listed.output.find("random-seed"), std::string::npos);
+  const Ran check = run("fsck.vfat -n " + (scratch / "fs").string());
+  EXPECT_EQ(check.code, 0) << check.output;
+  EXPECT_EQ(Fat::open(blocks, {}, blocks.size())->files()->size(), 40U);
+}
+
 INSTANTIATE_TEST_SUITE_P(Sizes, FatFiles,
                          testing::Values("-F 12 4096", "-F 16 20480", "-F 32 40960", "-F 32 -s 1 40960",
                                          "-F 16 -S 4096 65536"));

@@ -20,6 +20,8 @@ void add_image(CLI::App& app, Action& action) {
   add_image_list(*image, action);
   add_image_show(*image, action);
   add_image_export(*image, action);
+  add_image_diff(*image, action);
+  add_image_lint(*image, action);
 }
 
 }  // namespace stampede::tools

@@ -4,6 +4,7 @@
 #include <boost/json/fwd.hpp>
 
 #include "chunker/tag_record.h"
+#include "src/volume/lint.h"
 #include "tools/stampede/command.h"
 
 namespace stampede::tools {
@@ -12,8 +13,14 @@ void add_image_import(CLI::App& image, Action& action);
 void add_image_list(CLI::App& image, Action& action);
 void add_image_show(CLI::App& image, Action& action);
 void add_image_export(CLI::App& image, Action& action);
+void add_image_diff(CLI::App& image, Action& action);
+void add_image_lint(CLI::App& image, Action& action);
 
 // What --json tells of an image.
 boost::json::object to_json(const chunker::TagRecord& record);
+
+// What lint has found: a line each on stderr, `most` at most of findings and of notes each.
+void note_lint(const Result<volume::Lint>& lint, std::size_t most);
+boost::json::object to_json(const volume::Lint& lint);
 
 }  // namespace stampede::tools

@@ -1,5 +1,6 @@
 #include <boost/json.hpp>
 
+#include "src/base/text.h"
 #include "src/casync/import.h"
 #include "src/formats/raw_disk.h"
 #include "src/service/packaging.h"
@@ -13,12 +14,15 @@ namespace json = boost::json;
 
 namespace {
 
+constexpr std::size_t kMostShown = 8;
+
 struct Arguments {
   std::filesystem::path store;
   std::string file;
   std::string name;
   std::string format, max_size = "16Ti", casync_store;
   bool as_json = false;
+  bool generalise = false;
 };
 
 constexpr std::string_view kCasync = "casync";
@@ -53,6 +57,22 @@ Result<formats::RawDisk> open_disk(const Arguments& arguments, formats::UnpackOp
   return formats::RawDisk{disk, {}, std::filesystem::path(arguments.file).filename().string(), std::move(spool)};
 }
 
+// What --generalise has done; null without it.
+json::value generalised(const service::Imported& imported) {
+  if (!imported.generalised) return nullptr;
+  json::array removed, written;
+  for (const auto& one : imported.generalised->removed) removed.emplace_back(printable(one.path));
+  for (const auto& path : imported.generalised->written) written.emplace_back(path);
+  return json::object{{"removed", std::move(removed)}, {"written", std::move(written)}};
+}
+
+void note_generalised(const volume::Generalised& done) {
+  if (done.removed.empty()) return note("generalise: there was nothing to remove");
+  note(fmt::format("generalise: {} removed from the packaged copy, such as {}", done.removed.size(),
+                   printable(done.removed.front().path)));
+  for (const auto& path : done.written) note("generalise: wrote " + path);
+}
+
 Result<> import(const Arguments& arguments) {
   STAMPEDE_TRY(const auto name, chunker::ImageName::parse(arguments.name));
   STAMPEDE_TRY(auto unpacking, unpack_options(arguments));
@@ -60,13 +80,15 @@ Result<> import(const Arguments& arguments) {
   STAMPEDE_TRY(const auto store, open_store(arguments.store));
   const Instant start = system_clock().now();
   ProgressLine line(!arguments.as_json);
-  chunker::ImportOptions options;
+  service::PackageOptions options;
+  options.generalise = arguments.generalise;
   options.progress = [&](Offset done, Size total) { line.show("importing", done.bytes, total.bytes); };
   options.interrupted = is_interrupted;
   unpacking.folder = store->folder();
   unpacking.progress = [&](Size done, Size total) { line.show("unpacking", done.bytes, total.bytes); };
   STAMPEDE_TRY(const auto disk, open_disk(arguments, unpacking));
-  STAMPEDE_TRY(const auto imported, service::import_image(*store, {disk.path, disk.name}, name, options));
+  STAMPEDE_TRY(const auto imported,
+               service::import_image(*store, {disk.path, disk.name, static_cast<bool>(disk.spool)}, name, options));
   line.finish();
   const auto& report = imported.report;
   const double seconds = std::chrono::duration<double>(system_clock().now() - start).count();
@@ -83,7 +105,9 @@ Result<> import(const Arguments& arguments) {
                             {"new_chunks", report.new_chunks},
                             {"shared_chunks", report.shared_chunks},
                             {"seconds", seconds},
-                            {"tagged", imported.tagged}});
+                            {"tagged", imported.tagged},
+                            {"generalised", generalised(imported)},
+                            {"lint", imported.lint ? json::value(to_json(*imported.lint)) : json::value(nullptr)}});
     return {};
   }
   print(fmt::format("{} is image {}", name.text(), chunker::to_string(report.image)));
@@ -95,6 +119,8 @@ Result<> import(const Arguments& arguments) {
                    human_size(report.zero.bytes), human_size(report.new_sealed.bytes),
                    ratio > 0 ? fmt::format(" (ratio {:.2f})", ratio) : "", seconds));
   if (!imported.tagged) note(fmt::format("{} was this image already", name.text()));
+  if (imported.generalised) note_generalised(*imported.generalised);
+  note_lint(imported.lint, kMostShown);
   return {};
 }
 
@@ -116,7 +142,11 @@ void add_image_import(CLI::App& image, Action& action) {
           "Where casync's index (.caibx, a file or http:// address) has its chunks; default.castr beside it unless given")
       ->type_name("DIR|URL");
   import_command->add_flag("--json", arguments->as_json, "The summary as JSON on stdout");
-  import_command->footer("Example: stampede image import debian.qcow2 debian:12");
+  import_command->add_flag("--generalise,--generalize", arguments->generalise,
+                           "Package a copy without what copies must not share (see `image lint`); FILE stays as it is");
+  import_command->footer(
+      "Examples: stampede image import debian.qcow2 debian:12\n"
+      "          stampede image import golden.img web:2026-11 --generalise");
   add_store_option(*import_command, arguments->store);
   import_command->callback([arguments, &action] { action = [arguments] { return import(*arguments); }; });
 }
