@@ -25,9 +25,10 @@ class SqliteCatalog final : public Catalog {
   Result<std::vector<TagRow>> tag_history(const chunker::ImageName& name) override;
   Result<std::vector<chunker::ImageId>> live_images() override;
   Result<std::vector<TagRow>> remove_tags(const chunker::ImageRef& image, bool history, std::string_view actor) override;
-  Result<> add_token(const Hash32& secret_hash, UnixTime expires, std::uint32_t uses) override;
+  Result<> add_token(const Hash32& secret_hash, UnixTime expires, std::uint32_t uses, TokenGrant grant) override;
   Result<> redeem(const Hash32& secret_hash, const KeyBytes& key) override;
   Result<bool> is_enrolled(const KeyBytes& key) override;
+  Result<bool> may_push(const KeyBytes& key) override;
   Result<std::vector<NodeRow>> list_nodes() override;
   Result<std::int64_t> add_receipt(const ReceiptRow& row) override;
   Result<std::vector<ReceiptRow>> list_receipts() override;
@@ -113,10 +114,13 @@ Result<std::vector<TagRow>> SqliteCatalog::remove_tags(const chunker::ImageRef& 
   return removed;
 }
 
-Result<> SqliteCatalog::add_token(const Hash32& secret_hash, UnixTime expires, std::uint32_t uses) {
+Result<> SqliteCatalog::add_token(const Hash32& secret_hash, UnixTime expires, std::uint32_t uses, TokenGrant grant) {
   const std::lock_guard lock(mutex_);
-  return database_.run("INSERT INTO tokens (secret_hash, expires, uses) VALUES (?1, ?2, ?3)", secret_hash, expires,
-                       std::int64_t{uses});
+  STAMPEDE_TRY(Transaction transaction, Transaction::begin(database_));
+  STAMPEDE_CHECK(database_.run("INSERT INTO tokens (secret_hash, expires, uses) VALUES (?1, ?2, ?3)", secret_hash, expires,
+                               std::int64_t{uses}));
+  if (grant.push) STAMPEDE_CHECK(database_.run("INSERT INTO push_tokens (secret_hash) VALUES (?1)", secret_hash));
+  return transaction.commit();
 }
 
 // Whether a key that has not used the token yet may do so.
@@ -146,12 +150,21 @@ Result<> SqliteCatalog::redeem(const Hash32& secret_hash, const KeyBytes& key) {
   STAMPEDE_CHECK(check_token(secret_hash));
   STAMPEDE_CHECK(database_.run("INSERT OR IGNORE INTO nodes (key, enrolled) VALUES (?1, ?2)", key, clock_.unix_time()));
   STAMPEDE_CHECK(database_.run("INSERT INTO token_uses (secret_hash, key) VALUES (?1, ?2)", secret_hash, key));
+  STAMPEDE_CHECK(
+      database_.run("INSERT OR IGNORE INTO push_nodes (key, since) SELECT ?2, ?3 FROM push_tokens WHERE secret_hash = ?1",
+                    secret_hash, key, clock_.unix_time()));
   return transaction.commit();
 }
 
 Result<bool> SqliteCatalog::is_enrolled(const KeyBytes& key) {
   const std::lock_guard lock(mutex_);
   STAMPEDE_TRY(Query query, database_.query("SELECT 1 FROM nodes WHERE key = ?1", key));
+  return query.next();
+}
+
+Result<bool> SqliteCatalog::may_push(const KeyBytes& key) {
+  const std::lock_guard lock(mutex_);
+  STAMPEDE_TRY(Query query, database_.query("SELECT 1 FROM push_nodes WHERE key = ?1", key));
   return query.next();
 }
 

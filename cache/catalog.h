@@ -38,6 +38,10 @@ struct NodeRow {
   UnixTime enrolled = 0;
 };
 
+struct TokenGrant {
+  bool push = false;  // who uses it may push images into the store, for good
+};
+
 struct ReceiptRow {
   std::int64_t number = 0;  // ascending, given by the catalog
   KeyBytes node{};
@@ -77,10 +81,12 @@ class Catalog {
   virtual Result<std::vector<TagRow>> remove_tags(const chunker::ImageRef& image, bool history, std::string_view actor) = 0;
 
   // Join tokens. redeem() in one transaction: unknown → token_invalid, past → token_expired, no use left for a new key →
-  // token_used; a key that used it before may come back at any time. The node is recorded.
-  virtual Result<> add_token(const Hash32& secret_hash, UnixTime expires, std::uint32_t uses) = 0;
+  // token_used; a key that used it before may come back at any time. The node is recorded, and that it may push images
+  // where the token grants that.
+  virtual Result<> add_token(const Hash32& secret_hash, UnixTime expires, std::uint32_t uses, TokenGrant grant = {}) = 0;
   virtual Result<> redeem(const Hash32& secret_hash, const KeyBytes& key) = 0;
   virtual Result<bool> is_enrolled(const KeyBytes& key) = 0;
+  virtual Result<bool> may_push(const KeyBytes& key) = 0;
   virtual Result<std::vector<NodeRow>> list_nodes() = 0;
 
   // Gives the receipt's number. The same bytes from the same node are one receipt: what is sent again keeps its number.

@@ -33,7 +33,7 @@ CREATE TRIGGER audit_is_not_deleted BEFORE DELETE ON audit BEGIN SELECT RAISE(AB
 PRAGMA user_version = 1;
 )sql";
 
-// 2: a name can end, or become another image.
+// 2: a name can end, or become another image; tokens whose keys may push images, and the keys that used one.
 inline constexpr const char* kCatalogStep2 = R"sql(
 ALTER TABLE tags ADD COLUMN ended INTEGER NOT NULL DEFAULT 0;  -- when a record ceased to count; 0: it does
 UPDATE tags SET ended = max(1, (
@@ -43,6 +43,10 @@ UPDATE tags SET ended = max(1, (
     SELECT 1 FROM tags AS later WHERE later.name = tags.name AND later.tag = tags.tag AND later.number > tags.number);
 CREATE UNIQUE INDEX tags_that_count ON tags (name, tag) WHERE ended = 0;
 CREATE INDEX tags_by_image ON tags (image);
+CREATE TABLE push_tokens (
+  secret_hash BLOB PRIMARY KEY REFERENCES tokens) STRICT;
+CREATE TABLE push_nodes (
+  key BLOB PRIMARY KEY REFERENCES nodes, since INTEGER NOT NULL) STRICT;
 PRAGMA user_version = 2;
 )sql";
 

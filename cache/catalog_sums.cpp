@@ -57,6 +57,8 @@ const std::vector<Table>& tables() {
       {"tokens", {"secret_hash", "expires", "uses"}},
       {"nodes", {"key", "enrolled"}},
       {"token_uses", {"secret_hash", "key"}},
+      {"push_tokens", {"secret_hash"}},
+      {"push_nodes", {"key", "since"}},
       {"receipts", {"number", "node", "received", "verdict", "receipt", "signature"}},
       {"audit", {"number", "at", "actor", "action", "subject"}},
   };

@@ -58,6 +58,8 @@ std::string_view name_of(Code code) {
       return "content_altered";
     case Code::peer_untrusted:
       return "peer_untrusted";
+    case Code::not_permitted:
+      return "not_permitted";
     case Code::unreachable:
       return "unreachable";
     case Code::patience_ended:

@@ -42,6 +42,7 @@ enum class Code : std::uint8_t {
   signature_invalid = 34,  // a signature that does not hold
   content_altered = 35,    // bytes that do not match their id
   peer_untrusted = 36,     // a certificate that is not of this site, or of another role
+  not_permitted = 37,      // the node may not do this (a push needs a token made with --push)
 
   unreachable = 40,     // the depot or a peer does not answer
   patience_ended = 41,  // waited for the depot or for missing spans as long as told

@@ -40,8 +40,18 @@ Result<Access> Access::open(const AccessOptions& options) {
   return Access(options, std::move(state));
 }
 
+net::Waiting Access::waiting() const {
+  return {options_->patience, options_->warn, [options = options_] { return options->stopped(); }};
+}
+
+Result<bool> Access::show_token() {
+  if (!options_->token) return false;
+  STAMPEDE_TRY(enrolment_, state_.enrol_again(*options_->token, options_->depot, waiting()));
+  return true;
+}
+
 Result<> Access::connect() {
-  const net::Waiting waiting{options_->patience, options_->warn, [options = options_] { return options->stopped(); }};
+  const net::Waiting waiting = this->waiting();
   STAMPEDE_TRY(enrolment_, state_.enrol(options_->token, options_->depot, waiting));
   Result<> connected = start_node(waiting);
   if (!connected && connected.error().code == Code::peer_untrusted && options_->token) {

@@ -39,6 +39,8 @@ class Access {
   static Result<Access> open(const AccessOptions& options);
   // Enrols if need be, and waits for the depot.
   Result<> connect();
+  // Shows the token to a depot that knows this node: it may grant more than the one before. False without a token.
+  Result<bool> show_token();
 
   // The record that stands for the name, or one of the image with that id, by a signer whom this node accepts.
   Result<chunker::TagRecord> resolve(const chunker::ImageRef& image);
@@ -51,11 +53,13 @@ class Access {
 
   NodeState& state() { return state_; }
   bool enrolled() const { return enrolment_.has_value(); }
-  net::Node* node() { return node_.get(); }  // nothing before connect()
+  const Enrolment& enrolment() const { return *enrolment_; }  // after connect()
+  net::Node* node() { return node_.get(); }                   // nothing before connect()
 
  private:
   Access(const AccessOptions& options, NodeState state) : options_(&options), state_(std::move(state)) {}
   Result<> start_node(const net::Waiting& waiting);
+  net::Waiting waiting() const;
 
   const AccessOptions* options_;
   NodeState state_;

@@ -14,7 +14,7 @@ constexpr Duration kCheckEvery = std::chrono::seconds(1);
 class LoopDepot final : public Depot {
  public:
   LoopDepot(cache::Store& store, const Site& site, const DepotOptions& options)
-      : site_(site), state_(loop_, store, site_, *worker_, *reader_, options.multicast) {}
+      : site_(site), state_(loop_, store, site_, {*worker_, *reader_, *intake_}, options) {}
 
   ~LoopDepot() override {
     loop_.run_and_wait([this] {
@@ -23,10 +23,13 @@ class LoopDepot final : public Depot {
       for (const auto& [number, session] : sessions_) session->close({Code::interrupted, "the depot stops"});
       state_.close_rooms();
     });
-    // After the sessions have heard that they are closed: until then their rooms' streams may want a span.
+    // After the sessions have heard that they are closed: until then their rooms' streams may want a span, and their pushes
+    // are to be kept. What a task posts may come after what is posted as soon as it is done; hence a task between.
+    loop_.run_and_wait([] {});
     loop_.run_and_wait([this] {
       worker_.reset();
       reader_.reset();
+      intake_.reset();
     });
     loop_.stop();
   }
@@ -81,6 +84,7 @@ class LoopDepot final : public Depot {
   Site site_;
   std::unique_ptr<Worker> worker_ = std::make_unique<Worker>(loop_);
   std::unique_ptr<Worker> reader_ = std::make_unique<Worker>(loop_);
+  std::unique_ptr<Worker> intake_ = std::make_unique<Worker>(loop_);
   DepotState state_;
   std::map<std::uint64_t, std::shared_ptr<Session>> sessions_;  // by age
   std::uint64_t accepted_ = 0;

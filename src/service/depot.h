@@ -1,10 +1,10 @@
 // The depot: the long-running service that enrols nodes, answers for images, is the origin of their swarms, and keeps
 // receipts.
 //
-// One loop thread does the protocol; the catalog and manifests have a thread of their own, and so have packs. Memory:
-// kMaxSessions connections with at most net::kQueueLimit and a span or object queued each, and the manifests of the images
-// that are being deployed. Of one key at most kMaxOfAKey connections are kept, of machines without a certificate
-// kMaxStrangers; the oldest gives way.
+// One loop thread does the protocol; the catalog and manifests have a thread of their own, and so have packs that are read,
+// and what is pushed. Memory: pushes (push_intake.h); kMaxSessions connections with at most net::kQueueLimit and a span or
+// object queued each, and the manifests of the images that are being deployed. Of one key at most kMaxOfAKey connections are
+// kept, of machines without a certificate kMaxStrangers; the oldest gives way.
 #pragma once
 
 #include <functional>
@@ -15,6 +15,7 @@
 
 #include "cache/store.h"
 #include "src/service/cast_options.h"
+#include "src/service/push_intake.h"
 #include "src/service/site.h"
 #include "transport/net/endpoint.h"
 
@@ -27,6 +28,7 @@ inline constexpr std::size_t kMaxStrangers = 256;
 struct DepotOptions {
   net::Endpoint listen{{}, net::kDepotPort};
   std::optional<CastOptions> multicast = std::nullopt;
+  Size push_reserve = kPushReserve;
 };
 
 class Depot {

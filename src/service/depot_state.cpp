@@ -11,7 +11,7 @@ void DepotState::with_room(const chunker::ImageId& image, RoomReady ready) {
   waiting.push_back(std::move(ready));
   if (waiting.size() > 1) return;
   worker.run([this, image] {
-    auto opened = SwarmRoom::open(store, image, reader_);
+    auto opened = SwarmRoom::open(store, image, reader);
     return [this, image, opened = std::move(opened)] {
       if (opened) {
         rooms_[image] = *opened;

@@ -5,7 +5,7 @@
 #include <map>
 #include <set>
 
-#include "src/service/site.h"
+#include "src/service/depot.h"
 #include "src/service/swarm_room.h"
 #include "src/service/worker.h"
 
@@ -16,11 +16,23 @@ inline constexpr unsigned kWritesAnHour = 60;
 // Nodes that one node may name as bad; they go into the audit log, once each.
 inline constexpr std::size_t kBadPeersOfANode = 64;
 
+struct Workers {
+  Worker& worker;  // the catalog, and manifests
+  Worker& reader;  // packs: what waits for a disk that writes does not hold it up
+  Worker& intake;  // what is pushed
+};
+
 class DepotState {
  public:
-  DepotState(net::Loop& loop, cache::Store& store_, const Site& site_, Worker& worker_, Worker& reader,
-             std::optional<CastOptions> cast)
-      : store(store_), site(site_), worker(worker_), reader_(reader), loop_(loop), cast_(std::move(cast)) {}
+  DepotState(net::Loop& loop, cache::Store& store_, const Site& site_, const Workers& workers, const DepotOptions& options)
+      : store(store_),
+        site(site_),
+        worker(workers.worker),
+        reader(workers.reader),
+        intake(workers.intake),
+        push_reserve(options.push_reserve),
+        loop_(loop),
+        cast_(options.multicast) {}
 
   using RoomReady = std::function<void(Result<std::shared_ptr<SwarmRoom>>)>;
   // Hands over the image's room, at once or when its manifest has been read on the worker.
@@ -32,20 +44,27 @@ class DepotState {
 
   bool may_send_receipt(const trust::PublicKey& node, Instant now) { return counts(node, now, &Hour::receipts); }
   bool may_send_rescue(const trust::PublicKey& node, Instant now) { return counts(node, now, &Hour::rescues); }
+  // A place for a push, which is free again with the last copy; nothing where kMaxPushes are taken.
+  std::shared_ptr<void> push_place() {
+    return static_cast<std::size_t>(pushes_.use_count()) > kMaxPushes ? nullptr : std::shared_ptr<void>(pushes_);
+  }
   // False: said already, or often enough.
   bool names_bad_peer(const trust::PublicKey& node, const trust::PublicKey& bad);
 
   cache::Store& store;
   const Site& site;
   Worker& worker;
+  Worker& reader;
+  Worker& intake;
+  const Size push_reserve;
 
  private:
   CastOptions next_group();
 
-  Worker& reader_;  // of packs: what waits for a disk that writes does not hold it up
   net::Loop& loop_;
   std::optional<CastOptions> cast_;
   std::uint16_t cast_ports_ = 0;  // that were given out
+  std::shared_ptr<void> pushes_ = std::make_shared<char>();
   struct Hour {
     Instant since;
     unsigned receipts = 0;

@@ -55,6 +55,7 @@ std::optional<trust::PublicKey> Session::key() const {
 void Session::check(Instant now) {
   if (!key() && now - since_ > kTimeToEnrol) return close({Code::unreachable, "has not enrolled in time"});
   if (held_ && objects_.empty() && key()) return connection_->send(wire::Pong{});
+  if (push_ && now - pushed_ > kPushSilence) return close({Code::unreachable, "a push of which nothing came for too long"});
   if (now - connection_->last_heard() > kNodeSilence) close({Code::unreachable, "silent for too long"});
 }
 
@@ -63,9 +64,9 @@ void Session::hold(bool held) {
   connection_->hold_reading(held);
 }
 
-void Session::off_loop(Worker::Work work) {
+void Session::off_loop(Worker& worker, Worker::Work work) {
   hold(true);
-  depot_.worker.run([self = shared_from_this(), work = std::move(work)] {
+  worker.run([self = shared_from_this(), work = std::move(work)] {
     return [self, then = work()] {
       self->hold(false);
       then();
@@ -93,6 +94,7 @@ void Session::misbehaved(std::string_view what) { refuse({Code::protocol, std::s
 
 void Session::left() {
   if (auto room = std::exchange(room_, nullptr)) room->leave(member_);
+  push_over();
   if (auto gone = std::exchange(gone_, nullptr)) gone();
 }
 
@@ -113,6 +115,7 @@ void Session::take_from_node(wire::Message& message) {
   if (const auto* disk = std::get_if<wire::FindReceipt>(&message)) return find_receipt(*disk);
   if (auto* file = std::get_if<wire::RescueFile>(&message)) return rescue(std::move(*file));
   if (const auto* news = std::get_if<wire::Progress>(&message)) return progress(*news);
+  if (take_push(message)) return;
   if (!room_) return misbehaved("a target joins a swarm first");
   if (const auto* news = std::get_if<wire::Have>(&message)) return have(*news);
   if (auto* news = std::get_if<wire::Partial>(&message)) return partial(std::move(*news));

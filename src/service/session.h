@@ -10,12 +10,15 @@
 #include <optional>
 
 #include "src/service/depot_state.h"
+#include "src/service/push_intake.h"
 
 namespace stampede::service {
 
 // Without a certificate: time to enrol. With one: nodes ping every 2 s.
 inline constexpr Duration kTimeToEnrol = std::chrono::seconds(10);
 inline constexpr Duration kNodeSilence = std::chrono::seconds(30);
+// A push of which nothing came for so long gives its place to others. (A disk that is captured may have long runs of zeros.)
+inline constexpr Duration kPushSilence = std::chrono::minutes(10);
 
 class Session : public std::enable_shared_from_this<Session> {
  public:
@@ -53,13 +56,18 @@ class Session : public std::enable_shared_from_this<Session> {
   void receipt(const wire::Receipt& receipt);
   void find_receipt(const wire::FindReceipt& question);
   void rescue(wire::RescueFile file);
+  bool take_push(wire::Message& message);
+  void push_start(wire::PushStart start);
+  void push_step(std::function<Result<wire::Message>(PushIntake&)> step);
+  void push_over();
   Result<cache::ReceiptRow> check_receipt(const wire::Receipt& receipt) const;
   void send_owed();
   void send_span(const Owed& owed, std::shared_ptr<const chunker::SealedSpan> sealed);
   void send_objects();
   void hold(bool held);
-  // Runs `work` on the worker and what it returns here; nothing is read meanwhile.
-  void off_loop(Worker::Work work);
+  // Runs `work` on the worker, or another one, and what it returns here; nothing is read meanwhile.
+  void off_loop(Worker::Work work) { off_loop(depot_.worker, std::move(work)); }
+  void off_loop(Worker& worker, Worker::Work work);
   void answer(const Error& error);
   void refuse(const Error& error);
   void misbehaved(std::string_view what);
@@ -77,6 +85,12 @@ class Session : public std::enable_shared_from_this<Session> {
   std::deque<wire::Digest> objects_;  // the same
   bool held_ = false;                 // a question is being answered
   bool finished_ = false;
+  struct Push {
+    std::shared_ptr<PushIntake> intake;
+    std::shared_ptr<void> place;
+  };
+  std::optional<Push> push_;
+  Instant pushed_;  // when something of it came last
 };
 
 }  // namespace stampede::service

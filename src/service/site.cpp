@@ -14,16 +14,18 @@ namespace {
 std::filesystem::path keys_of(const std::filesystem::path& store) { return store / "keys"; }
 std::filesystem::path signers_file(const std::filesystem::path& store) { return keys_of(store) / "signers"; }
 
-Result<> add_signer(const std::filesystem::path& store, const trust::PublicKey& key) {
+}  // namespace
+
+Result<bool> accept_signer(const std::filesystem::path& store, const trust::PublicKey& key) {
+  STAMPEDE_CHECK(make_folders(keys_of(store)));
   STAMPEDE_TRY(auto signers, accepted_signers(store));
-  if (std::ranges::find(signers, key) != signers.end()) return {};
+  if (std::ranges::find(signers, key) != signers.end()) return false;
   signers.push_back(key);
   std::string text;
   for (const auto& signer : signers) text += trust::to_string(signer) + "\n";
-  return replace_file(signers_file(store), as_bytes(text));
+  STAMPEDE_CHECK(replace_file(signers_file(store), as_bytes(text)));
+  return true;
 }
-
-}  // namespace
 
 Result<Site> open_site(const std::filesystem::path& store) {
   STAMPEDE_CHECK(make_folders(keys_of(store)));
@@ -40,13 +42,20 @@ Result<trust::PrivateKey> open_signing_key(const std::filesystem::path& store) {
     // Accepted first: after a crash between the two there is a signer without a key, which nobody can use, and not a key
     // that nobody accepts, which a check would take for damage.
     const auto fresh = trust::PrivateKey::generate();
-    STAMPEDE_CHECK(add_signer(store, fresh.public_key()));
+    STAMPEDE_CHECK(accept_signer(store, fresh.public_key()));
     // Somebody else may have made one meanwhile: theirs counts then.
     if (const auto saved = fresh.save(path); !saved && !std::filesystem::exists(path, ignored)) return pass(saved.error());
   }
   STAMPEDE_TRY(auto key, trust::PrivateKey::load(path));
-  STAMPEDE_CHECK(add_signer(store, key.public_key()));
+  STAMPEDE_CHECK(accept_signer(store, key.public_key()));
   return key;
+}
+
+Result<trust::PrivateKey> find_signing_key(const std::filesystem::path& store) {
+  const auto path = keys_of(store) / "signing.key";
+  std::error_code ignored;
+  if (!std::filesystem::exists(path, ignored)) return fail(Code::not_found, "there is no {}", path.string());
+  return trust::PrivateKey::load(path);
 }
 
 Result<std::vector<trust::PublicKey>> accepted_signers(const std::filesystem::path& store) {
@@ -90,9 +99,14 @@ std::vector<std::string> check_keys(const std::filesystem::path& store) {
   return problems;
 }
 
-Result<std::string> create_token(cache::Store& store, Clock& clock, Random& random, std::chrono::seconds ttl,
-                                 unsigned uses) {
+Result<std::string> create_token(cache::Store& store, Clock& clock, Random& random, std::chrono::seconds ttl, unsigned uses,
+                                 cache::TokenGrant grant) {
   STAMPEDE_TRY(auto signers, accepted_signers(store.folder()));
+  // A depot that is to take in machines' disks signs them: as at its first import.
+  if (signers.empty() && grant.push) {
+    STAMPEDE_TRY(const auto key, open_signing_key(store.folder()));
+    signers.push_back(key.public_key());
+  }
   if (signers.empty())
     return fail(
         Code::not_found,
@@ -104,8 +118,9 @@ Result<std::string> create_token(cache::Store& store, Clock& clock, Random& rand
                 signers_file(store.folder()).string(), signers.size(), trust::kMaxSigners);
   STAMPEDE_TRY(const Site site, open_site(store.folder()));
   const trust::JoinToken token = trust::make_token(site.authority.public_key(), std::move(signers), random);
-  STAMPEDE_CHECK(store.catalog().add_token(chunker::sha256(token.secret), clock.unix_time() + ttl.count(), uses));
-  STAMPEDE_CHECK(store.catalog().audit("operator", "token create", fmt::format("{} uses, {} s", uses, ttl.count())));
+  STAMPEDE_CHECK(store.catalog().add_token(chunker::sha256(token.secret), clock.unix_time() + ttl.count(), uses, grant));
+  STAMPEDE_CHECK(store.catalog().audit("operator", "token create",
+                                       fmt::format("{} uses, {} s{}", uses, ttl.count(), grant.push ? ", push" : "")));
   return trust::encode(token);
 }
 

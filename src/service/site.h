@@ -27,10 +27,15 @@ Result<std::vector<trust::PublicKey>> accepted_signers(const std::filesystem::pa
 // not sign, a signing key that is not among the accepted signers. (The depot's own key says nothing by which another would
 // be noticed; the CA certifies whichever it is.)
 std::vector<std::string> check_keys(const std::filesystem::path& store);
+// The same key, where there is one already. Error: not_found.
+Result<trust::PrivateKey> find_signing_key(const std::filesystem::path& store);
+// Adds a key to keys/signers; whether it was not there. The caller writes the audit entry.
+Result<bool> accept_signer(const std::filesystem::path& store, const trust::PublicKey& key);
 
 // A join token for `uses` machines, valid until now + ttl by this machine's clock. Returns its text. Error: not_found where
 // no signer is accepted yet (a target with such a token could accept no image); usage where they are more than a token
 // holds.
-Result<std::string> create_token(cache::Store& store, Clock& clock, Random& random, std::chrono::seconds ttl, unsigned uses);
+Result<std::string> create_token(cache::Store& store, Clock& clock, Random& random, std::chrono::seconds ttl, unsigned uses,
+                                 cache::TokenGrant grant = {});
 
 }  // namespace stampede::service

@@ -1,5 +1,5 @@
-// A thread for what would hold up the depot's loop. It has two: one for the catalog, whose writes wait for the disk, and for
-// manifests, and one for reading packs.
+// A thread for what would hold up the depot's loop. It has three: one for the catalog, whose writes wait for the disk, and
+// for manifests, one for reading packs, and one for what is pushed.
 #pragma once
 
 #include <functional>

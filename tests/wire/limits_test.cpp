@@ -35,7 +35,9 @@ TEST(Header, TakesEachTypeUpToItsOwnLimit) {
                                                    {14, 4, 4},
                                                    {15, 12, 12 + 5 * 4096 + (1 << 20)},
                                                    {17, 26, 26},
-                                                   {22, 8, 8}}) {
+                                                   {22, 8, 8},
+                                                   {32, 4, 4 + 32 * 4096},
+                                                   {34, 8, 8 + 41 * 1024 + (1 << 20)}}) {
     EXPECT_TRUE(decode_header(header(c.least, c.type))) << int{c.type};
     EXPECT_TRUE(decode_header(header(c.greatest, c.type))) << int{c.type};
     EXPECT_FALSE(decode_header(header(c.least - 1, c.type))) << int{c.type};
@@ -111,6 +113,46 @@ TEST(Decode, RefusesSpansWhosePartsAreNotTheirBytes) {
   EXPECT_NE(refusal(15, span({}, 1)), "accepted");
   EXPECT_NE(refusal(15, span({0xFFFFFFFF, 2}, 1)), "accepted");  // a sum that wraps in 32 bits
   EXPECT_NE(refusal(15, span({kMaxSpanBytes + 1}, kMaxSpanBytes + 1)), "accepted");
+}
+
+TEST(Decode, RefusesPushedChunksOfSizesThatNoneHas) {
+  const auto chunk = [](unsigned codec, std::uint32_t plain, std::uint32_t sealed, std::size_t bytes) {
+    ByteWriter writer;
+    writer.u32(1).raw(Bytes(32)).u8(static_cast<std::uint8_t>(codec)).u32(plain).u32(sealed);
+    return refusal(34, writer.sized(Bytes(bytes)).take());
+  };
+  EXPECT_EQ(chunk(1, 4096, 5, 5), "accepted");
+  EXPECT_EQ(chunk(0, kMaxPushBytes, kMaxPushBytes, kMaxPushBytes), "accepted");
+  EXPECT_NE(chunk(2, 4096, 5, 5), "accepted");
+  EXPECT_NE(chunk(1, 4096, 5, 6), "accepted");
+  EXPECT_NE(chunk(1, 4, 5, 5), "accepted");
+  EXPECT_NE(chunk(1, 0, 0, 0), "accepted");
+  EXPECT_NE(chunk(1, 4096, 0, 0), "accepted");
+  EXPECT_NE(chunk(1, kMaxPushBytes + 1, 5, 5), "accepted");
+  EXPECT_NE(chunk(1, 0xFFFFFFFF, 0xFFFFFFFF, 5), "accepted");
+  const auto bombs = [](std::uint32_t count) {
+    ByteWriter writer;
+    writer.u32(count);
+    for (std::uint32_t i = 0; i < count; ++i) writer.raw(Bytes(32)).u8(1).u32(kMaxPushBytes).u32(1);
+    return refusal(34, writer.sized(Bytes(count)).take());
+  };
+  EXPECT_EQ(bombs(kMaxPushPlain / kMaxPushBytes), "accepted");
+  EXPECT_NE(bombs(kMaxPushPlain / kMaxPushBytes + 1), "accepted");
+}
+
+TEST(Decode, RefusesAnswersToOffersThatAreNotOfTheirCount) {
+  const auto lacks = [](std::uint32_t count, std::initializer_list<std::uint8_t> bits) {
+    ByteWriter writer;
+    writer.u32(count).u32(static_cast<std::uint32_t>(bits.size()));
+    for (const std::uint8_t byte : bits) writer.u8(byte);
+    return refusal(33, writer.take());
+  };
+  EXPECT_EQ(lacks(0, {}), "accepted");
+  EXPECT_EQ(lacks(9, {0xFF, 1}), "accepted");
+  EXPECT_NE(lacks(9, {0xFF}), "accepted");
+  EXPECT_NE(lacks(9, {0xFF, 2}), "accepted");
+  EXPECT_NE(lacks(0xFFFFFFFF, {1}), "accepted");
+  EXPECT_NE(refusal(32, ByteWriter().u32(kMaxOffer + 1).raw(Bytes((kMaxOffer + 1) * 32)).take()), "accepted");
 }
 
 TEST(Decode, RefusesHostileCounts) {

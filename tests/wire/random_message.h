@@ -131,6 +131,38 @@ class Maker {
   }
   void fill(RescueFile& m) { set(m.deployment), set(m.file, kMaxRescue); }
   void fill(RescueStored& m) { set(m.size); }
+  void fill(PushStart& m) {
+    set(m.name, 63), set(m.tag, 63), set(m.image);
+    m.move = random_.below(2) == 1;
+    m.sign = random_.below(2) == 1;
+  }
+  void fill(PushReady& m) { set(m.offers); }
+  void fill(PushOffer& m) {
+    m.ids.resize(length(kMaxOffer));
+    for (auto& id : m.ids) set(id);
+  }
+  void fill(PushLacks& m) {
+    m.count = static_cast<std::uint32_t>(length(kMaxOffer));
+    m.lacks.resize((m.count + 7) / 8);
+    random_.fill(m.lacks);
+    if (m.count % 8 != 0) m.lacks.back() &= static_cast<std::byte>((1U << (m.count % 8)) - 1);
+  }
+  void fill(PushChunks& m) {
+    m.parts.resize(length(kMaxPushParts));
+    std::size_t sum = 0;
+    for (auto& part : m.parts) {
+      set(part.id);
+      part.codec = static_cast<std::uint8_t>(random_.below(2));
+      part.sealed_size = static_cast<std::uint32_t>(1 + random_.below((kMaxPushBytes - sum) / kMaxPushParts));
+      part.plain_size =
+          static_cast<std::uint32_t>(part.sealed_size + random_.below(kMaxPushPlain / kMaxPushParts - part.sealed_size));
+      sum += part.sealed_size;
+    }
+    m.bytes = Buffer(sum);
+    random_.fill(m.bytes);
+  }
+  void fill(PushKept& m) { set(m.chunks); }
+  void fill(PushEnd& m) { set(m.record, 65536), set(m.signer), set(m.signature); }
 
   template <std::size_t... I>
   Message make(std::size_t index, std::index_sequence<I...>) {

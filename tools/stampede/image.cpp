@@ -22,6 +22,8 @@ void add_image(CLI::App& app, Action& action) {
   add_image_export(*image, action);
   add_image_diff(*image, action);
   add_image_lint(*image, action);
+  add_image_pull(*image, action);
+  add_image_push(*image, action);
 }
 
 }  // namespace stampede::tools

@@ -15,6 +15,8 @@ void add_image_show(CLI::App& image, Action& action);
 void add_image_export(CLI::App& image, Action& action);
 void add_image_diff(CLI::App& image, Action& action);
 void add_image_lint(CLI::App& image, Action& action);
+void add_image_pull(CLI::App& image, Action& action);
+void add_image_push(CLI::App& image, Action& action);
 
 // What --json tells of an image.
 boost::json::object to_json(const chunker::TagRecord& record);

@@ -77,6 +77,7 @@ class TlsConnection final : public Connection, public std::enable_shared_from_th
     held_ = held;
     resume();
   }
+  void allow_bulk() override { bulk_ = true; }
   bool is_open() const override { return open_; }
   std::size_t queued() const override { return queued_; }
   std::uint64_t features() const override { return features_; }
@@ -211,7 +212,7 @@ class TlsConnection final : public Connection, public std::enable_shared_from_th
   void handshaken() {
     tls_ready_ = true;
     send(wire::Hello{wire::kMinVersion, wire::kMaxVersion,
-                     wire::kPartialSpans | wire::kRescue | wire::kReceipts | wire::kTooSlow, "stampede"});
+                     wire::kPartialSpans | wire::kRescue | wire::kReceipts | wire::kTooSlow | wire::kPush, "stampede"});
     read();
   }
 
@@ -243,6 +244,7 @@ class TlsConnection final : public Connection, public std::enable_shared_from_th
 
   // `read_until_` is when the bytes that came would be over at the rate that is allowed.
   void throttle(std::size_t got) {
+    if (bulk_) return;
     const Instant now = last_heard_;
     const double seconds = static_cast<double>(got) / kNodeBytesPerSecond;
     read_until_ = std::max(read_until_, now) + Duration(static_cast<Duration::rep>(seconds * 1e9));
@@ -391,6 +393,7 @@ class TlsConnection final : public Connection, public std::enable_shared_from_th
   bool ready_ = false;
   bool closing_ = false;
   bool held_ = false;       // reading, by the owner
+  bool bulk_ = false;       // it may come as fast as it is taken
   bool throttled_ = false;  // the same, for it came too fast
   bool paused_ = false;     // reading, by one of those or by a full queue
   Instant read_until_;

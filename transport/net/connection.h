@@ -58,6 +58,9 @@ class Connection {
   // While held nothing is read: the owner is busy with what it has got.
   virtual void hold_reading(bool held) = 0;
 
+  // No limit of kNodeBytesPerSecond any more: the owner takes what comes off the loop and holds reading meanwhile.
+  virtual void allow_bulk() = 0;
+
   virtual bool is_open() const = 0;
   virtual std::size_t queued() const = 0;
   virtual std::uint64_t features() const = 0;  // of the other side, as its Hello said

@@ -12,7 +12,9 @@ constexpr Duration kLastBackoff = std::chrono::seconds(2);
 bool is_answer(const wire::Message& message) {
   return std::holds_alternative<wire::Object>(message) || std::holds_alternative<wire::TagRecordMessage>(message) ||
          std::holds_alternative<wire::ReceiptStored>(message) || std::holds_alternative<wire::Receipt>(message) ||
-         std::holds_alternative<wire::RescueStored>(message) || std::holds_alternative<wire::ErrorMessage>(message);
+         std::holds_alternative<wire::RescueStored>(message) || std::holds_alternative<wire::PushReady>(message) ||
+         std::holds_alternative<wire::PushLacks>(message) || std::holds_alternative<wire::PushKept>(message) ||
+         std::holds_alternative<wire::ErrorMessage>(message);
 }
 }  // namespace
 

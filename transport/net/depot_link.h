@@ -41,8 +41,8 @@ class DepotLink {
   void drop(Error why);
   void send(const wire::Message& message);
   // Sends a question that is answered by `replies` messages of Object, TagRecordMessage, Receipt, ReceiptStored,
-  // RescueStored or ErrorMessage. An ErrorMessage ends the answer (see remote_error()). Fails with `unreachable` if the link
-  // is down or breaks.
+  // RescueStored, PushReady, PushLacks, PushKept or ErrorMessage. An ErrorMessage ends the answer (see remote_error()).
+  // Fails with `unreachable` if the link is down or breaks.
   void ask(const wire::Message& question, std::size_t replies, Answer answer);
   // Lets what is queued go out, then closes for good.
   void finish();

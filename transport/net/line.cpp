@@ -25,13 +25,13 @@ constexpr TypeSet kTypes = (... | (TypeSet{1} << type_of<M>()));
 constexpr TypeSet kCommon = kTypes<wire::Hello, wire::ErrorMessage, wire::Ping, wire::Pong>;
 constexpr TypeSet kFromStranger = kTypes<wire::Hello, wire::ErrorMessage, wire::Enrol>;
 constexpr TypeSet kFromNode =
-    kCommon |
-    kTypes<wire::Enrol, wire::Resolve, wire::Fetch, wire::Join, wire::Have, wire::WantAny, wire::Request, wire::Progress,
-           wire::BadPeer, wire::Receipt, wire::MulticastReport, wire::Partial, wire::FindReceipt, wire::RescueFile>;
+    kCommon | kTypes<wire::Enrol, wire::Resolve, wire::Fetch, wire::Join, wire::Have, wire::WantAny, wire::Request,
+                     wire::Progress, wire::BadPeer, wire::Receipt, wire::MulticastReport, wire::Partial, wire::FindReceipt,
+                     wire::RescueFile, wire::PushStart, wire::PushOffer, wire::PushChunks, wire::PushEnd>;
 constexpr TypeSet kFromDepot =
-    kCommon |
-    kTypes<wire::Enrolled, wire::TagRecordMessage, wire::Object, wire::Members, wire::NoneLeft, wire::SpanData,
-           wire::NotHeld, wire::Receipt, wire::ReceiptStored, wire::RescueStored, wire::MulticastOffer, wire::MulticastNews>;
+    kCommon | kTypes<wire::Enrolled, wire::TagRecordMessage, wire::Object, wire::Members, wire::NoneLeft, wire::SpanData,
+                     wire::NotHeld, wire::Receipt, wire::ReceiptStored, wire::RescueStored, wire::MulticastOffer,
+                     wire::MulticastNews, wire::PushReady, wire::PushLacks, wire::PushKept>;
 constexpr TypeSet kFromPeer =
     kCommon | kTypes<wire::Join, wire::Have, wire::Request, wire::SpanData, wire::NotHeld, wire::Partial>;
 

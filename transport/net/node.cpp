@@ -117,6 +117,15 @@ Result<bool> SwarmNode::store_rescue(const std::array<std::byte, 16>& deployment
   return true;
 }
 
+Result<wire::Message> SwarmNode::ask_push(const wire::Message& message) {
+  if (std::holds_alternative<wire::PushStart>(message)) {
+    STAMPEDE_TRY(const bool known, depot_knows(wire::kPush));
+    if (!known) return fail(Code::protocol, "the depot is of a version that takes no images; update it");
+  }
+  STAMPEDE_TRY(auto messages, ask(message, 1));
+  return std::move(messages.front());
+}
+
 Result<> SwarmNode::join(SwarmJob job) {
   Result<> result;
   loop_.run_and_wait([&] { result = start_swarm(std::move(job)); });

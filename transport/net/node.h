@@ -116,6 +116,10 @@ class Node : public chunker::SpanFeed {  // what it had, it serves from then on
   // The newest receipt of a success on that disk. Errors: not_found; protocol, where the depot is too old to tell.
   virtual Result<SignedReceipt> find_receipt(const DiskNames& disk) = 0;
 
+  // A message of a push, which is answered by one other; asked again where the line broke, so the push itself may have to be
+  // begun again (push_sink.h does). Error: protocol, where the depot is too old to take any. Any thread.
+  virtual Result<wire::Message> ask_push(const wire::Message& message) = 0;
+
   virtual Result<> join(SwarmJob job) = 0;
   // Of the spans that `lacks` names (in the order that wire::Partial demands) all other chunks are held: depot and peers may
   // leave those out, and multicast is not waited for. Before credit is given.

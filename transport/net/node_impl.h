@@ -29,6 +29,7 @@ class SwarmNode final : public Node {
   Result<bool> store_rescue(const std::array<std::byte, 16>& deployment, ByteView file) override;
   Result<std::uint64_t> store_receipt(ByteView receipt, const trust::Signature& signature) override;
   Result<SignedReceipt> find_receipt(const DiskNames& disk) override;
+  Result<wire::Message> ask_push(const wire::Message& message) override;
   Result<> join(SwarmJob job) override;
   void hold_parts(std::vector<wire::ChunkRun> lacks) override;
   void set_credit(std::uint32_t spans) override;

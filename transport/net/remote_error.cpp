@@ -12,6 +12,8 @@ Code translated(std::uint8_t raw) {
     case Code::unreachable:
     case Code::protocol:
     case Code::not_found:
+    case Code::no_space:   // the depot's, for a push
+    case Code::tag_taken:  // the same
       return code;
     case Code::interrupted:
       return Code::unreachable;

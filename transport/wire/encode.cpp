@@ -78,6 +78,8 @@ constexpr std::size_t size_hint(const auto&) { return 256; }
 std::size_t size_hint(const Object& m) { return m.sealed.size() + 64; }
 std::size_t size_hint(const Join& m) { return m.have.size() + 64; }
 std::size_t size_hint(const SpanData& m) { return m.bytes.size() + m.parts.size() * 5 + 64; }
+std::size_t size_hint(const PushChunks& m) { return m.bytes.size() + m.parts.size() * 41 + 64; }
+std::size_t size_hint(const PushOffer& m) { return m.ids.size() * 32 + 8; }
 std::size_t size_hint(const Have& m) { return m.spans.size() * 4 + 8; }
 
 }  // namespace

@@ -22,7 +22,8 @@ inline constexpr std::array<std::string_view, std::variant_size_v<Message>> kNam
     "Fetch",         "Object",        "Join",        "Members",    "Have",           "WantAny",
     "NoneLeft",      "Request",       "SpanData",    "NotHeld",    "Progress",       "BadPeer",
     "Receipt",       "ReceiptStored", "Ping",        "Pong",       "MulticastOffer", "MulticastReport",
-    "MulticastNews", "Partial",       "FindReceipt", "RescueFile", "RescueStored"};
+    "MulticastNews", "Partial",       "FindReceipt", "RescueFile", "RescueStored",   "PushStart",
+    "PushReady",     "PushOffer",     "PushLacks",   "PushChunks", "PushKept",       "PushEnd"};
 
 // T is M or const M: encoding sees messages as const.
 template <class T, class M>
@@ -33,9 +34,14 @@ inline constexpr std::uint64_t kHour = 3'600'000'000;  // in microseconds
 inline bool padding_is_zero(std::uint32_t bits, ByteView bytes) {
   return bits % 8 == 0 || bytes.empty() || std::to_integer<unsigned>(bytes.back()) >> (bits % 8) == 0;
 }
-inline std::uint64_t sum_of(std::span<const SpanPart> parts) {
+std::uint64_t sum_of(const auto& parts) {
   std::uint64_t sum = 0;
-  for (const SpanPart& part : parts) sum += part.sealed_size;
+  for (const auto& part : parts) sum += part.sealed_size;
+  return sum;
+}
+inline std::uint64_t plain_sum_of(const std::vector<PushPart>& parts) {
+  std::uint64_t sum = 0;
+  for (const PushPart& part : parts) sum += part.plain_size;
   return sum;
 }
 inline bool comes_before(const ChunkRun& a, const ChunkRun& b) {
@@ -73,6 +79,16 @@ void fields(auto& a, Like<ChunkRun> auto& m) {
   a.number("first", m.first);
   a.number("count", m.count);
   a.require(m.count > 0 && m.first + std::size_t{m.count} <= kMaxSpanParts, "run of chunks that no span has");
+}
+
+void fields(auto& a, Like<PushPart> auto& m) {
+  a.array("id", m.id);
+  a.number("codec", m.codec);
+  a.require(m.codec <= 1, "a codec that there is not");
+  a.number("plain_size", m.plain_size);
+  a.number("sealed_size", m.sealed_size);
+  a.require(m.plain_size >= 1 && m.plain_size <= kMaxPushBytes && m.sealed_size >= 1 && m.sealed_size <= m.plain_size,
+            "a chunk of sizes that none has");
 }
 
 void fields(auto& a, Like<Hello> auto& m) {
@@ -193,6 +209,34 @@ void fields(auto& a, Like<RescueFile> auto& m) {
   a.bytes("file", m.file, kMaxRescue);
 }
 void fields(auto& a, Like<RescueStored> auto& m) { a.number("size", m.size); }
+void fields(auto& a, Like<PushStart> auto& m) {
+  a.text("name", m.name, 63);
+  a.text("tag", m.tag, 63);
+  a.array("image", m.image);
+  a.boolean("move", m.move);
+  a.boolean("sign", m.sign);
+}
+void fields(auto& a, Like<PushReady> auto& m) { a.number("offers", m.offers); }
+void fields(auto& a, Like<PushOffer> auto& m) { a.list("ids", m.ids, kMaxOffer); }
+void fields(auto& a, Like<PushLacks> auto& m) {
+  a.number("count", m.count);
+  a.require(m.count <= kMaxOffer, "count above the limit");
+  a.bytes("lacks", m.lacks, kMaxOffer / 8);
+  a.require(m.lacks.size() == (std::size_t{m.count} + 7) / 8 && padding_is_zero(m.count, m.lacks),
+            "bitmap is not of its count");
+}
+void fields(auto& a, Like<PushChunks> auto& m) {
+  a.list("parts", m.parts, kMaxPushParts);
+  a.require(plain_sum_of(m.parts) <= kMaxPushPlain, "plain bytes above the limit");
+  a.tail("bytes", m.bytes, kMaxPushBytes);
+  a.require(sum_of(m.parts) == m.bytes.size(), "bytes are not the sum of the parts");
+}
+void fields(auto& a, Like<PushKept> auto& m) { a.number("chunks", m.chunks); }
+void fields(auto& a, Like<PushEnd> auto& m) {
+  a.bytes("record", m.record, std::size_t{64} << 10);
+  a.array("signer", m.signer);
+  a.array("signature", m.signature);
+}
 
 // The archive that measures: the least and the greatest length that a message's encoding can have.
 class Bounds {

@@ -35,12 +35,18 @@ inline constexpr std::size_t kMaxLacks = 4096;
 inline constexpr std::size_t kMaxGivenUp = 65536;
 inline constexpr std::size_t kMaxChunkRuns = 65536;
 inline constexpr std::size_t kMaxRescue = std::size_t{4} << 20;
+inline constexpr std::size_t kMaxOffer = 4096;
+inline constexpr std::size_t kMaxPushParts = 1024;
+// Sealed bytes of one frame, and plain bytes of one chunk; plain bytes of one frame.
+inline constexpr std::size_t kMaxPushBytes = std::size_t{1} << 20;
+inline constexpr std::size_t kMaxPushPlain = std::size_t{16} << 20;
 
 // Hello::features: what the sender understands beyond version 1.
 inline constexpr std::uint64_t kPartialSpans = 1;  // Partial, and SpanData with parts left out
 inline constexpr std::uint64_t kRescue = 2;        // a depot: RescueFile
 inline constexpr std::uint64_t kReceipts = 4;      // a depot: FindReceipt
 inline constexpr std::uint64_t kTooSlow = 8;       // a target: StreamEnd::too_slow
+inline constexpr std::uint64_t kPush = 16;         // a depot: PushStart, and what follows it
 
 using Digest = std::array<std::byte, 32>;
 using Key = std::array<std::byte, 32>;
@@ -274,11 +280,65 @@ struct RescueStored {
   bool operator==(const RescueStored&) const = default;
 };
 
+// 30. To a depot that knows kPush, from a node that may push: an image is to come under this name. Begins anew what was
+// begun on this line before; chunks that were kept stay. Answered by PushReady or ErrorMessage.
+struct PushStart {
+  std::string name;   // at most 63
+  std::string tag;    // at most 63
+  Digest image{};     // zeros where it is not known before its end (a disk that is still to be read)
+  bool move = false;  // the name may be another image, and is this one afterwards
+  bool sign = false;  // the sender has no signing key: the depot is to sign
+  bool operator==(const PushStart&) const = default;
+};
+// 31.
+struct PushReady {
+  std::uint32_t offers = 0;  // chunks that may be offered and not yet sent
+  bool operator==(const PushReady&) const = default;
+};
+// 32. Which of these does the depot lack? Answered by PushLacks or ErrorMessage.
+struct PushOffer {
+  std::vector<Digest> ids;  // at most kMaxOffer
+  bool operator==(const PushOffer&) const = default;
+};
+// 33. Bit i of byte i/8: the depot lacks the i-th that was offered, and expects it.
+struct PushLacks {
+  std::uint32_t count = 0;  // at most kMaxOffer
+  Bytes lacks;              // (count + 7) / 8 bytes
+  bool operator==(const PushLacks&) const = default;
+};
+// 34. Chunks that the depot lacks; at most kMaxPushBytes plain bytes each, kMaxPushPlain together. Answered by PushKept or
+// ErrorMessage.
+struct PushPart {
+  Digest id{};
+  std::uint8_t codec = 0;
+  std::uint32_t plain_size = 0;
+  std::uint32_t sealed_size = 0;
+  bool operator==(const PushPart&) const = default;
+};
+struct PushChunks {
+  std::vector<PushPart> parts;  // at most kMaxPushParts
+  Buffer bytes;                 // their sealed bytes, one after another
+  bool operator==(const PushChunks&) const = default;
+};
+// 35. How many of them were new. Durable, all that were kept, with the answer to PushEnd.
+struct PushKept {
+  std::uint32_t chunks = 0;
+  bool operator==(const PushKept&) const = default;
+};
+// 36. All is sent. The record of the name; where the depot is to sign, what it should say (the depot sets who sent it and
+// when), and zeros. Answered by TagRecordMessage, the record as the depot has it now, or ErrorMessage.
+struct PushEnd {
+  Bytes record;  // at most 64 KiB
+  Key signer{};
+  std::array<std::byte, 64> signature{};
+  bool operator==(const PushEnd&) const = default;
+};
+
 // In the order of their types, from 1.
-using Message =
-    std::variant<Hello, ErrorMessage, Enrol, Enrolled, Resolve, TagRecordMessage, Fetch, Object, Join, Members, Have,
-                 WantAny, NoneLeft, Request, SpanData, NotHeld, Progress, BadPeer, Receipt, ReceiptStored, Ping, Pong,
-                 MulticastOffer, MulticastReport, MulticastNews, Partial, FindReceipt, RescueFile, RescueStored>;
+using Message = std::variant<Hello, ErrorMessage, Enrol, Enrolled, Resolve, TagRecordMessage, Fetch, Object, Join, Members,
+                             Have, WantAny, NoneLeft, Request, SpanData, NotHeld, Progress, BadPeer, Receipt, ReceiptStored,
+                             Ping, Pong, MulticastOffer, MulticastReport, MulticastNews, Partial, FindReceipt, RescueFile,
+                             RescueStored, PushStart, PushReady, PushOffer, PushLacks, PushChunks, PushKept, PushEnd>;
 
 // A whole frame, header included; decode() takes every frame that this makes. Words for people (Hello::software,
 // ErrorMessage::text) are cut to their limit and cleaned of control characters; any other field outside its limits is a
