@@ -8,6 +8,7 @@
 #include "cache/import_session.h"
 #include "cache/pack_check.h"
 #include "cache/pack_recovery.h"
+#include "cache/pack_salvage.h"
 #include "cache/pack_set.h"
 #include "src/base/file.h"
 
@@ -40,6 +41,12 @@ class FolderStore final : public Store {
   Result<StoreCheck> check_packs(const CheckOptions& options) override {
     STAMPEDE_CHECK(packs_->refresh());  // what is asked next of the packs is about those that were checked
     return check_folder(packs_folder(), folder_ / (options.percent < 100 ? "check-share" : "check-state"), options);
+  }
+  Result<std::vector<std::string>> damaged_packs() override { return cache::damaged_packs(packs_folder()); }
+  Result<Salvaged> salvage(const std::string& pack) override {
+    STAMPEDE_TRY(auto salvaged, salvage_pack(packs_folder(), pack, folder_ / "damaged"));
+    STAMPEDE_CHECK(packs_->refresh());
+    return salvaged;
   }
 
  private:

@@ -5,6 +5,7 @@
 //   <folder>/keys/          0700: ca.key ca.crt depot.key depot.crt signing.key (made by src/service and the tools)
 //   <folder>/packs/<64 hex>.pack      closed and immutable, named by the SHA-256 of its footer
 //   <folder>/packs/<random>.open      being written; flock()ed by its writer
+//   <folder>/damaged/<64 hex>.pack    what was found damaged and is not read any more (`store repair`)
 //   <folder>/catalog.sqlite           see catalog.h
 //
 // Locking: any number of processes read and write one store at once. A pack is published by rename, so readers see whole
@@ -77,6 +78,14 @@ struct CheckOptions {
   std::function<bool()> interrupted = {};                    // asked from several threads: true ends it with `interrupted`
 };
 
+// What became of a damaged pack.
+struct Salvaged {
+  std::uint64_t chunks = 0;        // that were sound
+  Size bytes;                      // sealed, of them
+  std::vector<std::string> packs;  // they are in now, durably
+  std::filesystem::path aside;     // where the pack itself is; empty where a new one took its place (its footer was bad)
+};
+
 class Store {
  public:
   // Makes the store where there is none. Errors: usage, store_too_new, store_damaged.
@@ -96,6 +105,10 @@ class Store {
   // mapped. An interrupted check is gone on with; how far it came stands in the files check-state and check-share of the
   // folder. Memory: a pack's entries (14 MiB), 2 buffers of the largest object for each core, kMaxBadChunks.
   virtual Result<StoreCheck> check_packs(const CheckOptions& options) = 0;
+  // The names of packs that cannot be opened since they are damaged.
+  virtual Result<std::vector<std::string>> damaged_packs() = 0;
+  // Puts what is sound in a damaged pack into new ones, and moves it to <folder>/damaged, where nothing is ever removed.
+  virtual Result<Salvaged> salvage(const std::string& pack) = 0;
 };
 
 // Sealed spans of one image from a store: what a depot serves. Thread-safe. `source` outlives it.

@@ -172,23 +172,31 @@ void Session::fetch(const wire::Fetch& question) {
   send_objects();
 }
 
-// As the connection drains: 64 objects may be a gigabyte.
+// As the connection drains: 64 objects may be a gigabyte. One at a time, off the loop.
 void Session::send_objects() {
-  if (objects_.empty()) return;
-  while (!objects_.empty() && connection_->is_open() && connection_->queued() < net::kQueueLimit) {
-    const wire::Digest id = objects_.front();
-    objects_.pop_front();
-    auto chunk = depot_.store.chunks().get({id});
-    if (chunk) {
-      connection_->send(
-          wire::Object{id, static_cast<std::uint8_t>(chunk->codec), chunk->plain_size, std::move(chunk->bytes)});
-      continue;
-    }
-    spdlog::error("{} asked for object {}: {}", who(), to_hex(id), chunk.error().message);
-    answer(chunk.error());
-    objects_.clear();
-  }
-  hold(!objects_.empty());
+  if (reading_object_ || objects_.empty() || !connection_->is_open() || connection_->queued() >= net::kQueueLimit) return;
+  reading_object_ = true;
+  hold(true);
+  const wire::Digest id = objects_.front();
+  objects_.pop_front();
+  depot_.reader.run([self = shared_from_this(), id]() -> std::function<void()> {
+    return [self, id, chunk = self->depot_.store.chunks().get({id})] {
+      self->reading_object_ = false;
+      if (!self->connection_->is_open()) return;
+      self->send_object(id, chunk);
+      self->hold(!self->objects_.empty());
+      self->send_objects();
+    };
+  });
+}
+
+void Session::send_object(const wire::Digest& id, Result<chunker::SealedChunk> chunk) {
+  if (chunk)
+    return connection_->send(
+        wire::Object{id, static_cast<std::uint8_t>(chunk->codec), chunk->plain_size, std::move(chunk->bytes)});
+  spdlog::error("{} asked for object {}: {}", who(), to_hex(id), chunk.error().message);
+  answer(chunk.error());
+  objects_.clear();
 }
 
 void Session::join(wire::Join ask) {

@@ -64,6 +64,7 @@ class Session : public std::enable_shared_from_this<Session> {
   void send_owed();
   void send_span(const Owed& owed, std::shared_ptr<const chunker::SealedSpan> sealed);
   void send_objects();
+  void send_object(const wire::Digest& id, Result<chunker::SealedChunk> chunk);
   void hold(bool held);
   // Runs `work` on the worker, or another one, and what it returns here; nothing is read meanwhile.
   void off_loop(Worker::Work work) { off_loop(depot_.worker, std::move(work)); }
@@ -83,7 +84,8 @@ class Session : public std::enable_shared_from_this<Session> {
   std::deque<Owed> owed_;             // to send as the connection drains
   bool reading_ = false;              // one of them
   std::deque<wire::Digest> objects_;  // the same
-  bool held_ = false;                 // a question is being answered
+  bool reading_object_ = false;
+  bool held_ = false;  // a question is being answered
   bool finished_ = false;
   struct Push {
     std::shared_ptr<PushIntake> intake;

@@ -5,6 +5,7 @@
 #include <cstdlib>
 
 #include "cache/pack_recovery.h"
+#include "cache/pack_salvage.h"
 
 // The input is what a crash left of a pack. So that inputs get past the checks, those of the first records are put right.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -31,5 +32,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     end = entry.end();
   }
   if (end != found->end) std::abort();
+  // Whoever looks behind damage too finds these at least.
+  std::size_t sound = 0;
+  const auto scanned = scan_all(file, [&](const PackEntry& entry, ByteView sealed) {
+    if (entry.end().bytes > bytes.size() || sealed.size() != entry.sealed_size) std::abort();
+    ++sound;
+    return Result<>();
+  });
+  if (!scanned || sound < found->entries.size()) std::abort();
   return 0;
 }
