@@ -2,8 +2,9 @@
 
 #include <thread>
 
+#include "chunker/import_cutter.h"
 #include "chunker/import_line.h"
-#include "chunker/import_reader.h"
+#include "chunker/import_plan.h"
 #include "chunker/package.h"
 #include "chunker/parallel.h"
 #include "chunker/seal.h"
@@ -15,17 +16,50 @@ namespace {
 
 constexpr Duration kProgressEvery = std::chrono::milliseconds(100);
 
+// Enough requests for any disk; what they wait for takes no core.
+constexpr unsigned kFetchers = 8;
+
+Result<> fetch(const File& file, const ImportBatch& batch) {
+  std::size_t at = kImportHead;
+  for (const ImportPart& part : batch.parts) {
+    if (part.kind != ExtentKind::data) continue;
+    // All of it at once, not in the small steps in which the kernel reads ahead. Only a hint.
+    (void)::posix_fadvise(file.fd(), static_cast<off_t>(part.at.bytes), static_cast<off_t>(part.length.bytes),
+                          POSIX_FADV_WILLNEED);
+    if (auto read = file.read_at(part.at, batch.bytes.subspan(at, part.length.bytes)); !read)
+      return pass(std::move(read).error(), "importing");
+    at += part.length.bytes;
+  }
+  return {};
+}
+
+void fetch_all(ImportLine& line, const File& file, ImportPlan& plan) {
+  const auto next = [&](ImportBatch& batch) { return plan.next(batch); };
+  while (ImportBatch* const batch = line.next_to_fetch(next)) line.fetched(batch, fetch(file, *batch));
+}
+
+void cut_all(ImportLine& line) {
+  ImportCutter cutter;
+  for (bool last = false; !last;) {
+    ImportBatch* const batch = line.next_to_cut();
+    if (batch == nullptr) return;
+    cutter.cut(*batch);
+    last = batch->last;  // whoever works on it may be through with it before cut() returns
+    line.cut(batch);
+  }
+}
+
 void work(ImportLine& line, ChunkSink& sink, int level) {
   Digester digester;
   Sealer sealer(level);
-  while (ImportBatch* const batch = line.take_work()) {
+  while (ImportBatch* const batch = line.next_to_work()) {
     for (ImportItem& item : batch->items) {
       if (item.kind != ExtentKind::data) continue;
-      const VerifiedChunk chunk = digester.name(ByteView(batch->buffer).subspan(item.at, item.length.bytes));
+      const VerifiedChunk chunk = digester.name(ByteView(batch->bytes).subspan(item.at, item.length.bytes));
       item.id = chunk.id();
       if (!sink.has(item.id)) item.sealed = sealer.seal(chunk);
     }
-    line.finish(batch);
+    line.worked(batch);
   }
 }
 
@@ -52,7 +86,7 @@ class Collector {
   Result<> take(ImportItem& item) {
     report.disk += item.length;
     if (item.kind != ExtentKind::data) {
-      report.zero += item.length;
+      (item.kind == ExtentKind::zero ? report.zero : report.unspecified) += item.length;
       return builder_.add_extent(item.kind, item.length);
     }
     report.data += item.length;
@@ -110,20 +144,17 @@ Result<> collect(ImportLine& line, Collector& collector, const std::function<boo
 }
 
 // Blocks that were read before and after a change are no disk that ever was. A device's times do not tell.
-Result<> check_unchanged(const File& file, const FileStamp& before) {
+Result<> check_unchanged(const File& file, Size size, const FileStamp& before) {
   STAMPEDE_TRY(const FileStamp now, file.stamp());
-  if (before.regular && now != before)
+  STAMPEDE_TRY(const Size size_now, file.size());
+  if (size_now != size || (before.regular && now != before))
     return fail(Code::read_failed, "{} changed while it was read; import it when nobody writes it", file.name());
   return {};
 }
 
 }  // namespace
 
-Result<ImportReport> import_image(const std::filesystem::path& path, const TableFacts& table, ChunkSink& sink,
-                                  const ImportOptions& options) {
-  STAMPEDE_TRY(const File file, File::open(path, O_RDONLY));
-  if (std::error_code error; std::filesystem::is_directory(path, error))
-    return fail(Code::usage, "{} is a folder, not a disk image", path.string());
+Result<ImportReport> import_image(const File& file, const TableFacts& table, ChunkSink& sink, const ImportOptions& options) {
   Root empty;
   STAMPEDE_CHECK(readable_root(empty, table));
   STAMPEDE_TRY(const Size size, file.size());
@@ -132,20 +163,23 @@ Result<ImportReport> import_image(const std::filesystem::path& path, const Table
     if (options.progress) options.progress(done, size);
   };
 
+  ImportPlan plan(file, size, options.unspecified);
   ImportLine line;
   Collector collector(sink, table, options.level);
   Result<> collected;
   {
     std::vector<std::jthread> threads;
-    threads.emplace_back([&] { line.end(ImportReader(file, size, line).run()); });
+    for (unsigned i = 0; i < kFetchers; ++i) threads.emplace_back([&] { fetch_all(line, file, plan); });
+    threads.emplace_back([&] { cut_all(line); });
     for (unsigned i = thread_count(options.threads); i > 0; --i)
       threads.emplace_back([&] { work(line, sink, options.level); });
     collected = collect(line, collector, options.interrupted, progress);
     line.stop();
   }
   STAMPEDE_CHECK(collected);
-  STAMPEDE_CHECK(check_unchanged(file, before));
+  STAMPEDE_CHECK(check_unchanged(file, size, before));
   STAMPEDE_CHECK(collector.finish(table));
+  collector.report.left_out = plan.left_out();
   progress({size.bytes});
   return std::move(collector.report);
 }

@@ -1,65 +1,103 @@
 #include "chunker/import_line.h"
 
 namespace stampede::chunker {
+namespace {
+
+using State = ImportBatch::State;
+
+// The buffers are made when they are first needed: a small image takes few.
+void prepare(ImportBatch& batch) {
+  constexpr std::size_t kAlignment = 4096, kBytes = kImportHead + kImportBatch.bytes;
+  if (batch.memory.empty()) {
+    batch.memory = Buffer(kBytes + kAlignment);
+    void* start = batch.memory.data();
+    std::size_t space = batch.memory.size();
+    batch.bytes = {static_cast<std::byte*>(std::align(kAlignment, kBytes, start, space)), kBytes};
+  }
+  batch.parts.clear();
+  batch.items.clear();
+  batch.last = false;
+  batch.state = State::planned;
+}
+
+}  // namespace
 
 ImportLine::ImportLine() {
-  // The buffers are made when they are first needed: a small image takes few.
   for (std::size_t i = 0; i < kImportBuffers; ++i) empty_.push_back(std::make_unique<ImportBatch>());
 }
 
 std::unique_ptr<ImportBatch> ImportLine::take_empty() {
-  std::unique_ptr<ImportBatch> batch;
-  {
-    std::unique_lock lock(mutex_);
-    empty_ready_.wait(lock, [&] { return stopped_ || !empty_.empty(); });
-    if (stopped_) return nullptr;
-    batch = std::move(empty_.back());
-    empty_.pop_back();
-  }
-  batch->buffer.resize(kImportBatch.bytes);
-  batch->items.clear();
-  batch->worked = false;
+  std::unique_lock lock(mutex_);
+  empty_ready_.wait(lock, [&] { return stopped_ || !empty_.empty(); });
+  if (stopped_) return nullptr;
+  std::unique_ptr<ImportBatch> batch = std::move(empty_.back());
+  empty_.pop_back();
   return batch;
 }
 
-void ImportLine::submit(std::unique_ptr<ImportBatch> batch) {
+ImportBatch* ImportLine::next_to_fetch(const Plan& plan) {
+  const std::lock_guard planning(planning_);
+  if (planned_) return nullptr;
+  std::unique_ptr<ImportBatch> batch = take_empty();
+  if (!batch) return nullptr;
+  prepare(*batch);
+  if (auto done = plan(*batch); !done) {
+    fail_with(std::move(done).error());
+    return nullptr;
+  }
+  planned_ = batch->last;
   const std::lock_guard lock(mutex_);
-  work_.push_back(batch.get());
+  ImportBatch* const planned = batch.get();
+  to_cut_.push_back(planned);
   order_.push_back(std::move(batch));
+  return planned;
+}
+
+void ImportLine::fetched(ImportBatch* batch, Result<> result) {
+  if (!result) return fail_with(std::move(result).error());
+  const std::lock_guard lock(mutex_);
+  batch->state = State::fetched;
+  fetched_ready_.notify_one();
+}
+
+ImportBatch* ImportLine::next_to_cut() {
+  std::unique_lock lock(mutex_);
+  fetched_ready_.wait(lock, [&] { return stopped_ || (!to_cut_.empty() && to_cut_.front()->state == State::fetched); });
+  if (stopped_) return nullptr;
+  ImportBatch* const batch = to_cut_.front();
+  to_cut_.pop_front();
+  return batch;
+}
+
+void ImportLine::cut(ImportBatch* batch) {
+  const std::lock_guard lock(mutex_);
+  to_work_.push_back(batch);
   work_ready_.notify_one();
 }
 
-void ImportLine::end(Result<> result) {
-  const std::lock_guard lock(mutex_);
-  ended_ = std::move(result);
-  work_ready_.notify_all();
-  batch_ready_.notify_all();
-}
-
-ImportBatch* ImportLine::take_work() {
+ImportBatch* ImportLine::next_to_work() {
   std::unique_lock lock(mutex_);
-  work_ready_.wait(lock, [&] { return stopped_ || ended_ || !work_.empty(); });
-  if (stopped_ || work_.empty()) return nullptr;
-  ImportBatch* const batch = work_.front();
-  work_.pop_front();
+  work_ready_.wait(lock, [&] { return stopped_ || !to_work_.empty(); });
+  if (stopped_) return nullptr;
+  ImportBatch* const batch = to_work_.front();
+  to_work_.pop_front();
   return batch;
 }
 
-void ImportLine::finish(ImportBatch* batch) {
+void ImportLine::worked(ImportBatch* batch) {
   const std::lock_guard lock(mutex_);
-  batch->worked = true;
-  if (batch == order_.front().get()) batch_ready_.notify_one();
+  batch->state = State::worked;
+  if (batch == order_.front().get()) worked_ready_.notify_one();
 }
 
 Result<std::unique_ptr<ImportBatch>> ImportLine::collect() {
   std::unique_lock lock(mutex_);
-  batch_ready_.wait(lock, [&] { return order_.empty() ? ended_.has_value() : order_.front()->worked; });
-  if (order_.empty()) {
-    if (!*ended_) return pass(ended_->error());
-    return nullptr;
-  }
+  if (all_collected_) return nullptr;
+  worked_ready_.wait(lock, [&] { return failed_ || (!order_.empty() && order_.front()->state == State::worked); });
+  if (failed_) return std::unexpected(*failed_);
   std::unique_ptr<ImportBatch> batch = std::move(order_.front());
   order_.pop_front();
+  all_collected_ = batch->last;
   return batch;
 }
 
@@ -69,11 +107,21 @@ void ImportLine::give_back(std::unique_ptr<ImportBatch> batch) {
   empty_ready_.notify_one();
 }
 
+void ImportLine::fail_with(Error error) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!failed_) failed_ = std::move(error);
+  }
+  stop();
+}
+
 void ImportLine::stop() {
   const std::lock_guard lock(mutex_);
   stopped_ = true;
   empty_ready_.notify_all();
+  fetched_ready_.notify_all();
   work_ready_.notify_all();
+  worked_ready_.notify_all();
 }
 
 }  // namespace stampede::chunker

@@ -1,5 +1,6 @@
-// The line on which an import moves: batches go out empty, come back filled in disk order from one reader, are worked on by
-// many, and are collected in disk order. The batches are the credit: no more than kImportBuffers exist. Thread-safe.
+// The line on which an import moves. Batches go out empty, are planned in disk order, fetched by several threads, cut in
+// disk order by one, worked on by many, and collected in disk order. The batches are the credit: no more than kImportBuffers
+// exist. Thread-safe.
 #pragma once
 
 #include <condition_variable>
@@ -9,10 +10,18 @@
 #include <vector>
 
 #include "chunker/package.h"
+#include "src/base/buffer.h"
 
 namespace stampede::chunker {
 
-// One stretch of the disk in a batch: zeros, or a chunk that lies at `at` in the batch's buffer.
+// A range of the disk: to be read (data, though it may hold zeros), or a gap.
+struct ImportPart {
+  ExtentKind kind = ExtentKind::zero;
+  Offset at;
+  Size length;
+};
+
+// One stretch of the disk in a batch: a gap, or a chunk that lies at `at` in the batch's bytes.
 struct ImportItem {
   ExtentKind kind = ExtentKind::zero;
   Size length;
@@ -21,40 +30,58 @@ struct ImportItem {
   std::optional<SealedChunk> sealed;  // by the worker, where the sink lacked it
 };
 
+// What is read begins at kImportHead; before it goes what the batch before has left uncut.
+inline constexpr std::size_t kImportHead = kMaxChunk.bytes;
+
 struct ImportBatch {
-  Bytes buffer;  // kImportBatch long
-  Offset end;    // of the disk range that the items cover
+  Buffer memory;
+  MutableBytes bytes;  // in it, aligned for O_DIRECT: kImportHead, and kImportBatch at most
+  std::vector<ImportPart> parts;
+  Offset end;         // of the disk range that the parts cover
+  bool last = false;  // that is the disk's end
   std::vector<ImportItem> items;
-  bool worked = false;  // guarded by the line's mutex
+  // How far it is; guarded by the line's mutex.
+  enum class State : std::uint8_t { planned, fetched, worked } state = State::planned;
 };
 
 class ImportLine {
  public:
   ImportLine();
 
-  // The reader's side. An empty batch; nothing once the line is stopped.
-  std::unique_ptr<ImportBatch> take_empty();
-  void submit(std::unique_ptr<ImportBatch> batch);
-  // There are no more batches, for the reason given.
-  void end(Result<> result);
+  // A fetcher's side. `plan` gives an empty batch its parts; one thread at a time is in it. The batch stays the line's;
+  // nothing after the last one, or once the line is stopped.
+  using Plan = std::function<Result<>(ImportBatch&)>;
+  ImportBatch* next_to_fetch(const Plan& plan);
+  void fetched(ImportBatch* batch, Result<> result);
 
-  // The workers' side. The batch stays the line's; nothing once there is no more work.
-  ImportBatch* take_work();
-  void finish(ImportBatch* batch);
+  // The cutter's side, in disk order.
+  ImportBatch* next_to_cut();
+  void cut(ImportBatch* batch);
 
-  // The collector's side. The next batch in disk order once it was worked on; nothing after the last, or the reader's error.
+  // A worker's side.
+  ImportBatch* next_to_work();
+  void worked(ImportBatch* batch);
+
+  // The collector's side. The next batch in disk order once it was worked on; nothing after the last. Error: the first of
+  // planning and fetching.
   Result<std::unique_ptr<ImportBatch>> collect();
   void give_back(std::unique_ptr<ImportBatch> batch);
   // Everybody comes back with nothing.
   void stop();
 
  private:
-  std::mutex mutex_;
-  std::condition_variable empty_ready_, work_ready_, batch_ready_;
+  std::unique_ptr<ImportBatch> take_empty();
+  void fail_with(Error error);
+
+  std::mutex planning_;
+  bool planned_ = false;  // all of it; guarded by planning_
+  std::mutex mutex_;      // guards what follows
+  std::condition_variable empty_ready_, fetched_ready_, work_ready_, worked_ready_;
   std::vector<std::unique_ptr<ImportBatch>> empty_;
   std::deque<std::unique_ptr<ImportBatch>> order_;
-  std::deque<ImportBatch*> work_;
-  std::optional<Result<>> ended_;
+  std::deque<ImportBatch*> to_cut_, to_work_;
+  std::optional<Error> failed_;
+  bool all_collected_ = false;
   bool stopped_ = false;
 };
 

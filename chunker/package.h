@@ -1,7 +1,8 @@
 // Packaging and unpacking: the pipelines between a raw disk image and a store.
 //
-// Import: read (holes by SEEK_HOLE, zero blocks by comparison) → cut → [workers: digest → known already? → seal] → sink,
-// in disk order. Bounded: kImportBuffers batches of kImportBatch bytes are under way at most.
+// Import: read (holes by SEEK_HOLE, zero blocks by comparison, what is unspecified not at all) by several threads → cut →
+// [workers: digest → known already? → seal] → sink, in disk order. Bounded: kImportBuffers batches of kImportBatch bytes are
+// under way at most.
 #pragma once
 
 #include <filesystem>
@@ -10,11 +11,16 @@
 #include "chunker/manifest.h"
 #include "chunker/source.h"
 #include "src/base/error.h"
+#include "src/base/file.h"
+#include "src/volume/ext4.h"
 
 namespace stampede::chunker {
 
-inline constexpr Size kImportBatch = 2_MiB;
+inline constexpr Size kImportBatch = 1_MiB;
 inline constexpr std::size_t kImportBuffers = 32;
+// Batches with the run that each may take over, and what becomes of them: sealed chunks are no longer than plain ones.
+inline constexpr Size kImportMemory = (kImportBatch + kMaxChunk) * kImportBuffers * 2;
+static_assert(kImportMemory <= 80_MiB);
 
 // What packaging found; bytes are plain unless they are called sealed.
 struct ImportReport {
@@ -22,6 +28,8 @@ struct ImportReport {
   Root root;
   Size disk;         // the image's size
   Size zero;         // holes and zero blocks
+  Size unspecified;  // what was not read because it is free
+  Size left_out;     // of that, what the file stores (of a device, all of it)
   Size data;         // the rest
   Size new_data;     // of chunks that the store lacked
   Size shared_data;  // of chunks that it had, or that repeat within the image
@@ -33,23 +41,24 @@ struct ImportReport {
 struct ImportOptions {
   unsigned threads = 0;  // 0: as many as there are cores
   int level = 1;
+  // What is free on the disk, in order and apart from each other: whole 4 KiB blocks in it become unspecified.
+  std::vector<volume::BlockRange> unspecified = {};
   // Called about ten times a second from the calling thread with the disk offset reached and the image's size.
   std::function<void(Offset done, Size total)> progress;
   // Asked often, from the calling thread: true ends the import with `interrupted`.
   std::function<bool()> interrupted = {};
 };
 
-// Packages the raw image `file` into `sink`: chunks, segments, and the root record last. `table` facts (kind, partitions,
-// sector size) go into the root, and are refused before anything is read if it cannot hold them. Does not commit the sink.
-// Errors: usage (unreadable), read_failed, no_space, … A file that changes while it is read is an error (of a device only
-// the size is known).
+// Packages the raw image `file`, a regular file or a block device open for reading, into `sink`: chunks, segments, and the
+// root record last. `table` facts (kind, partitions, sector size) go into the root, and are refused before anything is read
+// if it cannot hold them. Does not commit the sink. Errors: usage, read_failed, no_space, … A file that changes while it is
+// read is an error (of a device only the size is known).
 struct TableFacts {
   TableKind kind = TableKind::none;
   std::uint32_t sector_size = 512;
   std::vector<Partition> partitions;
 };
-Result<ImportReport> import_image(const std::filesystem::path& file, const TableFacts& table, ChunkSink& sink,
-                                  const ImportOptions& options);
+Result<ImportReport> import_image(const File& file, const TableFacts& table, ChunkSink& sink, const ImportOptions& options);
 
 // Reads a manifest from `source`, verifying every record against its id. Where `accept` has something against the root, that
 // is the error, before anything is allocated for its segments. Memory: the manifest, and 12 bytes for each data record.

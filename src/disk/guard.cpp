@@ -28,7 +28,7 @@ Result<> known_use(const Disk& disk, const SystemPaths& paths) {
 }
 
 // Why the disk cannot be opened: by its uses if they tell, else by errno.
-Error cannot_open(const Disk& disk, int error_number, const SystemPaths& paths) {
+Error cannot_open(const Disk& disk, int error_number, const SystemPaths& paths, std::string_view why = "for writing") {
   if (const auto used = known_use(disk, paths); !used) return used.error();
   const std::string text = errno_text(error_number);
   switch (error_number) {
@@ -41,7 +41,7 @@ Error cannot_open(const Disk& disk, int error_number, const SystemPaths& paths) 
     case ENODEV:
       return {Code::no_match, fmt::format("{} is not there any more: {}", disk.path, text)};
     default:
-      return {Code::usage, fmt::format("cannot open {} for writing: {}", disk.path, text)};
+      return {Code::usage, fmt::format("cannot open {} {}: {}", disk.path, why, text)};
   }
 }
 
@@ -75,15 +75,21 @@ Result<Disk> check_identity(const File& file, const Disk& selected, const System
   return open;
 }
 
+// Opened exclusively, a killed writer's last writes waited for.
+int open_held(const Disk& disk, int flags, const SystemPaths& paths, int& error) {
+  int fd = -1;
+  with_patience([&] {
+    fd = ::open(disk.path.c_str(), flags | O_EXCL | O_DIRECT | O_CLOEXEC);
+    error = errno;
+    return fd >= 0 || error != EBUSY || !known_use(disk, paths);
+  });
+  return fd;
+}
+
 Result<GuardedDisk> open_device(const Disk& selected, const Selector& selector, const Needs& needs,
                                 const std::vector<Disk>& disks, const SystemPaths& paths) {
-  int fd = -1;
   int error = 0;
-  with_patience([&] {
-    fd = ::open(selected.path.c_str(), O_RDWR | O_EXCL | O_DIRECT | O_CLOEXEC);
-    error = errno;
-    return fd >= 0 || error != EBUSY || !known_use(selected, paths);
-  });
+  const int fd = open_held(selected, O_RDWR, paths, error);
   if (fd < 0) return std::unexpected(cannot_open(selected, error, paths));
   GuardedDisk disk;
   disk.file = File(fd, selected.path);
@@ -112,6 +118,20 @@ Result<GuardedDisk> open_guarded(const Selector& selector, const Needs& needs, c
   if (const auto file = selector.file()) return open_guarded_file(*file, needs, paths);
   STAMPEDE_TRY(const Disk selected, select(selector, disks, paths));
   return open_device(selected, selector, needs, disks, paths);
+}
+
+Result<HeldDisk> hold_for_reading(const Selector& selector, const std::vector<Disk>& disks, const SystemPaths& paths) {
+  STAMPEDE_TRY(const Disk selected, select(selector, disks, paths));
+  int error = 0;
+  const int fd = open_held(selected, O_RDONLY, paths, error);
+  if (fd < 0) return std::unexpected(cannot_open(selected, error, paths, "for reading"));
+  HeldDisk disk;
+  disk.file = File(fd, selected.path);
+  STAMPEDE_TRY(disk.identity, check_identity(disk.file, selected, paths));
+  Disk used = disk.identity;
+  used.read_only = used.own = false;
+  STAMPEDE_CHECK(check_unused(used));
+  return disk;
 }
 
 Result<> check_distinct(const std::vector<Selector>& selectors, const std::vector<Disk>& disks, const SystemPaths& paths) {

@@ -70,6 +70,14 @@ Result<> check_distinct(const std::vector<Selector>& selectors, const std::vecto
 // is no file yet.
 Result<Disk> look_at_selected(const Selector& selector, const std::vector<Disk>& disks, const SystemPaths& paths = {});
 
+// A disk that is only read, open and held: nobody mounts or writes it meanwhile.
+struct HeldDisk {
+  File file;  // O_RDONLY | O_DIRECT
+  Disk identity;
+};
+// Errors: those of select(); mounted, swap, in_use, identity_changed.
+Result<HeldDisk> hold_for_reading(const Selector& selector, const std::vector<Disk>& disks, const SystemPaths& paths = {});
+
 // The guard's verdict on one disk if it were named, opened read-only for the look: "may be written", or the refusal.
 struct Verdict {
   bool writable = false;

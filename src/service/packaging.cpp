@@ -1,12 +1,17 @@
 #include "src/service/packaging.h"
 
+#include <fcntl.h>
+
 #include <algorithm>
 #include <charconv>
+#include <future>
 
 #include "src/base/text.h"
 #include "src/service/generalised.h"
 #include "src/service/library.h"
 #include "src/service/site.h"
+#include "src/volume/free_space.h"
+#include "src/volume/id_mentions.h"
 #include "src/volume/lint.h"
 
 namespace stampede::service {
@@ -60,8 +65,8 @@ Result<volume::Lint> look_for_identity(const std::filesystem::path& file, const 
   return volume::lint(*blocks, facts);
 }
 
-// What can be said before the image is read. Sizes and id stand for those to come: they do not make the record invalid, nor
-// noticeably longer.
+// What can be said before the image is read. Sizes, id and what else is not known yet stand for those to come: they do not
+// make the record invalid, nor noticeably longer.
 Result<chunker::TagRecord> describe(const std::string& source, const chunker::ImageName& name, volume::ImageFacts facts) {
   if (facts.partitions.size() > chunker::kMaxPartitions)
     return fail(Code::usage, "{} has {} partitions; an image has {} at most", source, facts.partitions.size(),
@@ -73,6 +78,7 @@ Result<chunker::TagRecord> describe(const std::string& source, const chunker::Im
   record.facts = std::move(facts);
   auto longest = record;
   longest.disk_size = longest.data_size = {UINT64_MAX};
+  longest.facts.fixed_ids.emplace(volume::kMostReasons, std::string(volume::kMostReason, '"'));
   if (const auto readable = chunker::decode_tag_record(chunker::encode(longest)); !readable)
     return fail(Code::usage, "{} cannot be described: {}", source, readable.error().message);
   return record;
@@ -94,7 +100,7 @@ class Discard final : public chunker::ChunkSink {
 };
 
 // Under a name that is taken the image must be the one that it has; what the store holds of it already is not stored again.
-Result<chunker::ImportReport> import_again(cache::Store& store, const Found& taken, const std::filesystem::path& file,
+Result<chunker::ImportReport> import_again(cache::Store& store, const Found& taken, const File& file,
                                            const chunker::TableFacts& table, const chunker::ImportOptions& options) {
   Discard discard;
   STAMPEDE_TRY(auto report, chunker::import_image(file, table, discard, options));
@@ -108,9 +114,8 @@ Result<chunker::ImportReport> import_again(cache::Store& store, const Found& tak
   return report;
 }
 
-Result<chunker::ImportReport> store_image(cache::Store& store, const std::filesystem::path& file,
-                                          const chunker::ImageName& name, const chunker::TableFacts& table,
-                                          const chunker::ImportOptions& options) {
+Result<chunker::ImportReport> store_image(cache::Store& store, const File& file, const chunker::ImageName& name,
+                                          const chunker::TableFacts& table, const chunker::ImportOptions& options) {
   STAMPEDE_TRY(auto taken, store.catalog().find_tag(name));
   if (taken) {
     STAMPEDE_TRY(const auto found, decode(std::move(*taken)));
@@ -125,25 +130,41 @@ Result<chunker::ImportReport> store_image(cache::Store& store, const std::filesy
 }  // namespace
 
 Result<Imported> import_image(cache::Store& store, const ImageSource& source, const chunker::ImageName& name,
-                              const PackageOptions& options) {
+                              const PackagingOptions& options) {
   Imported imported;
   File copy;
   std::filesystem::path packaged = source.path;
   if (options.generalise && !source.is_spool) {
-    STAMPEDE_TRY(copy, unnamed_copy(store.folder(), source.path, {.interrupted = options.interrupted}));
+    STAMPEDE_TRY(copy, unnamed_copy(store.folder(), source.path, {.interrupted = options.import.interrupted}));
     packaged = copy.path();
   }
   if (options.generalise) {
     STAMPEDE_TRY(imported.generalised, generalise_spool(packaged, source.name));
   }
-  STAMPEDE_TRY(auto facts, volume::inspect(packaged));
+  STAMPEDE_TRY(auto facts, volume::inspect(packaged, false));
   const chunker::TableFacts table = table_of(facts);
   imported.lint = look_for_identity(packaged, facts);
   facts.lint = recorded(imported.lint);
   chunker::TagRecord& record = imported.record;
   STAMPEDE_TRY(record, describe(source.name, name, std::move(facts)));
   STAMPEDE_TRY(const auto signing_key, open_signing_key(store.folder()));
-  STAMPEDE_TRY(imported.report, store_image(store, packaged, name, table, options));
+  chunker::ImportOptions import = options.import;
+  if (!options.all_blocks) {
+    STAMPEDE_TRY(auto free,
+                 volume::find_free_space(packaged, [&] { return !import.interrupted || !import.interrupted(); }));
+    import.unspecified = std::move(free.ranges);
+    imported.taken_whole = std::move(free.taken_whole);
+  }
+  File own;
+  const bool held = source.file && packaged == source.path;
+  if (!held) {
+    STAMPEDE_TRY(own, File::open(packaged, O_RDONLY));
+  }
+  // It unpacks whole initramfs: beside what is read anyway.
+  auto fixed_ids = std::async(std::launch::async, [&] { return volume::find_fixed_ids(packaged, record.facts); });
+  auto report = store_image(store, held ? source.file : own, name, table, import);
+  STAMPEDE_TRY(record.facts.fixed_ids, fixed_ids.get());
+  STAMPEDE_TRY(imported.report, std::move(report));
   record.image = imported.report.image;
   record.disk_size = imported.report.disk;
   record.data_size = imported.report.data;

@@ -14,27 +14,32 @@ namespace stampede::service {
 // Findings of lint that a tag record holds at most; more are only told of.
 inline constexpr std::size_t kMostRecorded = 32;
 
+struct PackagingOptions {
+  chunker::ImportOptions import = {};
+  // Free space too (volume/free_space.h): all of the disk, as it is.
+  bool all_blocks = false;
+  // Package a copy from which what copies must not share is removed (generalised.h).
+  bool generalise = false;
+};
+
 struct Imported {
   chunker::ImportReport report;
   chunker::TagRecord record;
   Result<volume::Lint> lint;  // of what was packaged; an error where the image could not be looked at
   std::optional<volume::Generalised> generalised;
-  bool tagged = false;  // false: this very image had the name already, signed by the same key
+  bool tagged = false;                   // false: this very image had the name already, signed by the same key
+  std::vector<std::string> taken_whole;  // a line for each partition whose free space is not known, and why
 };
 
 // What to package: a raw disk, and what its tag record says that it came from. A path alone is its own name.
 struct ImageSource {
   ImageSource(const std::filesystem::path& disk) : path(disk), name(disk.filename().string()) {}
-  ImageSource(std::filesystem::path disk, std::string of, bool spool = false)
-      : path(std::move(disk)), name(std::move(of)), is_spool(spool) {}
+  ImageSource(std::filesystem::path disk, std::string of, bool spool = false, File held = {})
+      : path(std::move(disk)), name(std::move(of)), is_spool(spool), file(std::move(held)) {}
   std::filesystem::path path;
   std::string name;
   bool is_spool = false;  // nobody else's: it may be edited
-};
-
-struct PackageOptions : chunker::ImportOptions {
-  // Package a copy from which what copies must not share is removed (generalised.h).
-  bool generalise = false;
+  File file;              // that it is read by, where it was opened already
 };
 
 // Packages `source`, which is only read unless it is a spool, and names it, with the store's signing key, which is made at
@@ -42,6 +47,6 @@ struct PackageOptions : chunker::ImportOptions {
 // another image. Nothing is stored before all that is known (but for a tag that another process takes meanwhile: then chunks
 // are kept to which nothing refers).
 Result<Imported> import_image(cache::Store& store, const ImageSource& source, const chunker::ImageName& name,
-                              const PackageOptions& options);
+                              const PackagingOptions& options);
 
 }  // namespace stampede::service

@@ -133,6 +133,11 @@ Result<std::vector<BlockRange>> Ext4::used() const {
   return state_->files->used();
 }
 
+Result<std::vector<BlockRange>> Ext4::unused() const {
+  state_->files->begin();
+  return state_->files->unused();
+}
+
 Result<std::vector<Owner>> Ext4::owners(std::span<const BlockRange> ranges) const {
   state_->files->begin();
   return state_->files->owners(ranges);

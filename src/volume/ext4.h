@@ -60,6 +60,9 @@ class Ext4 {
   Result<std::vector<std::string>> list(std::string_view path) const;
   // The blocks in use, by the file system's own word: in order, neighbours joined. Memory: a bit for each block.
   Result<std::vector<BlockRange>> used() const;
+  // The other blocks of it. An error too (read_failed) where its bitmaps and what else it says of its free blocks do not
+  // agree.
+  Result<std::vector<BlockRange>> unused() const;
   // Whose these ranges (of the disk; in order, apart from each other) are, as far as they lie in the file system. In no
   // order; those with a path first. Walks all inodes, and all folders. Errors: read_failed, also where folders form a
   // circle.

@@ -159,6 +159,26 @@ Result<std::vector<BlockRange>> FileSystem::used() {
   return out;
 }
 
+Result<std::vector<BlockRange>> FileSystem::unused() {
+  STAMPEDE_CHECK(read_block_bitmap());
+  std::vector<BlockRange> out;
+  const blk64_t last = ext2fs_blocks_count(fs_->super) - 1;
+  blk64_t count = 0;
+  for (blk64_t at = fs_->super->s_first_data_block; at <= last;) {
+    blk64_t begin = 0, end = 0;
+    if (ext2fs_find_first_zero_block_bitmap2(fs_->block_map, at, last, &begin) != 0) break;
+    if (ext2fs_find_first_set_block_bitmap2(fs_->block_map, begin, last, &end) != 0) end = last + 1;
+    out.push_back(range_of(begin, end));
+    count += end - begin;
+    at = end;
+  }
+  // The last of clusters of several blocks (bigalloc) may reach beyond the end.
+  const blk64_t cluster = static_cast<blk64_t>(EXT2FS_CLUSTER_RATIO(fs_)), told = ext2fs_free_blocks_count(fs_->super);
+  if (told < count || told - count >= cluster)
+    return fail(Code::read_failed, "the file system counts {} free blocks, and its bitmaps {}", told, count);
+  return out;
+}
+
 Result<std::vector<Owner>> FileSystem::owners(std::span<const BlockRange> ranges) {
   STAMPEDE_CHECK(read_block_bitmap());
   const blk64_t blocks = ext2fs_blocks_count(fs_->super);

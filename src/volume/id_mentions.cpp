@@ -13,9 +13,8 @@ namespace stampede::volume {
 
 namespace {
 
-constexpr Size kMostFile = 256_MiB;       // that is looked through when an image is packaged
-constexpr Size kMostText = 4_MiB;         // that is edited on a target, which has no memory for more
-constexpr std::size_t kMostReason = 400;  // a tag record holds them
+constexpr Size kMostFile = 256_MiB;  // that is looked through when an image is packaged
+constexpr Size kMostText = 4_MiB;    // that is edited on a target, which has no memory for more
 constexpr std::size_t kMostFiles = 50000, kDeepest = 12;
 constexpr std::array<std::string_view, 6> kFolders{"/etc", "/boot", "/grub", "/loader", "/extlinux", "/EFI"};
 

@@ -23,7 +23,7 @@ namespace stampede::volume {
 
 // Why the ids of the image cannot be changed, at most kMostReasons, each a phrase: "/boot/initrd.img of partition 1, which
 // cannot be edited, mentions one". Empty: they can.
-inline constexpr std::size_t kMostReasons = 16;
+inline constexpr std::size_t kMostReasons = 16, kMostReason = 400;  // of so many bytes
 std::vector<std::string> reasons_to_keep_ids(BlockAccess& blocks, const ImageFacts& facts);
 
 // Edits every text that mentions one, durably, and looks again. Returns the paths; of files that are not in the root file

@@ -90,4 +90,9 @@ Result<ImageFacts> inspect(const std::filesystem::path& path, bool ids) {
   return facts;
 }
 
+Result<std::vector<std::string>> find_fixed_ids(const std::filesystem::path& path, const ImageFacts& facts) {
+  STAMPEDE_TRY(const auto blocks, open_blocks(path, false));
+  return reasons_to_keep_ids(*blocks, facts);
+}
+
 }  // namespace stampede::volume

@@ -67,6 +67,8 @@ struct ImageFacts {
 // A damaged table or file system is not an error: what cannot be told is left out. Errors: usage, read_failed.
 // Without `ids` it is not looked for what mentions them, which takes long: `fixed_ids` stays empty.
 Result<ImageFacts> inspect(const std::filesystem::path& path, bool ids = true);
+// That look alone: what `fixed_ids` of the same disk's facts is. Errors: usage.
+Result<std::vector<std::string>> find_fixed_ids(const std::filesystem::path& path, const ImageFacts& facts);
 
 // Where on a disk something may be: the blocks in use of its ext2/3/4 file systems and all of its other partitions, but for
 // swap; in order. A disk without a partition table counts as one partition; one on which nothing is known has none. Errors:

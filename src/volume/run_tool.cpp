@@ -26,12 +26,13 @@ constexpr int kToolFileNumber = 9;
 // Where SIGCHLD is ignored the kernel keeps no status: what is not known to have gone well has failed.
 constexpr int kUnknown = 255 << 8;
 
-Result<pid_t> spawn(const std::string& path, std::vector<std::string>& arguments, const File& file, const File& output) {
+Result<pid_t> spawn(const std::string& path, std::vector<std::string>& arguments, const File& file, const File& output,
+                    const File& errors) {
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
   posix_spawn_file_actions_adddup2(&actions, output.fd(), 1);
-  posix_spawn_file_actions_adddup2(&actions, output.fd(), 2);
+  posix_spawn_file_actions_adddup2(&actions, errors.fd(), 2);
   posix_spawn_file_actions_adddup2(&actions, file.fd(), kToolFileNumber);
   // Sockets that are open without O_CLOEXEC would live as long as the tool, even if this process is killed.
   posix_spawn_file_actions_addclosefrom_np(&actions, kToolFileNumber + 1);
@@ -67,12 +68,12 @@ std::string ToolRun::last_line() const {
 }
 
 Result<std::unique_ptr<RunningTool>> RunningTool::start(const std::string& path, std::vector<std::string> arguments,
-                                                        const File& file) {
+                                                        const File& file, const File* to) {
   const int memory = ::memfd_create("stampede-tool", MFD_CLOEXEC);
   if (memory < 0) return fail(Code::internal, "cannot make a file in memory: {}", errno_text(errno));
   File output(memory, "a tool's output");
   arguments.insert(arguments.begin(), path);
-  STAMPEDE_TRY(const pid_t child, spawn(path, arguments, file, output));
+  STAMPEDE_TRY(const pid_t child, spawn(path, arguments, file, to != nullptr ? *to : output, output));
   return std::unique_ptr<RunningTool>(new RunningTool(child, std::move(output)));
 }
 
@@ -100,8 +101,8 @@ Result<std::optional<ToolRun>> RunningTool::ended() {
 }
 
 Result<ToolRun> run_tool(const std::string& path, std::vector<std::string> arguments, const File& file,
-                         const std::function<bool()>& go_on) {
-  STAMPEDE_TRY(const auto tool, RunningTool::start(path, std::move(arguments), file));
+                         const std::function<bool()>& go_on, const File* to) {
+  STAMPEDE_TRY(const auto tool, RunningTool::start(path, std::move(arguments), file, to));
   for (auto tick = kFirstTick;; tick = std::min(tick * 2, kTick)) {
     STAMPEDE_TRY(auto run, tool->ended());
     if (run) return *std::move(run);

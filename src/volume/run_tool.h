@@ -30,8 +30,9 @@ inline constexpr std::string_view kToolFile = "/proc/self/fd/9";
 // A program that runs. `path` from find_tool(). Its standard input is empty, its locale is C. Used by one thread.
 class RunningTool {
  public:
+  // With `to`, what it says on its standard output goes there, and is not in ToolRun.
   static Result<std::unique_ptr<RunningTool>> start(const std::string& path, std::vector<std::string> arguments,
-                                                    const File& file);
+                                                    const File& file, const File* to = nullptr);
   // Kills it if it still runs.
   ~RunningTool();
   RunningTool(const RunningTool&) = delete;
@@ -51,6 +52,6 @@ class RunningTool {
 // Waits for the program's end. `go_on` is called about ten times a second from the calling thread; false ends the program
 // and the call with `interrupted`.
 Result<ToolRun> run_tool(const std::string& path, std::vector<std::string> arguments, const File& file,
-                         const std::function<bool()>& go_on = {});
+                         const std::function<bool()>& go_on = {}, const File* to = nullptr);
 
 }  // namespace stampede::volume

@@ -6,18 +6,36 @@ namespace stampede::volume {
 
 namespace {
 constexpr Size kUuidAt{1036};
+constexpr Size kHeaderAt = 1_KiB;
 constexpr std::string_view kMagic = "SWAPSPACE2";
-}  // namespace
 
-Result<> set_swap_uuid(BlockAccess& blocks, Offset at, const std::string& uuid) {
-  bool found = false;
+// How long its pages are.
+Result<Size> page_of(BlockAccess& blocks, Offset at) {
   for (const Size page : {4_KiB, 8_KiB, 16_KiB, 64_KiB}) {
     std::array<std::byte, kMagic.size()> magic{};
-    if (found || at + page > Offset{blocks.size().bytes}) break;
+    if (at + page > Offset{blocks.size().bytes}) break;
     STAMPEDE_CHECK(blocks.read(at + page - Size{magic.size()}, magic));
-    found = as_text(magic) == kMagic;
+    if (as_text(magic) == kMagic) return page;
   }
-  if (!found) return fail(Code::cannot_customise, "there is no swap space at byte {}", at.bytes);
+  return fail(Code::cannot_customise, "there is no swap space at byte {}", at.bytes);
+}
+
+}  // namespace
+
+Result<std::vector<BlockRange>> swapped_out(BlockAccess& blocks, Offset at, Size length) {
+  STAMPEDE_TRY(const Size page, page_of(blocks, at));
+  std::array<std::byte, 12> header{};
+  STAMPEDE_CHECK(blocks.read(at + kHeaderAt, header));
+  ByteReader in(header);
+  const std::uint32_t version = in.u32(), last = in.u32();
+  if (version != 1) return fail(Code::cannot_customise, "swap space of version {} is not known", version);
+  const Size pages = std::min(page * (std::uint64_t{last} + 1), length);
+  if (pages <= page) return std::vector<BlockRange>{};
+  return std::vector<BlockRange>{{at + page, pages - page}};
+}
+
+Result<> set_swap_uuid(BlockAccess& blocks, Offset at, const std::string& uuid) {
+  STAMPEDE_CHECK(page_of(blocks, at));
   std::string digits = uuid;
   std::erase(digits, '-');
   const auto raw = from_hex(digits);

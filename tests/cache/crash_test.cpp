@@ -34,7 +34,7 @@ class LethalSession final : public chunker::ChunkSink {
   auto session = (*store)->begin_import();
   if (!session) ::_exit(3);
   LethalSession lethal(**session, puts);
-  if (!chunker::import_image(image, {}, lethal, {})) ::_exit(4);
+  if (!chunker::import_image(*File::open(image, O_RDONLY), {}, lethal, {})) ::_exit(4);
   if (!(*session)->commit()) ::_exit(5);
   ::_exit(0);
 }

@@ -65,7 +65,7 @@ TEST(SpansFrom, WorksWithAnySource) {
   const Scratch scratch;
   MemoryStore memory;
   write_image(scratch / "image", {1000 * 4096}, filesystem_like(3, 1000));
-  const auto report = chunker::import_image(scratch / "image", {}, memory, {});
+  const auto report = chunker::import_image(*File::open(scratch / "image", O_RDONLY), {}, memory, {});
   ASSERT_DONE(report);
   auto manifest = chunker::load_manifest(memory, report->image);
   ASSERT_DONE(manifest);

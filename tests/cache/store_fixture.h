@@ -56,7 +56,7 @@ inline std::vector<std::filesystem::path> files(const std::filesystem::path& fol
 inline chunker::ImportReport import_into(cache::Store& store, const std::filesystem::path& image) {
   auto session = store.begin_import();
   EXPECT_DONE(session);
-  auto report = chunker::import_image(image, {}, **session, {});
+  auto report = chunker::import_image(*File::open(image, O_RDONLY), {}, **session, {});
   EXPECT_DONE(report);
   EXPECT_DONE((*session)->commit());
   return report ? *report : chunker::ImportReport{};

@@ -1,6 +1,7 @@
 #include "chunker/image_blocks.h"
 
 #include "chunker/seal.h"
+#include "src/base/file.h"
 #include "tests/chunker/images.h"
 #include "tests/chunker/memory_store.h"
 
@@ -13,7 +14,7 @@ class ImageBlocksTest : public ::testing::Test {
  protected:
   void SetUp() override {
     write_image(scratch_ / "image", kSize, filesystem_like(3, 6144));
-    const auto report = import_image(scratch_ / "image", {}, store_, {});
+    const auto report = import_image(*File::open(scratch_ / "image", O_RDONLY), {}, store_, {});
     ASSERT_DONE(report);
     manifest_ = *load_manifest(store_, report->image);
     bytes_ = *read_file(scratch_ / "image", 1_GiB);

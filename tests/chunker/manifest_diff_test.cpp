@@ -1,5 +1,6 @@
 #include "chunker/manifest_diff.h"
 
+#include "src/base/file.h"
 #include "tests/chunker/images.h"
 #include "tests/chunker/memory_store.h"
 
@@ -16,7 +17,7 @@ class ManifestDiffTest : public ::testing::Test {
     table.kind = TableKind::gpt;
     table.partitions = {{.number = 1, .offset = {1 << 20}, .length = 4_MiB, .type = {}, .flags = 0},
                         {.number = 3, .offset = {5 << 20}, .length = 4_MiB, .type = {}, .flags = 0}};
-    const auto report = import_image(scratch_ / "image", table, store_, {});
+    const auto report = import_image(*File::open(scratch_ / "image", O_RDONLY), table, store_, {});
     EXPECT_DONE(report);
     return *load_manifest(store_, report->image);
   }

@@ -17,7 +17,7 @@ namespace {
 using namespace stampede::testing;
 
 ImportReport import(const std::filesystem::path& image, MemoryStore& store, unsigned threads = 2) {
-  auto report = import_image(image, {}, store, {.threads = threads, .level = 1, .progress = {}});
+  auto report = import_image(*File::open(image, O_RDONLY), {}, store, {.threads = threads, .level = 1, .progress = {}});
   EXPECT_DONE(report);
   return report ? *report : ImportReport{};
 }
@@ -149,19 +149,108 @@ TEST(Package, ManySegments) {
   EXPECT_EQ(manifest->spans().size(), manifest->root.span_count());
 }
 
+// The kinds of an image's extents, one letter for each block of 4 KiB: d, z, u.
+std::string kinds_of(const Manifest& manifest) {
+  std::string out;
+  for (const Extent& extent : manifest.extents())
+    out.append((extent.length.bytes + 4095) / 4096, extent.kind == ExtentKind::data   ? 'd'
+                                                    : extent.kind == ExtentKind::zero ? 'z'
+                                                                                      : 'u');
+  return out;
+}
+
+TEST(Package, WhatIsUnspecifiedIsNotRead) {
+  const Scratch scratch;
+  // Data, a hole and stored zeros; then half a block.
+  write_image(scratch / "image", {20 * 4096 + 2048},
+              {{0, random_bytes(21, 8 * 4096)}, {12 * 4096, Bytes(4096)}, {13 * 4096, random_bytes(22, 7 * 4096 + 2048)}});
+  struct Case {
+    std::vector<volume::BlockRange> unspecified;
+    std::string kinds;
+    std::uint64_t left_out;  // blocks
+  };
+  const std::vector<Case> cases{
+      {{}, "ddddddddzzzzzdddddddd", 0},
+      {{{{4096}, {8192}}}, "duudddddzzzzzdddddddd", 2},
+      {{{{0}, {4096}}, {{4096}, {4096}}}, "uuddddddzzzzzdddddddd", 2},
+      // Not of whole blocks: what is wholly in the range.
+      {{{{1}, {8192}}}, "duddddddzzzzzdddddddd", 1},
+      {{{{4095}, {4098}}}, "duddddddzzzzzdddddddd", 1},
+      {{{{4097}, {4096}}}, "ddddddddzzzzzdddddddd", 0},
+      // Of holes and of stored zeros, too; and up to the end, the short block with it.
+      {{{{6 * 4096}, {8 * 4096}}}, "dddddduuuuuuuuddddddd", 4},
+      {{{{19 * 4096}, {4096 + 2048}}}, "ddddddddzzzzzdddddduu", 2},
+      {{{{0}, {20 * 4096 + 2048}}}, std::string(21, 'u'), 17},
+      {{{{0}, {1 << 30}}}, std::string(21, 'u'), 17},
+  };
+  for (const Case& test : cases) {
+    SCOPED_TRACE(test.kinds);
+    MemoryStore store;
+    ImportOptions options;
+    options.unspecified = test.unspecified;
+    const auto report = import_image(*File::open(scratch / "image", O_RDONLY), {}, store, options);
+    ASSERT_DONE(report);
+    const auto manifest = load_manifest(store, report->image);
+    ASSERT_DONE(manifest);
+    EXPECT_EQ(kinds_of(*manifest), test.kinds.substr(0, 21));
+    EXPECT_EQ(report->data + report->zero + report->unspecified, report->disk);
+    EXPECT_EQ((report->left_out.bytes + 2048) / 4096, test.left_out);
+    ASSERT_DONE(export_image(*manifest, store, scratch / "out", {}));
+    const auto in = read_file(scratch / "image", 1_MiB), out = read_file(scratch / "out", 1_MiB);
+    ASSERT_EQ(in->size(), out->size());
+    for (std::size_t at = 0; at < in->size(); ++at) {
+      if (test.kinds[at / 4096] == 'u') ASSERT_EQ((*out)[at], std::byte{0}) << at;
+      if (test.kinds[at / 4096] != 'u') ASSERT_EQ((*out)[at], (*in)[at]) << at;
+    }
+    std::filesystem::remove(scratch / "out");
+  }
+}
+
+// Chunks do not reach over a gap, and what a gap hides does not show in the image's id.
+TEST(Package, WhatIsUnspecifiedDoesNotCount) {
+  const Scratch scratch;
+  MemoryStore store;
+  SeededRandom random(23);
+  ImportOptions options;
+  for (std::uint64_t block = 1; block < 2000; block += 2 + random.below(40))
+    options.unspecified.push_back({{block * 4096}, {(1 + random.below(2)) * 4096}});
+  const Bytes data = random_bytes(24, 2100 * 4096);
+  write_image(scratch / "image", {data.size()}, {{0, data}});
+  const auto first = import_image(*File::open(scratch / "image", O_RDONLY), {}, store, options);
+  ASSERT_DONE(first);
+  std::vector<Piece> garbage{{0, data}};
+  for (const auto& range : options.unspecified) garbage.push_back({range.at.bytes, random_bytes(25, range.length.bytes)});
+  write_image(scratch / "other", {data.size()}, garbage);
+  const auto second = import_image(*File::open(scratch / "other", O_RDONLY), {}, store, options);
+  ASSERT_DONE(second);
+  EXPECT_EQ(first->image, second->image);
+  EXPECT_EQ(second->new_chunks, 0U);
+}
+
+// More gaps without data between them than a batch keeps.
+TEST(Package, AnyNumberOfGaps) {
+  const Scratch scratch;
+  MemoryStore store;
+  write_image(scratch / "image", {200'000 * 4096}, {{4096, random_bytes(26, 4096)}});
+  ImportOptions options;
+  for (std::uint64_t block = 3; block < 200'000; block += 2) options.unspecified.push_back({{block * 4096}, {4096}});
+  const auto report = import_image(*File::open(scratch / "image", O_RDONLY), {}, store, options);
+  ASSERT_DONE(report);
+  EXPECT_EQ(report->unspecified.bytes, options.unspecified.size() * 4096);
+  EXPECT_EQ(report->data, 4_KiB);
+}
+
 TEST(Package, ErrorsStopTheLine) {
   const Scratch scratch;
   write_image(scratch / "image", 80_MiB, {{0, random_bytes(12, 80 << 20)}});
   for (const std::size_t puts : {0UL, 1UL, 500UL}) {
     MemoryStore store;
     store.puts_left = puts;
-    EXPECT_CODE(Code::no_space, import_image(scratch / "image", {}, store, {}));
+    EXPECT_CODE(Code::no_space, import_image(*File::open(scratch / "image", O_RDONLY), {}, store, {}));
   }
   MemoryStore store;
-  EXPECT_CODE(Code::usage, import_image(scratch / "absent", {}, store, {}));
-  EXPECT_CODE(Code::usage, import_image(scratch / "", {}, store, {}));
   TableFacts impossible{.kind = TableKind::none, .sector_size = 512, .partitions = {Partition{}}};
-  EXPECT_CODE(Code::usage, import_image(scratch / "image", impossible, store, {}));
+  EXPECT_CODE(Code::usage, import_image(*File::open(scratch / "image", O_RDONLY), impossible, store, {}));
 }
 
 // Changes the image while it is packaged.
@@ -186,7 +275,7 @@ TEST(Package, AnImageThatChangesItsSizeIsRefused) {
     const Scratch scratch;
     write_image(scratch / "image", {size}, {{0, texty_bytes(13, size)}});
     MeddlingStore store(scratch / "image", changed);
-    EXPECT_CODE(Code::read_failed, import_image(scratch / "image", {}, store, {}));
+    EXPECT_CODE(Code::read_failed, import_image(*File::open(scratch / "image", O_RDONLY), {}, store, {}));
   }
 }
 
@@ -209,7 +298,7 @@ TEST(Package, AnImageThatIsWrittenMeanwhileIsRefused) {
   // Timestamps count in ticks of the kernel: they must differ from those of a file that was written just now.
   std::filesystem::last_write_time(scratch / "image", std::filesystem::file_time_type{});
   RewritingStore store(scratch / "image");
-  EXPECT_CODE(Code::read_failed, import_image(scratch / "image", {}, store, {}));
+  EXPECT_CODE(Code::read_failed, import_image(*File::open(scratch / "image", O_RDONLY), {}, store, {}));
 }
 
 TEST(Package, WhatCannotBeDescribedIsNotRead) {
@@ -219,7 +308,7 @@ TEST(Package, WhatCannotBeDescribedIsNotRead) {
   TableFacts flags{.kind = TableKind::mbr, .sector_size = 512, .partitions = {Partition{}}};
   flags.partitions[0].number = 1;
   flags.partitions[0].flags = 0x80;
-  EXPECT_CODE(Code::usage, import_image(scratch / "image", flags, store, {}));
+  EXPECT_CODE(Code::usage, import_image(*File::open(scratch / "image", O_RDONLY), flags, store, {}));
   EXPECT_TRUE(store.chunks.empty());
 }
 
@@ -230,7 +319,7 @@ TEST(Package, CanBeInterrupted) {
   int asked = 0;
   ImportOptions options;
   options.interrupted = [&] { return ++asked > 3; };
-  EXPECT_CODE(Code::interrupted, import_image(scratch / "image", {}, store, options));
+  EXPECT_CODE(Code::interrupted, import_image(*File::open(scratch / "image", O_RDONLY), {}, store, options));
 }
 
 TEST(Export, CanBeInterruptedAndIsSeenOnlyWhenItIsWhole) {
@@ -263,7 +352,8 @@ TEST(Package, ProgressComesFromTheCallingThreadAndEndsAtTheEnd) {
     EXPECT_GE(done, reached);
     reached = done;
   };
-  const auto report = import_image(scratch / "image", {}, store, {.threads = 2, .level = 1, .progress = progress});
+  const auto report =
+      import_image(*File::open(scratch / "image", O_RDONLY), {}, store, {.threads = 2, .level = 1, .progress = progress});
   ASSERT_DONE(report);
   EXPECT_EQ(reached, (Offset{3 << 20}));
 }

@@ -18,7 +18,8 @@ class HeldSpansTest : public ::testing::Test {
   void SetUp() override {
     write_image(disk_, {(9 << 20) + 512}, filesystem_like(11, 2304));
     write_tail();
-    auto report = chunker::import_image(disk_, {}, store_, {.threads = 2, .level = 1, .progress = {}});
+    auto report =
+        chunker::import_image(*File::open(disk_, O_RDONLY), {}, store_, {.threads = 2, .level = 1, .progress = {}});
     ASSERT_DONE(report);
     auto manifest = chunker::load_manifest(store_, report->image);
     ASSERT_DONE(manifest);

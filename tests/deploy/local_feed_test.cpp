@@ -16,7 +16,8 @@ class LocalFeedTest : public ::testing::Test {
  protected:
   void SetUp() override {
     write_image(image_, {9 << 20}, filesystem_like(21, 2304));
-    auto report = chunker::import_image(image_, {}, store_, {.threads = 2, .level = 1, .progress = {}});
+    auto report =
+        chunker::import_image(*File::open(image_, O_RDONLY), {}, store_, {.threads = 2, .level = 1, .progress = {}});
     ASSERT_DONE(report);
     auto manifest = chunker::load_manifest(store_, report->image);
     ASSERT_DONE(manifest);

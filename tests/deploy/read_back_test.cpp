@@ -15,7 +15,8 @@ class ReadBackTest : public ::testing::Test {
  protected:
   void SetUp() override {
     write_image(disk_, kSize, filesystem_like(31, kSize.bytes / 4096));
-    auto report = chunker::import_image(disk_, {}, store_, {.threads = 2, .level = 1, .progress = {}});
+    auto report =
+        chunker::import_image(*File::open(disk_, O_RDONLY), {}, store_, {.threads = 2, .level = 1, .progress = {}});
     ASSERT_DONE(report);
     auto manifest = chunker::load_manifest(store_, report->image);
     ASSERT_DONE(manifest);

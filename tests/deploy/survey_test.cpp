@@ -23,7 +23,8 @@ class SurveyTest : public ::testing::Test {
 
   void make_image(std::uint64_t seed) {
     write_image(image_, kDisk, filesystem_like(seed, kDisk.bytes / 4096));
-    auto report = chunker::import_image(image_, {}, store_, {.threads = 2, .level = 1, .progress = {}});
+    auto report =
+        chunker::import_image(*File::open(image_, O_RDONLY), {}, store_, {.threads = 2, .level = 1, .progress = {}});
     ASSERT_DONE(report);
     auto manifest = chunker::load_manifest(store_, report->image);
     ASSERT_DONE(manifest);

@@ -40,13 +40,13 @@ onto() {
   disk=$(attach_disk "$LAB/disk-$2.img")
 }
 
-# deployed I NAME:TAG IMAGE [option…]: onto $disk, well; the receipt is in $receipt.
+# deployed I NAME:TAG IMAGE [option…]: onto $disk, well; the receipt is in $receipt. $same (same_bytes) says what is well.
 deployed() {
   local i=$1 name=$2 image=$3
   shift 3
   start_deploy "$i" "node-$i" "$name" "$LAB/token" "dev:$disk" --overwrite "$disk" "$@"
   await "$STARTED" "node-$i" || no "$(tail -n 1 "$LAB/node-$i.log")"
-  same_bytes "$LAB/disk-$i.img" "$image"
+  "${same:-same_bytes}" "$LAB/disk-$i.img" "$image" || no "the disk is not the image"
   receipt=$LAB/node-$i.receipt
 }
 fetched() { jq '.bytes | .depot + .peers + .multicast' "$receipt"; }
@@ -80,7 +80,7 @@ never_and_where_it_is_not_worth_it() {
   says '.local == 0 and .moved == 0 and .read == 0'
   head -c 256M /dev/urandom >"$LAB/other.img"
   onto "$LAB/other.img" 1
-  deployed 1 tiny:2 "$new"
+  same=same_but_free deployed 1 tiny:2 "$new"
   says '.local == 0 and .read == 0'
 }
 

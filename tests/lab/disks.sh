@@ -82,11 +82,32 @@ changed_paths() {
     END { for (p in a) print "removed " p }' "$1" "$2" | sort -k2
 }
 
+# same_but_free DISK IMAGE: byte for byte, but for the free space of the image's root and ESP: what a disk held there may stay.
+same_but_free() {
+  local at
+  free_in_esp "$2" >"$LAB/free.$BASHPID"
+  read -ra at < <(partition_of "$2" "$ROOT_TYPE")
+  "$LAB_HERE/same-but-free" "$1" "$2" "${at[1]}" "$LAB/free.$BASHPID"
+}
+# free_in_esp IMAGE: "BEGIN END" in bytes of the disk, by partclone, if it is there and knows the file system.
+free_in_esp() {
+  local at position size mark esp=$LAB/esp.$BASHPID
+  read -ra at < <(partition_of "$1" "$ESP_TYPE") && have_command partclone.vfat >/dev/null || return 0
+  dd if="$1" of="$esp" bs=1M iflag=skip_bytes,count_bytes skip="${at[1]}" count="${at[2]}" conv=sparse status=none
+  partclone.vfat --domain --source "$esp" --output "$esp.map" --logfile /dev/null >/dev/null 2>&1 || { rm -f "$esp"*; return 0; }
+  while read -r position size mark; do
+    [ "$mark" != '?' ] || echo "$((at[1] + position)) $((at[1] + position + size))"
+  done <"$esp.map"
+  rm -f "$esp" "$esp.map"
+}
+
 # other_image OLD NEW: a bootable image that differs from the old one in everything that matters: disk id, data.
 other_image() {
   local at
   cp --sparse=always "$1" "$2"
   sgdisk -G "$2" >/dev/null
   read -ra at < <(partition_of "$2" "$ROOT_TYPE")
-  head -c 80M /dev/urandom | dd of="$2" bs=1M seek=$((at[1] / 1048576 + 1)) conv=notrunc iflag=fullblock status=none
+  head -c 80M /dev/urandom >"$2.more"
+  debugfs -w -R "write $2.more more" "$2?offset=${at[1]}" 2>/dev/null
+  rm "$2.more"
 }

@@ -31,7 +31,7 @@ class GeneralisedImport : public testing::Test {
     store_ = std::move(*store);
   }
   Result<Imported> import(const char* name, bool generalise) {
-    PackageOptions options;
+    PackagingOptions options;
     options.generalise = generalise;
     return import_image(*store_, image_, *chunker::ImageName::parse(name), options);
   }

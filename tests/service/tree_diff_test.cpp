@@ -1,11 +1,13 @@
 #include "src/service/tree_diff.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
 
 #include "chunker/package.h"
 #include "src/base/seams.h"
+#include "src/base/file.h"
 #include "tests/chunker/memory_store.h"
 #include "tests/volume/images.h"
 
@@ -46,7 +48,7 @@ class TreeDiffTest : public ::testing::Test {
     const auto made = volume::run(fmt::format("mke2fs -q -F {} -d {} {}", options, tree.string(), image));
     EXPECT_EQ(made.code, 0) << made.output;
     if (!debugfs.empty()) EXPECT_EQ(volume::run(fmt::format("debugfs -w -R '{}' {}", debugfs, image)).code, 0);
-    const auto report = chunker::import_image(image, {}, store_, {});
+    const auto report = chunker::import_image(*File::open(image, O_RDONLY), {}, store_, {});
     EXPECT_TRUE(report);
     return *chunker::load_manifest(store_, report->image);
   }
@@ -161,7 +163,7 @@ TEST_F(TreeDiffTest, DamageIsSurvived) {
     for (std::uint64_t flips = 1 + random.below(60); flips > 0; --flips)
       bytes[random.below(range)] ^= static_cast<std::byte>(1U << random.below(8));
     volume::MemoryBlocks(std::move(bytes)).save(scratch_ / "damaged");
-    const auto report = chunker::import_image(scratch_ / "damaged", {}, store_, {});
+    const auto report = chunker::import_image(*File::open(scratch_ / "damaged", O_RDONLY), {}, store_, {});
     ASSERT_TRUE(report);
     const auto after = chunker::load_manifest(store_, report->image);
     ASSERT_TRUE(after);

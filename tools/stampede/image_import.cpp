@@ -1,7 +1,9 @@
 #include <boost/json.hpp>
 
+#include "chunker/seal.h"
 #include "src/base/text.h"
 #include "src/casync/import.h"
+#include "src/disk/guard.h"
 #include "src/formats/raw_disk.h"
 #include "src/service/packaging.h"
 #include "tools/stampede/command.h"
@@ -14,17 +16,20 @@ namespace json = boost::json;
 
 namespace {
 
-constexpr std::size_t kMostShown = 8;
-
 struct Arguments {
   std::filesystem::path store;
   std::string file;
   std::string name;
+  std::string from_disk;
   std::string format, max_size = "16Ti", casync_store;
-  bool as_json = false;
+  int level = chunker::kDefaultLevel;
+  unsigned threads = 0;
+  bool all_blocks = false;
   bool generalise = false;
+  bool as_json = false;
 };
 
+constexpr std::size_t kMostShown = 8;
 constexpr std::string_view kCasync = "casync";
 
 bool is_interrupted() { return stop_requested().load(); }
@@ -32,7 +37,7 @@ bool is_interrupted() { return stop_requested().load(); }
 // What the options say of how the file is read.
 Result<formats::UnpackOptions> unpack_options(const Arguments& arguments) {
   formats::UnpackOptions options;
-  if (!arguments.format.empty() && arguments.format != kCasync) {
+  if (!arguments.format.empty()) {
     STAMPEDE_TRY(options.format, formats::parse_format(arguments.format));
   }
   STAMPEDE_TRY(options.limits.max_size, parse_size(arguments.max_size));
@@ -73,44 +78,32 @@ void note_generalised(const volume::Generalised& done) {
   for (const auto& path : done.written) note("generalise: wrote " + path);
 }
 
-Result<> import(const Arguments& arguments) {
-  STAMPEDE_TRY(const auto name, chunker::ImageName::parse(arguments.name));
-  STAMPEDE_TRY(auto unpacking, unpack_options(arguments));
-  catch_signals();
-  STAMPEDE_TRY(const auto store, open_store(arguments.store));
-  const Instant start = system_clock().now();
-  ProgressLine line(!arguments.as_json);
-  service::PackageOptions options;
-  options.generalise = arguments.generalise;
-  options.progress = [&](Offset done, Size total) { line.show("importing", done.bytes, total.bytes); };
-  options.interrupted = is_interrupted;
-  unpacking.folder = store->folder();
-  unpacking.progress = [&](Size done, Size total) { line.show("unpacking", done.bytes, total.bytes); };
-  STAMPEDE_TRY(const auto disk, open_disk(arguments, unpacking));
-  STAMPEDE_TRY(const auto imported,
-               service::import_image(*store, {disk.path, disk.name, static_cast<bool>(disk.spool)}, name, options));
-  line.finish();
-  const auto& report = imported.report;
-  const double seconds = std::chrono::duration<double>(system_clock().now() - start).count();
-  if (arguments.as_json) {
-    print_json(json::object{{"name", name.text()},
-                            {"image", chunker::to_string(report.image)},
-                            {"format", is_casync(arguments) ? std::string(kCasync) : formats::name_of(disk.format)},
-                            {"disk", report.disk.bytes},
-                            {"data", report.data.bytes},
-                            {"zero", report.zero.bytes},
-                            {"new", report.new_data.bytes},
-                            {"shared", report.shared_data.bytes},
-                            {"new_sealed", report.new_sealed.bytes},
-                            {"new_chunks", report.new_chunks},
-                            {"shared_chunks", report.shared_chunks},
-                            {"seconds", seconds},
-                            {"tagged", imported.tagged},
-                            {"generalised", generalised(imported)},
-                            {"lint", imported.lint ? json::value(to_json(*imported.lint)) : json::value(nullptr)}});
-    return {};
-  }
-  print(fmt::format("{} is image {}", name.text(), chunker::to_string(report.image)));
+json::object as_json(const service::Imported& imported, std::string_view format, double seconds) {
+  const chunker::ImportReport& report = imported.report;
+  return {{"name", imported.record.name.text()},
+          {"image", chunker::to_string(report.image)},
+          {"format", format},
+          {"disk", report.disk.bytes},
+          {"data", report.data.bytes},
+          {"zero", report.zero.bytes},
+          {"unspecified", report.unspecified.bytes},
+          {"left_out", report.left_out.bytes},
+          {"new", report.new_data.bytes},
+          {"shared", report.shared_data.bytes},
+          {"new_sealed", report.new_sealed.bytes},
+          {"new_chunks", report.new_chunks},
+          {"shared_chunks", report.shared_chunks},
+          {"taken_whole", json::array(imported.taken_whole.begin(), imported.taken_whole.end())},
+          {"seconds", seconds},
+          {"tagged", imported.tagged},
+          {"generalised", generalised(imported)},
+          {"lint", imported.lint ? json::value(to_json(*imported.lint)) : json::value(nullptr)}};
+}
+
+void tell(const service::Imported& imported, double seconds) {
+  const chunker::ImportReport& report = imported.report;
+  const std::string name = imported.record.name.text();
+  print(fmt::format("{} is image {}", name, chunker::to_string(report.image)));
   const double ratio = report.new_sealed.bytes == 0
                            ? 0
                            : static_cast<double>(report.new_data.bytes) / static_cast<double>(report.new_sealed.bytes);
@@ -118,9 +111,65 @@ Result<> import(const Arguments& arguments) {
                    human_size(report.disk.bytes), human_size(report.new_data.bytes), human_size(report.shared_data.bytes),
                    human_size(report.zero.bytes), human_size(report.new_sealed.bytes),
                    ratio > 0 ? fmt::format(" (ratio {:.2f})", ratio) : "", seconds));
-  if (!imported.tagged) note(fmt::format("{} was this image already", name.text()));
+  if (report.unspecified != Size{})
+    note(fmt::format("{} of free space left out, {} of which the file stores", human_size(report.unspecified.bytes),
+                     human_size(report.left_out.bytes)));
+  for (const std::string& why : imported.taken_whole) note("free space is taken along too: " + why);
+  if (!imported.tagged) note(fmt::format("{} was this image already", name));
   if (imported.generalised) note_generalised(*imported.generalised);
   note_lint(imported.lint, kMostShown);
+}
+
+// A disk, held until it is packaged; or what the file is unpacked to.
+struct Source {
+  service::ImageSource image;
+  std::string_view format;
+  formats::RawDisk unpacked{};
+};
+
+Result<Source> open_source(const Arguments& arguments, formats::UnpackOptions unpacking) {
+  if (arguments.from_disk.empty()) {
+    STAMPEDE_TRY(auto disk, open_disk(arguments, std::move(unpacking)));
+    const auto format = is_casync(arguments) ? kCasync : formats::name_of(disk.format);
+    return Source{{disk.path, disk.name, static_cast<bool>(disk.spool)}, format, std::move(disk)};
+  }
+  STAMPEDE_TRY(const auto selector, disk::Selector::parse(arguments.from_disk));
+  STAMPEDE_TRY(const auto disks, disk::list_disks());
+  STAMPEDE_TRY(auto held, disk::hold_for_reading(selector, disks));
+  const std::string path = held.identity.path;
+  return Source{{path, disk::naming(held.identity, disks), false, std::move(held.file)}, formats::name_of(formats::Format::raw)};
+}
+
+Result<> import(const Arguments& given) {
+  Arguments arguments = given;
+  // Of a disk only the name is told.
+  if (!arguments.from_disk.empty()) arguments.file.swap(arguments.name);
+  if (!arguments.from_disk.empty() && !arguments.file.empty())
+    return fail(Code::usage, "a file and --from-disk: give one of them");
+  if (arguments.name.empty()) return fail(Code::usage, "what is it to be called? give NAME:TAG");
+  STAMPEDE_TRY(const auto name, chunker::ImageName::parse(arguments.name));
+  STAMPEDE_TRY(auto unpacking, unpack_options(arguments));
+  catch_signals();
+  STAMPEDE_TRY(const auto store, open_store(arguments.store));
+  const Instant start = system_clock().now();
+  ProgressLine line(!arguments.as_json);
+  service::PackagingOptions options;
+  options.all_blocks = arguments.all_blocks;
+  options.generalise = arguments.generalise;
+  options.import.level = arguments.level;
+  options.import.threads = arguments.threads;
+  options.import.progress = [&](Offset done, Size total) { line.show("importing", done.bytes, total.bytes); };
+  options.import.interrupted = is_interrupted;
+  unpacking.folder = store->folder();
+  unpacking.progress = [&](Size done, Size total) { line.show("unpacking", done.bytes, total.bytes); };
+  STAMPEDE_TRY(const auto source, open_source(arguments, std::move(unpacking)));
+  STAMPEDE_TRY(const auto imported, service::import_image(*store, source.image, name, options));
+  line.finish();
+  const double seconds = std::chrono::duration<double>(system_clock().now() - start).count();
+  if (arguments.as_json)
+    print_json(as_json(imported, source.format, seconds));
+  else
+    tell(imported, seconds);
   return {};
 }
 
@@ -129,9 +178,11 @@ Result<> import(const Arguments& arguments) {
 void add_image_import(CLI::App& image, Action& action) {
   auto arguments = std::make_shared<Arguments>();
   auto* import_command =
-      image.add_subcommand("import", "Packages a disk image into this machine's store; the file is only read");
+      image.add_subcommand("import", "Packages a disk image, or a disk, into this machine's store; it is only read");
   import_command->add_option("FILE", arguments->file, "Disk image or block device; - is standard input")->required();
-  import_command->add_option("NAME:TAG", arguments->name, "What to call it, such as debian:12")->required();
+  import_command->add_option("NAME:TAG", arguments->name, "What to call it, such as debian:12");
+  import_command->add_option("--from-disk", arguments->from_disk,
+                             "Instead of a file, the disk that is meant (see deploy --disk); nobody may use it meanwhile");
   import_command->add_option("--format", arguments->format,
                              "What the file is, where its name does not tell: casync, " + formats::format_names());
   import_command->add_option("--max-size", arguments->max_size, "Refuse a larger disk in a file that is not raw")
@@ -141,12 +192,21 @@ void add_image_import(CLI::App& image, Action& action) {
           "--casync-store", arguments->casync_store,
           "Where casync's index (.caibx, a file or http:// address) has its chunks; default.castr beside it unless given")
       ->type_name("DIR|URL");
-  import_command->add_flag("--json", arguments->as_json, "The summary as JSON on stdout");
   import_command->add_flag("--generalise,--generalize", arguments->generalise,
                            "Package a copy without what copies must not share (see `image lint`); FILE stays as it is");
+  import_command->add_flag("--all-blocks", arguments->all_blocks,
+                           "Free blocks of file systems and what was swapped out, too: all of the disk, as it is");
+  import_command->add_option("--level", arguments->level, "Compression: 1 (fast) to 19")
+      ->check(CLI::Range(1, 19))
+      ->capture_default_str();
+  import_command->add_option("--threads", arguments->threads, "That hash and compress; 0: as many as there are cores")
+      ->check(CLI::Range(0, 1024))
+      ->capture_default_str();
+  import_command->add_flag("--json", arguments->as_json, "The summary as JSON on stdout");
   import_command->footer(
       "Examples: stampede image import debian.qcow2 debian:12\n"
-      "          stampede image import golden.img web:2026-11 --generalise");
+      "          stampede image import golden.img web:2026-11 --generalise\n"
+      "          stampede image import --from-disk serial:S4X9NF0M golden:2026-11");
   add_store_option(*import_command, arguments->store);
   import_command->callback([arguments, &action] { action = [arguments] { return import(*arguments); }; });
 }

@@ -1,0 +1,77 @@
+#include "chunker/import_plan.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+namespace stampede::chunker {
+namespace {
+
+// There could be any number of gaps without data between them.
+constexpr std::size_t kMostParts = 4096;
+
+}  // namespace
+
+ImportPlan::ImportPlan(const File& file, Size size, std::span<const volume::BlockRange> unspecified)
+    : file_(file), end_{size.bytes}, unspecified_(whole_blocks(unspecified, size)) {}
+
+// The disk's last block may be a short one.
+std::vector<ImportPlan::Range> ImportPlan::whole_blocks(std::span<const volume::BlockRange> ranges, Size size) {
+  std::vector<Range> out;
+  for (const volume::BlockRange& range : ranges) {
+    const Offset begin{std::max(round_up(range.at.bytes, kBlock.bytes), out.empty() ? 0 : out.back().end.bytes)};
+    const Offset end =
+        range.end().bytes >= size.bytes ? Offset{size.bytes} : Offset{round_down(range.end().bytes, kBlock.bytes)};
+    if (begin < end) out.push_back({begin, end});
+  }
+  return out;
+}
+
+Result<> ImportPlan::next(ImportBatch& batch) {
+  Size room = kImportBatch;
+  while (at_ < end_ && room > Size{} && batch.parts.size() < kMostParts) {
+    STAMPEDE_TRY(const ImportPart next, part(room));
+    if (next.kind == ExtentKind::data) room -= next.length;
+    at_ += next.length;
+    if (next.length > Size{}) batch.parts.push_back(next);
+  }
+  batch.end = at_;
+  batch.last = at_ == end_;
+  return {};
+}
+
+Result<ImportPart> ImportPlan::part(Size room) {
+  if (next_gap_ < unspecified_.size() && unspecified_[next_gap_].begin <= at_) return gap(unspecified_[next_gap_++].end);
+  const Offset limit = next_gap_ < unspecified_.size() ? unspecified_[next_gap_].begin : end_;
+  STAMPEDE_TRY(const Range stored, next_stored(at_));
+  if (stored.begin > at_) return ImportPart{ExtentKind::zero, at_, std::min(stored.begin, limit) - at_};
+  return ImportPart{ExtentKind::data, at_, std::min({stored.end - at_, limit - at_, room})};
+}
+
+Result<ImportPart> ImportPlan::gap(Offset end) {
+  for (Offset at = at_; at < end;) {
+    STAMPEDE_TRY(const Range stored, next_stored(at));
+    const Offset until = std::min(stored.end, end);
+    if (stored.begin < until) left_out_ += until - stored.begin;
+    at = until;
+  }
+  return ImportPart{ExtentKind::unspecified, at_, end - at_};
+}
+
+Result<ImportPlan::Range> ImportPlan::next_stored(Offset from) {
+  if (stored_ && from >= stored_->begin && from < stored_->end) return Range{from, stored_->end};
+  const auto answer = [&](Offset begin, Offset end) { return *(stored_ = Range{begin, end}); };
+  const off_t data = ::lseek(file_.fd(), static_cast<off_t>(from.bytes), SEEK_DATA);
+  if (data < 0 && errno == ENXIO) return answer(end_, end_);
+  // Block devices and some file systems do not tell: then everything is read.
+  if (data < 0) return answer(from, end_);
+  const off_t hole = ::lseek(file_.fd(), data, SEEK_HOLE);
+  if (hole < 0) return fail(Code::read_failed, "cannot find the holes of {}: {}", file_.name(), errno_text(errno));
+  // The ends of holes depend on the file system; what is cut must not.
+  const Offset begin{std::max(from.bytes, round_down(static_cast<std::uint64_t>(data), kBlock.bytes))};
+  const Offset end{round_up(static_cast<std::uint64_t>(hole), kBlock.bytes)};
+  return answer(std::min(begin, end_), std::min(end, end_));
+}
+
+}  // namespace stampede::chunker

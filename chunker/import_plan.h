@@ -1,0 +1,43 @@
+// What of a raw image is read, and in which batches: holes (by SEEK_HOLE) and what is unspecified are gaps. One thread at a
+// time.
+#pragma once
+
+#include <optional>
+#include <span>
+
+#include "chunker/import_line.h"
+#include "src/base/file.h"
+
+namespace stampede::chunker {
+
+class ImportPlan {
+ public:
+  // `unspecified` in order.
+  ImportPlan(const File& file, Size size, std::span<const volume::BlockRange> unspecified);
+
+  // The next batch's parts. Error: read_failed.
+  Result<> next(ImportBatch& batch);
+  // How much of what is unspecified the file stores; after the last batch.
+  Size left_out() const { return left_out_; }
+
+ private:
+  struct Range {
+    Offset begin, end;
+  };
+  static std::vector<Range> whole_blocks(std::span<const volume::BlockRange> ranges, Size size);
+  // The part that begins at at_, of `room` bytes at most if it is to be read.
+  Result<ImportPart> part(Size room);
+  Result<ImportPart> gap(Offset end);
+  // What is not a hole from there on, in whole blocks; empty at the end of the disk.
+  Result<Range> next_stored(Offset from);
+
+  const File& file_;
+  const Offset end_;
+  const std::vector<Range> unspecified_;  // in whole blocks
+  std::size_t next_gap_ = 0;              // the first that ends after at_
+  Offset at_;
+  std::optional<Range> stored_;  // the last answer
+  Size left_out_;
+};
+
+}  // namespace stampede::chunker
