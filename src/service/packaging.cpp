@@ -150,8 +150,7 @@ Result<Imported> import_image(cache::Store& store, const ImageSource& source, co
   STAMPEDE_TRY(const auto signing_key, open_signing_key(store.folder()));
   chunker::ImportOptions import = options.import;
   if (!options.all_blocks) {
-    STAMPEDE_TRY(auto free,
-                 volume::find_free_space(packaged, [&] { return !import.interrupted || !import.interrupted(); }));
+    STAMPEDE_TRY(auto free, volume::find_free_space(packaged, [&] { return !import.interrupted || !import.interrupted(); }));
     import.unspecified = std::move(free.ranges);
     imported.taken_whole = std::move(free.taken_whole);
   }

@@ -1,6 +1,9 @@
 // An image that was packaged into memory.
 #pragma once
 
+#include <fcntl.h>
+
+#include "src/base/file.h"
 #include "tests/chunker/images.h"
 #include "tests/chunker/memory_store.h"
 
@@ -10,7 +13,8 @@ class PackagedImage {
  public:
   PackagedImage(Size size, const std::vector<Piece>& pieces) {
     write_image(file(), size, pieces);
-    auto report = chunker::import_image(file(), {}, *store_, {.threads = 2, .level = 1, .progress = {}});
+    auto report =
+        chunker::import_image(*File::open(file(), O_RDONLY), {}, *store_, {.threads = 2, .level = 1, .progress = {}});
     EXPECT_DONE(report);
     if (report) id_ = report->image;
   }

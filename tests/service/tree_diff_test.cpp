@@ -6,8 +6,8 @@
 #include <algorithm>
 
 #include "chunker/package.h"
-#include "src/base/seams.h"
 #include "src/base/file.h"
+#include "src/base/seams.h"
 #include "tests/chunker/memory_store.h"
 #include "tests/volume/images.h"
 

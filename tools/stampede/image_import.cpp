@@ -123,21 +123,21 @@ void tell(const service::Imported& imported, double seconds) {
 // A disk, held until it is packaged; or what the file is unpacked to.
 struct Source {
   service::ImageSource image;
-  std::string_view format;
+  std::string format;
   formats::RawDisk unpacked{};
 };
 
 Result<Source> open_source(const Arguments& arguments, formats::UnpackOptions unpacking) {
   if (arguments.from_disk.empty()) {
     STAMPEDE_TRY(auto disk, open_disk(arguments, std::move(unpacking)));
-    const auto format = is_casync(arguments) ? kCasync : formats::name_of(disk.format);
+    const std::string format = is_casync(arguments) ? std::string(kCasync) : formats::name_of(disk.format);
     return Source{{disk.path, disk.name, static_cast<bool>(disk.spool)}, format, std::move(disk)};
   }
   STAMPEDE_TRY(const auto selector, disk::Selector::parse(arguments.from_disk));
   STAMPEDE_TRY(const auto disks, disk::list_disks());
   STAMPEDE_TRY(auto held, disk::hold_for_reading(selector, disks));
   const std::string path = held.identity.path;
-  return Source{{path, disk::naming(held.identity, disks), false, std::move(held.file)}, formats::name_of(formats::Format::raw)};
+  return Source{{path, disk::naming(held.identity, disks), false, std::move(held.file)}, formats::name_of({})};
 }
 
 Result<> import(const Arguments& given) {
