@@ -22,7 +22,7 @@ HttpAnswer never_another(std::string tag, Bytes body) {
 
 // What is wrong with the store is for its owner's eyes.
 HttpAnswer of_error(const Error& error, std::string_view from) {
-  if (error.code == Code::not_found) return http_refusal(404, error.message);
+  if (error.code == Code::not_found) return http_refusal(404, "not found");
   spdlog::error("http: {} is not answered: {}", from, error.message);
   if (error.code == Code::busy) return http_refusal(503, error.message);
   if (error.code == Code::usage) return http_refusal(501, error.message);

@@ -10,16 +10,16 @@ have_casync() { have_command casync; }
 # with_room CASE…: without what cases before it made.
 with_room() { rm -f "$LAB"/out* "$LAB/other" "$LAB/seeded"; "$@"; }
 
-# An older image, and one that differs from it in 3 MB: a file system, bytes that cannot be compressed (raw chunks), and an end
-# that is no whole block.
+# An older image, and one that differs from it in 3 MB behind its file system (free space would not count): that, bytes that
+# cannot be compressed (raw chunks), and an end that is no whole block.
 prepare() {
   mkdir "$LAB/files"
   cp /bin/bash /usr/bin/perl /usr/bin/openssl "$LAB/files"
-  mke2fs -q -t ext4 -d "$LAB/files" "$old" 40M
+  mke2fs -q -t ext4 -d "$LAB/files" "$old" 40M 2>/dev/null
   head -c 5000000 /dev/urandom >>"$old"
   truncate -s $(($(stat -c %s "$old") + 3000077)) "$old"
   cp --sparse=always "$old" "$image"
-  head -c 3000000 /dev/urandom | dd of="$image" bs=4096 seek=2000 conv=notrunc status=none
+  head -c 3000000 /dev/urandom | dd of="$image" bs=4096 seek=10300 conv=notrunc status=none
   import_image "$old" disk:old "$store" >/dev/null
   import_image "$image" disk:new "$store" >/dev/null
   serve_http
@@ -89,7 +89,7 @@ with_seed() {
   same_bytes "$image" "$LAB/seeded"
   remark "answers, chunks, bytes: $all without a seed, $seeded with the older image"
   [ "${seeded##* }" -lt 3300000 ] || no "${seeded##* } bytes were fetched where 3 MB differ"
-  [ "${all##* }" -gt 8000000 ] || no "without a seed only ${all##* } bytes were fetched: the comparison says nothing"
+  [ "${all##* }" -gt 7000000 ] || no "without a seed only ${all##* } bytes were fetched: the comparison says nothing"
 }
 
 what_is_not_there() {

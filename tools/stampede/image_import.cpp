@@ -37,7 +37,7 @@ bool is_interrupted() { return stop_requested().load(); }
 // What the options say of how the file is read.
 Result<formats::UnpackOptions> unpack_options(const Arguments& arguments) {
   formats::UnpackOptions options;
-  if (!arguments.format.empty()) {
+  if (!arguments.format.empty() && arguments.format != kCasync) {
     STAMPEDE_TRY(options.format, formats::parse_format(arguments.format));
   }
   STAMPEDE_TRY(options.limits.max_size, parse_size(arguments.max_size));
