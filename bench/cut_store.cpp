@@ -7,6 +7,7 @@
 
 #include <chrono>
 #include <cstdio>
+#include <span>
 #include <unordered_set>
 
 #include "chunker/cutter.h"
@@ -20,11 +21,8 @@ using namespace stampede::chunker;
 
 namespace {
 
-constexpr int kLevels[] = {1, 2, 3, 4, 6, 9};
-constexpr CutterProfile kProfiles[] = {
-    {16_KiB, 256_KiB, 15}, {16_KiB, 256_KiB, 7},  {32_KiB, 256_KiB, 15},
-    {32_KiB, 256_KiB, 31}, {64_KiB, 256_KiB, 31}, {8_KiB, 128_KiB, 7},
-};
+// A record's head in a pack and its entry in the footer.
+constexpr std::uint64_t kOverhead = 64 + 48;
 
 struct Unique {
   std::unordered_set<ChunkId> ids;
@@ -76,31 +74,43 @@ Result<> take(const std::string& path, const CutterProfile& profile, Unique& uni
   return {};
 }
 
-Result<> run(int count, char** images) {
-  for (const CutterProfile& profile : kProfiles) {
-    Unique unique;
-    for (int i = 0; i < count; ++i) STAMPEDE_CHECK(take(images[i], profile, unique));
-    fmt::print(R"({{"min": {}, "mask": {}, "max": {}, "all": {}, "unique": {}, "chunks": {}, "levels": {{)",
-               profile.min.bytes, profile.mask, profile.max.bytes, unique.all, unique.bytes, unique.chunks.size());
-    for (const int level : kLevels) {
-      Sealer sealer(level);
-      Digester digester;
-      std::uint64_t sealed = 0;
-      const Instant start = system_clock().now();
-      for (const Bytes& chunk : unique.chunks) sealed += sealer.seal(digester.name(chunk)).bytes.size() + 64;
-      const double seconds = std::chrono::duration<double>(system_clock().now() - start).count();
-      fmt::print(R"({}"{}": {{"sealed": {}, "seconds": {:.2f}}})", level == 1 ? "" : ", ", level, sealed, seconds);
-    }
-    fmt::print("}}}}\n");
-    std::fflush(stdout);
+std::vector<std::uint64_t> numbers(std::string_view text) {
+  std::vector<std::uint64_t> out(1);
+  for (const char c : text) {
+    if (c == ',')
+      out.push_back(0);
+    else
+      out.back() = out.back() * 10 + static_cast<std::uint64_t>(c - '0');
   }
+  return out;
+}
+
+Result<> run(std::span<char*> words) {
+  const auto cutter = numbers(words[0]);
+  if (cutter.size() != 3) return fail(Code::usage, "a cutter is MIN,MASK,MAX");
+  Unique unique;
+  for (char* image : words.subspan(2))
+    STAMPEDE_CHECK(take(image, {.min = {cutter[0]}, .max = {cutter[2]}, .mask = cutter[1]}, unique));
+  fmt::print(R"({{"cutter": "{}", "all": {}, "unique": {}, "chunks": {})", words[0], unique.all, unique.bytes,
+             unique.chunks.size());
+  for (const std::uint64_t level : numbers(words[1])) {
+    Sealer sealer(static_cast<int>(level));
+    Digester digester;
+    std::uint64_t sealed = 0;
+    const Instant start = system_clock().now();
+    for (const Bytes& chunk : unique.chunks) sealed += sealer.seal(digester.name(chunk)).bytes.size() + kOverhead;
+    const double seconds = std::chrono::duration<double>(system_clock().now() - start).count();
+    fmt::print(R"(, "level {}": [{}, {:.2f}])", level, sealed, seconds);
+  }
+  fmt::print("}}\n");
   return {};
 }
 
 }  // namespace
 
 int main(int count, char** words) {
-  const auto done = run(count - 1, words + 1);
+  const std::span all(words, static_cast<std::size_t>(count));
+  const auto done = count < 4 ? Result<>(fail(Code::usage, "MIN,MASK,MAX LEVELS IMAGE…")) : run(all.subspan(1));
   if (!done) fmt::print(stderr, "bench_cut_store: {}\n", done.error().message);
   return done ? 0 : 1;
 }

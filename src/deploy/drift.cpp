@@ -10,6 +10,7 @@
 #include "src/base/file.h"
 #include "src/base/text.h"
 #include "src/deploy/disk_diff.h"
+#include "src/deploy/free_space.h"
 #include "src/volume/inspect.h"
 
 namespace stampede::deploy {
@@ -49,6 +50,35 @@ using volume::BlockRange;
 Size total_of(const std::vector<BlockRange>& ranges) {
   Size total;
   for (const BlockRange& range : ranges) total += range.length;
+  return total;
+}
+
+// The parts of `ranges` that lie between the two.
+std::vector<BlockRange> between(const std::vector<BlockRange>& ranges, Offset from, Offset to) {
+  std::vector<BlockRange> inside;
+  for (const BlockRange& range : ranges) {
+    const Offset begin = std::max(range.at, from), end = std::min(range.end(), to);
+    if (begin < end) inside.push_back({begin, end - begin});
+  }
+  return inside;
+}
+
+std::vector<BlockRange> in_order(std::vector<BlockRange> ranges) {
+  std::ranges::sort(ranges, {}, &BlockRange::at);
+  return ranges;
+}
+
+// How much of `some` is in `others`; both in order.
+Size common(const std::vector<BlockRange>& some, const std::vector<BlockRange>& others) {
+  Size total;
+  for (auto a = some.begin(), b = others.begin(); a != some.end() && b != others.end();) {
+    const Offset begin = std::max(a->at, b->at), end = std::min(a->end(), b->end());
+    if (begin < end) total += end - begin;
+    if (a->end() < b->end())
+      ++a;
+    else
+      ++b;
+  }
   return total;
 }
 
@@ -94,12 +124,14 @@ class Attribution {
   Attribution(const disk::Disk& disk, Known known, const std::vector<std::string>& ignore)
       : path_(disk.path), mounted_(mounted_partitions(disk)), known_(std::move(known)), ignore_(ignore) {}
 
-  Result<std::vector<Drifted>> run(const std::vector<chunker::Partition>& partitions, std::vector<BlockRange> wrong) {
+  // `fresh`: what was free in the image, and was not compared. Both in order.
+  Result<std::vector<Drifted>> run(const std::vector<chunker::Partition>& partitions, std::vector<BlockRange> wrong,
+                                   const std::vector<BlockRange>& fresh) {
     STAMPEDE_TRY(blocks_, volume::open_blocks(path_, false));
     STAMPEDE_TRY(const auto facts, volume::inspect(path_, false));
     if (partitions.empty()) {
       const bool whole = facts.root && facts.root->partition == 0;
-      add_partition(0, {}, whole ? facts.root->filesystem : std::string(), wrong);
+      add_partition(0, {}, whole ? facts.root->filesystem : std::string(), wrong, fresh);
       return std::move(out_);
     }
     for (const auto& partition : partitions) {
@@ -108,7 +140,8 @@ class Attribution {
       const bool same = now != facts.partitions.end() && now->offset == partition.offset;
       const Size length = same ? std::max(now->length, partition.length) : partition.length;
       const auto inside = take(wrong, partition.offset, partition.offset + length);
-      if (!inside.empty()) add_partition(partition.number, partition.offset, same ? now->filesystem : std::string(), inside);
+      add_partition(partition.number, partition.offset, same ? now->filesystem : std::string(), inside,
+                    between(fresh, partition.offset, partition.offset + length));
     }
     if (!wrong.empty())
       add(0, !known_.edits_known && known_.fitted ? DriftKind::mounted : DriftKind::outside, "partition table and boot code",
@@ -122,17 +155,9 @@ class Attribution {
  private:
   // Those of `ranges` that lie between the two, which are taken out of it.
   static std::vector<BlockRange> take(std::vector<BlockRange>& ranges, Offset from, Offset to) {
-    std::vector<BlockRange> inside, rest;
-    for (const BlockRange& range : ranges) {
-      const Offset begin = std::max(range.at, from), end = std::min(range.end(), to);
-      if (begin >= end) {
-        rest.push_back(range);
-        continue;
-      }
-      inside.push_back({begin, end - begin});
-      if (range.at < begin) rest.push_back({range.at, begin - range.at});
-      if (end < range.end()) rest.push_back({end, range.end() - end});
-    }
+    std::vector<BlockRange> inside = between(ranges, from, to), rest = between(ranges, {}, from);
+    const std::vector<BlockRange> behind = between(ranges, to, {UINT64_MAX});
+    rest.insert(rest.end(), behind.begin(), behind.end());
     ranges = std::move(rest);
     return inside;
   }
@@ -141,14 +166,19 @@ class Attribution {
     out_.push_back({partition, kind, printable(what), bytes});
   }
 
-  void add_partition(unsigned number, Offset offset, const std::string& type, const std::vector<BlockRange>& wrong) {
+  void add_partition(unsigned number, Offset offset, const std::string& type, const std::vector<BlockRange>& wrong,
+                     const std::vector<BlockRange>& fresh) {
+    if (wrong.empty() && fresh.empty()) return;
     if (volume::is_ext(type)) {
+      std::vector<BlockRange> asked;
+      std::ranges::merge(wrong, fresh, std::back_inserter(asked), {}, &BlockRange::at, &BlockRange::at);
       const auto live = blocks_of_mounted(number, offset);
       if (auto files = volume::Ext4::look(live ? *live : *blocks_, offset)) {
-        if (auto owners = files->owners(wrong))
-          return add_owners(number, *owners, live != nullptr || files->last_mounted() > known_.made);
+        if (auto owners = files->owners(asked))
+          return add_owners(number, *owners, wrong, live != nullptr || files->last_mounted() > known_.made);
       }
     }
+    if (wrong.empty()) return;
     add(number, DriftKind::outside, type.empty() ? "no file system that is known" : fmt::format("{} file system", type),
         total_of(wrong));
   }
@@ -160,9 +190,13 @@ class Attribution {
     return blocks ? std::make_unique<MountedPartition>(*std::move(blocks), offset) : nullptr;
   }
 
-  void add_owners(unsigned number, const std::vector<volume::Owner>& owners, bool mounted) {
+  // Of what was free only what belongs to files says anything.
+  void add_owners(unsigned number, const std::vector<volume::Owner>& owners, const std::vector<BlockRange>& wrong,
+                  bool mounted) {
     for (const volume::Owner& owner : owners) {
-      const Size bytes = total_of(owner.ranges);
+      const Size bytes =
+          owner.kind == volume::Owner::Kind::named ? total_of(owner.ranges) : common(in_order(owner.ranges), wrong);
+      if (bytes == Size{}) continue;
       switch (owner.kind) {
         case volume::Owner::Kind::named:
           add(number, is_ignored(owner.path) ? DriftKind::ignored : DriftKind::file, owner.path, bytes);
@@ -217,7 +251,7 @@ class DriftFinder {
     Attribution attribution(
         disk_, {made_, base_.altered.has_value(), fitted || !base_.changed_files.empty(), fitted, base_.changed_files},
         options_.ignore);
-    STAMPEDE_TRY(out_.all, attribution.run(manifest.root.partitions, std::move(wrong)));
+    STAMPEDE_TRY(out_.all, attribution.run(manifest.root.partitions, std::move(wrong), free_before(manifest)));
     write_report();
     deliver();
     return std::move(out_);
@@ -257,6 +291,18 @@ class DriftFinder {
     STAMPEDE_CHECK(diff.narrow(kExact, [this](const auto& ids) { return access_->node()->fetch(ids); }));
     out_.read = diff.bytes_read();
     return diff.wrong();
+  }
+
+  // Free in the image, but for what the deployment itself wrote there, which was compared.
+  std::vector<BlockRange> free_before(const chunker::Manifest& manifest) const {
+    std::vector<std::uint64_t> altered;
+    if (base_.altered)
+      for (const AlteredBlock& block : *base_.altered) altered.push_back(block.number);
+    std::ranges::sort(altered);
+    std::vector<BlockRange> out;
+    for (const chunker::Extent& extent : without_blocks(unspecified_extents(manifest), altered))
+      out.push_back({extent.offset, extent.length});
+    return out;
   }
 
   void write_report() {

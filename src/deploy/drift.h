@@ -5,7 +5,8 @@
 // by the block of 4 KiB (above kExact of chunks: by the chunk). Blocks that the deployment itself edited (first boot, the
 // partition table at the disk's end) are compared with what the receipt says of them.
 //
-// Whose a block is, the disk's ext2/3/4 file systems say. Free space does not count; nor do files that are meant to change
+// What was free in the image is not compared: what files hold there now is new, and differs. Whose a block is, the disk's
+// ext2/3/4 file systems say. Free space does not count; nor do files that are meant to change
 // (the ignore rules), nor a file system's own blocks once it has been mounted since the image was made or deployed. Of a
 // mounted disk all this is approximate: what was read was not all there at one moment.
 //

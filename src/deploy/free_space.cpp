@@ -36,4 +36,22 @@ std::vector<chunker::Extent> beyond(Size image, Size disk) {
   return {{from, disk - Size{from.bytes}, chunker::ExtentKind::unspecified}};
 }
 
+std::vector<chunker::Extent> without_blocks(const std::vector<chunker::Extent>& extents,
+                                            const std::vector<std::uint64_t>& numbers) {
+  std::vector<chunker::Extent> out;
+  auto next = numbers.begin();
+  for (chunker::Extent rest : extents) {
+    const Offset end = rest.offset + rest.length;
+    for (next = std::lower_bound(next, numbers.end(), rest.offset.bytes / chunker::kBlock.bytes);
+         next != numbers.end() && *next * chunker::kBlock.bytes < end.bytes; ++next) {
+      const Offset at{*next * chunker::kBlock.bytes};
+      if (at > rest.offset) out.push_back({rest.offset, at - rest.offset, rest.kind});
+      rest.offset = std::min(at + chunker::kBlock, end);
+    }
+    rest.length = end - rest.offset;
+    if (rest.length > Size{}) out.push_back(rest);
+  }
+  return out;
+}
+
 }  // namespace stampede::deploy

@@ -19,6 +19,9 @@ std::optional<Unspecified> unspecified_named(std::string_view name);
 
 // The image's unspecified extents, in disk order.
 std::vector<chunker::Extent> unspecified_extents(const chunker::Manifest& manifest);
+// The same without some blocks of 4 KiB; `numbers` in ascending order.
+std::vector<chunker::Extent> without_blocks(const std::vector<chunker::Extent>& extents,
+                                            const std::vector<std::uint64_t>& numbers);
 // What a disk of that size has beyond the image; empty, or one extent that begins with a block.
 std::vector<chunker::Extent> beyond(Size image, Size disk);
 

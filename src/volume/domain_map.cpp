@@ -17,7 +17,7 @@ namespace stampede::volume {
 
 namespace {
 
-constexpr std::array<std::string_view, 4> kKnown{"xfs", "btrfs", "ntfs", "vfat"};
+constexpr std::array<std::string_view, 3> kKnown{"xfs", "btrfs", "ntfs"};
 // A line for each range, free and used ones by turns.
 constexpr std::uint64_t kMostMap = kMostFreeRanges * 2 * 48;
 constexpr std::string_view kMemory = "--as=4294967296", kTime = "--cpu=900";

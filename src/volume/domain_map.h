@@ -1,4 +1,4 @@
-// The free blocks of xfs, btrfs, ntfs and vfat, as partclone tells them: in the text format of GNU ddrescue's map files.
+// The free blocks of xfs, btrfs and ntfs, as partclone tells them: in the text format of GNU ddrescue's map files.
 //
 //   # comment
 //   0xPOSITION  ?                 where the copy stands; here the end of the file system

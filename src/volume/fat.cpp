@@ -50,6 +50,7 @@ Result<Fat> Fat::open(BlockAccess& blocks, Offset at, Size length) {
   if (out.bits_ == 32 && u16(48) > 0 && u16(48) < reserved) out.info_ = at + Size{u16(48) * sector};
   out.table_at_ = at + Size{reserved * sector};
   out.copies_ = u8(16);
+  out.dirty_ = (u8(out.bits_ == 32 ? 65 : 37) & 1) != 0;
   out.table_.resize(table * sector);
   if (out.table_.size() * 8 < (std::uint64_t{out.clusters_} + 2) * out.bits_) return damaged();
   STAMPEDE_CHECK(blocks.read(out.table_at_, out.table_));
@@ -62,6 +63,27 @@ std::uint32_t Fat::next(std::uint32_t cluster) const {
   if (bits_ == 16) return load_le<std::uint16_t>(at);
   const std::uint32_t pair = load_le<std::uint16_t>(at);
   return cluster % 2 == 0 ? pair & 0xfff : pair >> 4;
+}
+
+Result<std::vector<BlockRange>> Fat::unused() const {
+  // The entry of cluster 1 has a bit for a proper end, and one for no errors.
+  const std::uint32_t sound = bits_ == 32 ? 0x0c00'0000 : bits_ == 16 ? 0xc000 : 0;
+  if (dirty_ || (next(1) & sound) != sound) return fail(Code::cannot_customise, "it was not unmounted, or has had errors");
+  Bytes copy(table_.size());
+  for (unsigned i = 1; i < copies_; ++i) {
+    STAMPEDE_CHECK(blocks_->read(table_at_ + Size{table_.size()} * i, copy));
+    if (copy != table_) return fail(Code::cannot_customise, "the copies of its table differ");
+  }
+  std::vector<BlockRange> out;
+  for (std::uint32_t cluster = 2; cluster < clusters_ + 2; ++cluster) {
+    if (next(cluster) != 0) continue;
+    const Offset at = data_ + cluster_ * (cluster - 2);
+    if (!out.empty() && out.back().end() == at)
+      out.back().length += cluster_;
+    else
+      out.push_back({at, cluster_});
+  }
+  return out;
 }
 
 Result<std::vector<Fat::Run>> Fat::runs(std::uint32_t cluster, Size size) const {

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "src/base/error.h"
-#include "src/volume/block_access.h"
+#include "src/volume/ext4.h"
 
 namespace stampede::volume {
 
@@ -26,6 +26,8 @@ class Fat {
   };
   // Every file, at most 10000, in folders at most 8 deep.
   Result<std::vector<Entry>> files() const;
+  // The clusters that no file has. Error: cannot_customise where it was not unmounted, or the copies of its table differ.
+  Result<std::vector<BlockRange>> unused() const;
   // Errors: read_failed, also where it is larger than `limit`.
   Result<Bytes> read(const Entry& file, Size limit) const;
   // `content` is as long as the file. Not flushed.
@@ -55,6 +57,7 @@ class Fat {
   Bytes table_;
   Offset table_at_;  // of its first copy, on the disk
   unsigned copies_ = 0;
+  bool dirty_ = false;          // says its boot sector
   std::optional<Offset> info_;  // FAT32: the sector of information
   Offset data_;                 // of cluster 2, on the disk
   Size cluster_;

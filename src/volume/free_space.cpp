@@ -5,7 +5,9 @@
 #include <algorithm>
 
 #include "src/volume/domain_map.h"
+#include "src/volume/fat.h"
 #include "src/volume/inspect.h"
+#include "src/volume/lvm.h"
 #include "src/volume/probe.h"
 #include "src/volume/superblock.h"
 #include "src/volume/swap.h"
@@ -33,10 +35,17 @@ Result<std::vector<BlockRange>> free_of_ext(BlockAccess& blocks, const Place& pl
   return files.unused();
 }
 
+Result<std::vector<BlockRange>> free_of_fat(BlockAccess& blocks, const Place& place) {
+  STAMPEDE_TRY(const Fat fat, Fat::open(blocks, place.at, place.length));
+  return fat.unused();
+}
+
 // Nothing where it is of no known kind, or holds nothing to leave out.
 Result<std::vector<BlockRange>> free_of(BlockAccess& blocks, const Place& place, const std::function<bool()>& go_on) {
   if (is_ext(place.type)) return free_of_ext(blocks, place);
   if (place.type == "swap") return swapped_out(blocks, place.at, place.length);
+  if (place.type == "vfat") return free_of_fat(blocks, place);
+  if (place.type == "LVM2_member") return free_extents(blocks, place.at, place.length);
   if (partclone_knows(place.type)) return free_by_partclone(blocks, place.at, place.length, place.type, go_on);
   return std::vector<BlockRange>{};
 }

@@ -1,6 +1,6 @@
 // What a disk holds that nobody would miss: free blocks, and what was swapped out. Whoever packages the disk leaves it out.
 //
-// Known are the free blocks of ext2/3/4 (by its block bitmaps), of xfs, btrfs, ntfs and vfat (by partclone, where that is
+// Known are the free blocks of ext2/3/4 (by its block bitmaps), of FAT, of xfs, btrfs and ntfs (by partclone, where that is
 // installed), the free extents of LVM physical volumes (by their metadata), and swap space behind its header. All of that
 // only where it can be trusted: of a file system that was not unmounted, says of itself what does not agree, or is not
 // understood, nothing is free. Nor is what lies outside partitions, within 1 MiB of either end of the disk, or in partitions

@@ -92,10 +92,10 @@ std::optional<std::uint64_t> first_cluster(ByteView record) {
     if (type == 0xffffffff || length < 24 || length > attribute.size()) return std::nullopt;
     if (type == 0x80 && little<std::uint8_t>(attribute, 8) == 1) {
       const std::size_t runs = little<std::uint16_t>(attribute, 32);
-      if (runs + 17 > length) return std::nullopt;
+      if (runs >= length) return std::nullopt;
       const auto sizes = little<std::uint8_t>(attribute, runs);
       const std::size_t skip = sizes & 15U, bytes = sizes >> 4U;
-      if (bytes == 0 || bytes > 8 || skip > 8) return std::nullopt;
+      if (bytes == 0 || bytes > 8 || skip > 8 || runs + 1 + skip + bytes > length) return std::nullopt;
       std::uint64_t cluster = 0;
       for (std::size_t i = bytes; i > 0; --i) cluster = cluster << 8U | little<std::uint8_t>(attribute, runs + skip + i);
       return cluster;

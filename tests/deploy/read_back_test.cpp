@@ -111,6 +111,17 @@ TEST(FreeSpace, IsWhatTheImageDoesNotSayAndWhatLiesBeyondIt) {
   const auto extents = unspecified_extents(manifest);
   ASSERT_EQ(extents.size(), 2U);
   EXPECT_EQ(extents[1].offset.bytes, 2U << 20);
+  const auto cut = [&](const std::vector<std::uint64_t>& numbers) {
+    std::string out;
+    for (const auto& extent : without_blocks({{{4096}, {4 * 4096}}, {{9 * 4096}, {4096}}}, numbers))
+      out += fmt::format("{}+{} ", extent.offset.bytes / 4096, extent.length.bytes / 4096);
+    return out;
+  };
+  EXPECT_EQ(cut({}), "1+4 9+1 ");
+  EXPECT_EQ(cut({0, 5, 8, 10}), "1+4 9+1 ");
+  EXPECT_EQ(cut({1, 3, 9}), "2+1 4+1 ");
+  EXPECT_EQ(cut({2, 4}), "1+1 3+1 9+1 ");
+  EXPECT_EQ(cut({1, 2, 3, 4, 9}), "");
   EXPECT_TRUE(beyond(1_MiB, 1_MiB).empty());
   EXPECT_TRUE(beyond({(1 << 20) - 100}, 1_MiB).empty());
   ASSERT_EQ(beyond({(1 << 20) + 1}, 2_MiB).size(), 1U);

@@ -5,7 +5,9 @@
 
 #include "src/base/seams.h"
 #include "src/volume/domain_map.h"
+#include "src/volume/lvm.h"
 #include "src/volume/served_blocks.h"
+#include "src/volume/settled.h"
 #include "tests/volume/images.h"
 
 namespace stampede::volume {
@@ -193,7 +195,7 @@ class FreeSpaceOfOthers : public FreeSpaceOf, public testing::WithParamInterface
 // Every line of the file is still there when what is free was overwritten, and the file system's own tool is content.
 TEST_P(FreeSpaceOfOthers, IsMissedByNobody) {
   const auto [type, make, check, mib] = GetParam();
-  if (!have(fmt::format("partclone.{}", type))) GTEST_SKIP() << "needs partclone";
+  if (!have(fmt::format("partclone.{}", type)) && std::string_view(type) != "vfat") GTEST_SKIP() << "needs partclone";
   if (!check_can_serve()) GTEST_SKIP() << "needs FUSE";
   std::string text;
   for (int line = 0; line < 40000; ++line) text += fmt::format("line {:6} of a file\n", line);
@@ -218,6 +220,8 @@ TEST_P(FreeSpaceOfOthers, IsMissedByNobody) {
 INSTANTIATE_TEST_SUITE_P(
     Kinds, FreeSpaceOfOthers,
     testing::Values(Foreign{"vfat", "mkfs.vfat -F 32 $part && mcopy -i $part $tree/file ::", "fsck.vfat -n $part", 64},
+                    Foreign{"vfat", "mkfs.vfat -F 16 -s 4 $part && mcopy -i $part $tree/file ::", "fsck.vfat -n $part", 32},
+                    Foreign{"vfat", "mkfs.vfat -F 12 -s 16 $part && mcopy -i $part $tree/file ::", "fsck.vfat -n $part", 16},
                     Foreign{"xfs",
                             "printf '/\n0 0\nd--755 0 0\nfile ---644 0 0 %s\n$\n' $tree/file >$tree.proto; "
                             "mkfs.xfs -q -p $tree.proto $part",
@@ -225,44 +229,93 @@ INSTANTIATE_TEST_SUITE_P(
                     Foreign{"btrfs", "mkfs.btrfs -q --rootdir $tree $part", "btrfs check --check-data-csum $part", 128},
                     Foreign{"ntfs", "mkfs.ntfs -F -q $part && ntfscp -f $part $tree/file file", "ntfsfix -n $part", 64}));
 
-TEST_F(FreeSpaceOf, OthersThatAreNotSoundAreTakenWhole) {
-  if (!have("partclone.vfat") || !check_can_serve()) GTEST_SKIP() << "needs partclone and FUSE";
+TEST_F(FreeSpaceOf, AFatThatIsNotSoundIsTakenWhole) {
+  if (!have("mkfs.vfat")) GTEST_SKIP() << "needs dosfstools";
   make_disk(part_, 64U << 20);
   sh(fmt::format("mkfs.vfat -F 32 {}", part_.string()));
-  make_table(2, 64);
-  put(part_, 2);
-  EXPECT_FALSE(found().ranges.empty());
-  // The mark of a FAT that is in use, in both copies.
-  const File disk = std::move(File::open(disk_, O_RDWR).value());
-  for (const std::uint64_t fat : {0U, 1U})
-    ASSERT_TRUE(disk.write_at({(2U << 20) + 32 * 512 + fat * 1009 * 512 + 7}, Bytes{std::byte{0x07}}));
-  expect_whole("partclone");
+  const auto spoil = [&](std::uint64_t at, int value) {
+    make_table(2, 64);
+    put(part_, 2);
+    EXPECT_GT(sum(found()), 60_MiB);
+    const File disk = std::move(File::open(disk_, O_RDWR).value());
+    ASSERT_TRUE(disk.write_at({(2U << 20) + at}, Bytes{std::byte(value)}));
+  };
+  constexpr std::uint64_t kTable = 32 * 512;
+  spoil(kTable + 7, 0x07);
+  expect_whole("was not unmounted");
+  spoil(65, 1);
+  expect_whole("was not unmounted");
+  spoil(kTable + 400, 1);
+  expect_whole("copies of its table differ");
 }
 
-// As they are when their machine loses its power: partclone alone would not mind.
-TEST_F(FreeSpaceOf, OthersWithALogToReplayAreTakenWhole) {
+// As it is when its machine loses its power: partclone alone would not mind.
+TEST_F(FreeSpaceOf, XfsWithALogToReplayIsTakenWhole) {
   if (!have("partclone.xfs") || !check_can_serve()) GTEST_SKIP() << "needs partclone and FUSE";
-  for (const std::string type : {"xfs", "btrfs"}) {
-    SCOPED_TRACE(type);
-    make_disk(part_, 320U << 20);
-    const auto folder = scratch_ / "mounted";
-    std::filesystem::create_directories(folder);
-    sh(fmt::format("mkfs.{} -q {}", type, part_.string()));
-    // A copy while it is mounted, with a file that was made durable.
-    const Ran ran = run(fmt::format(
-        "set -e; dev=$(losetup -f --show {0}); trap 'umount {1}; losetup -d $dev' EXIT; mount $dev {1}; echo x >{1}/a; "
-        "sync -f {1}; head -c 9M /dev/urandom >{1}/b; sync {1}/b; cp --sparse=always {0} {0}.live",
-        part_.string(), folder.string()));
-    if (ran.code != 0) GTEST_SKIP() << "cannot mount " << type << ": " << ran.output;
-    make_table(2, 320);
-    put(part_.string() + ".live", 2);
-    expect_whole("its log holds what is to be done yet");
-    // And once it is unmounted.
-    make_table(2, 320);
-    put(part_, 2);
-    EXPECT_TRUE(found().taken_whole.empty());
-    EXPECT_FALSE(found().ranges.empty());
-  }
+  make_disk(part_, 320U << 20);
+  const auto folder = scratch_ / "mounted";
+  std::filesystem::create_directories(folder);
+  sh(fmt::format("mkfs.xfs -q {}", part_.string()));
+  // A copy while it is mounted, with a file that was made durable.
+  const Ran ran =
+      run(fmt::format("set -e; dev=$(losetup -f --show {0}); trap 'umount {1}; losetup -d $dev' EXIT; mount $dev {1}; "
+                      "head -c 9M /dev/urandom >{1}/b; sync {1}/b; cp --sparse=always {0} {0}.live",
+                      part_.string(), folder.string()));
+  if (ran.code != 0) GTEST_SKIP() << "cannot mount XFS: " << ran.output;
+  make_table(2, 320);
+  put(part_.string() + ".live", 2);
+  expect_whole("its log holds what is to be done yet");
+  // And once it is unmounted.
+  make_table(2, 320);
+  put(part_, 2);
+  EXPECT_TRUE(found().taken_whole.empty());
+  EXPECT_FALSE(found().ranges.empty());
+}
+
+TEST(Settled, BtrfsHasNoLogAndOneDisk) {
+  const auto said = [](std::uint8_t log, std::uint8_t disks) {
+    Bytes bytes(128 << 10);
+    std::ranges::copy(as_bytes("_BHRfS_M"), bytes.begin() + (64 << 10) + 64);
+    bytes[(64 << 10) + 96] = std::byte{log};
+    bytes[(64 << 10) + 136] = std::byte{disks};
+    MemoryBlocks blocks(bytes);
+    const auto done = check_settled(blocks, {}, blocks.size(), "btrfs");
+    return done ? std::string() : done.error().message;
+  };
+  EXPECT_EQ(said(0, 1), "");
+  EXPECT_NE(said(1, 1).find("its log holds"), std::string::npos);
+  EXPECT_NE(said(0, 2).find("several disks"), std::string::npos);
+}
+
+// The restart pages of mkntfs are all ones; those of a mounted one say that it has a user, and lack the mark of a clean end.
+TEST_F(FreeSpaceOf, NtfsThatWasNotShutDownIsTakenWhole) {
+  if (!have("mkfs.ntfs") || !have("partclone.ntfs") || !check_can_serve())
+    GTEST_SKIP() << "needs ntfs-3g, partclone and FUSE";
+  make_disk(part_, 64U << 20);
+  sh(fmt::format("mkfs.ntfs -F -q {}", part_.string()));
+  const std::string at =
+      run(fmt::format("ntfscluster -f -I 2 {} 2>/dev/null | awk '$1 == 0 && NF == 3 {{ print $2; exit }}'", part_.string()))
+          .output;
+  ASSERT_FALSE(at.empty());
+  make_table(2, 64);
+  put(part_, 2);
+  EXPECT_TRUE(found().taken_whole.empty());
+  const auto set = [&](std::uint16_t clients, std::uint16_t flags) {
+    Bytes page(4096);
+    std::ranges::copy(as_bytes("RSTR"), page.begin());
+    page[17] = std::byte{0x10};  // pages of 4 KiB
+    page[24] = std::byte{48};
+    page[48 + 12] = page[48 + 13] = std::byte(clients & 0xffU);
+    page[48 + 14] = std::byte(flags);
+    const File disk = std::move(File::open(disk_, O_RDWR).value());
+    ASSERT_TRUE(disk.write_at({(2U << 20) + std::stoull(at) * 4096}, page));
+  };
+  set(0, 0);
+  expect_whole("its log holds what is to be done yet");
+  set(0, 2);
+  EXPECT_TRUE(found().taken_whole.empty());
+  set(0xffff, 0);
+  EXPECT_TRUE(found().taken_whole.empty());
 }
 
 std::vector<BlockRange> decoded(std::string_view text, std::uint64_t length = 0x9000) {
@@ -296,6 +349,79 @@ TEST(DomainMap, IsReadStrictly) {
            "Warning\n0x9000 ?\n0x0 0x1000 +\n0x1000 0x8000 ?\n",
        })
     EXPECT_EQ(decoded(text), bad) << text;
+}
+
+TEST_F(FreeSpaceOf, ExtentsThatNoLogicalVolumeHas) {
+  if (!have("lvcreate")) GTEST_SKIP() << "needs lvm2";
+  make_disk(part_, 64U << 20);
+  const Ran ran = run(fmt::format(
+      "set -e; dev=$(losetup -f --show {}); trap 'losetup -d $dev' EXIT; with='--driverloaded n --config "
+      "devices{{use_devicesfile=0}}'; pvcreate -qq -ff -y $with $dev; vgcreate -qq -y $with stampede-test $dev; "
+      "for lv in 'a 3' 'b 2' 'c 4'; do set -- $lv; lvcreate $with -an -Zn -Wn -y -n $1 -l $2 stampede-test; done; "
+      "lvremove $with -y stampede-test/a",
+      part_.string()));
+  if (ran.code != 0) GTEST_SKIP() << "LVM does not work here: " << ran.output;
+  make_table(2, 64);
+  put(part_, 2);
+  const FreeSpace space = found();
+  ASSERT_TRUE(space.taken_whole.empty()) << space.taken_whole[0];
+  // Of 15 extents of 4 MiB behind the first MiB three are free before b and c, and six behind them.
+  EXPECT_EQ(space.ranges, (std::vector<BlockRange>{{{3U << 20}, Size{12U << 20}}, {{39U << 20}, Size{24U << 20}}}));
+  const File disk = std::move(File::open(disk_, O_RDWR).value());
+  ASSERT_TRUE(disk.write_at({(2U << 20) + 4096 + 40}, Bytes(8, std::byte{1})));  // where the metadata is
+  expect_whole("metadata area is not understood");
+}
+
+constexpr std::string_view kGroup = R"(vg {
+  extent_size = 8
+  physical_volumes {
+    pv0 { id = "aaaaaa-aaaa-aaaa-aaaa-aaaa-aaaa-aaaaaa"
+      pe_start = 16   # sectors
+      pe_count = 10 }
+    pv1 { id = "bbbbbb-bbbb-bbbb-bbbb-bbbb-bbbb-bbbbbb" pe_start = 16 pe_count = 10 }
+  }
+  logical_volumes {
+    lv { segment1 { type = "striped" extent_count = 4 stripes = ["pv0", 2, "pv1", 0] }
+         segment2 { type = "striped" extent_count = 1 stripes = [ "pv0", 6, ] } }
+    pool { segment1 { type = "thin-pool" metadata = "meta" extent_count = 3 } }
+    more { segment1 { type = "raid1" extent_count = 3 raids = ["lv", "pool"] } }
+  }
+}
+description = "a \"word\""
+)";
+
+std::string extents_of(std::string text, std::string_view from = "", std::string_view to = "") {
+  if (!from.empty()) text.replace(text.find(from), from.size(), to);
+  const auto found = free_extents_of(text, std::string(32, 'a'), {0}, {400 * 512});
+  if (!found) return found.error().message;
+  std::string out;
+  for (const BlockRange& range : *found) out += fmt::format("{}+{} ", range.at.bytes / 512, range.length.bytes / 512);
+  return out;
+}
+
+TEST(LvmText, IsReadStrictly) {
+  const std::string group(kGroup);
+  EXPECT_EQ(extents_of(group), "16+16 48+16 72+24 ");
+  EXPECT_EQ(extents_of(group, "logical_volumes {", "others { } logical_volumes {"), "16+16 48+16 72+24 ");
+  for (const auto& [from, to] : std::vector<std::pair<std::string, std::string>>{
+           {"raids = [\"lv\"", "mirrors = [\"pv0\""},  // not known
+           {"\"meta\"", "\"pv0\""},
+           {"pv0\", 6", "pv0\", 3"},   // overlaps
+           {"pv0\", 6", "pv0\", 10"},  // beyond the end
+           {"pv0\", 6", "pvx\", 6"},   // nobody
+           {"pv0\", 6", "pv0\", \"6\""},
+           {"extent_count = 4", "extent_count = 5"},
+           {"extent_count = 4", "count = 4"},
+           {"pe_count = 10", "pe_count = 50"},
+           {"pe_count = 10", "pe_count = 18446744073709551615"},
+           {"pe_start = 16", "pe_start = 16 pe_start = 16"},
+           {"extent_size = 8", "extent_size = 0"},
+           {"extent_size = 8", "extent_size = -8"},
+           {"aaaaaa-aaaa", "aaaaab-aaaa"},
+           {"description", "}"},
+           {"description = ", "description = ["},
+       })
+    EXPECT_EQ(std::isdigit(extents_of(group, from, to)[0]), 0) << from << " → " << to;
 }
 
 TEST_F(FreeSpaceOf, VerityCoversFreeBlocksToo) {
