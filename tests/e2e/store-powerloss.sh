@@ -4,12 +4,14 @@
 # store opens, its check is clean, every image that was acknowledged comes out byte for byte, none that was removed is there,
 # and a new image can be imported. Two planted faults show that it can fail.
 #
-#   STATES=10 tests/e2e/store-powerloss.sh     random states of each epoch (1); SEED: which
+#   STATES=22 SHARE=100 tests/e2e/store-powerloss.sh     random states of each epoch (1), of all of which so many percent are
+#                                                        judged (40); SEED: which
 # timeout: 1500
 . "$(dirname "$0")/../lab/lib.sh"
 . "$LAB_HERE/store_work.sh"
 lab_begin
 states=${STATES:-1}
+share=${SHARE:-40}
 seed=${SEED:-$(($(date +%s) % 32768))}
 store_states=$LAB_ROOT/build/tests/powerloss/store_states
 no_flush=$LAB_ROOT/build/tests/powerloss/no_flush.so
@@ -27,6 +29,7 @@ prepare() {
   folder=${folder:-$LAB/states}
   mkdir -p "$folder/states"
   [ -n "${LAB_KEEP:-}" ] || later rm -rf "$folder"
+  later unmount "$folder/states/mounted"  # of a judge that was killed
   truncate -s "$disk_size" "$folder/old.img"
   mkfs.ext4 -q -b 4096 -J size=4 -E lazy_itable_init=0,nodiscard "$folder/old.img" "$fs_blocks"
 }
@@ -53,7 +56,7 @@ judge() {
   rm -rf "$folder/states"
   mkdir "$folder/states"
   "$store_states" --log "$folder/log" --old "$folder/old.img" --images "$images" --marks "$marks" --folder "$folder/states" \
-    --states "$states" --seed "$seed" >"$LAB/judged" 2>"$LAB/wrong"
+    --states "$states" --share "$share" --seed "$seed" >"$LAB/judged" 2>"$LAB/wrong"
 }
 
 all_work() {
@@ -88,6 +91,7 @@ survives() {
 faulty() {
   need stampede logged_disk store_states
   on_logged without_flushes "$1"
+  share=100
   ! judge || no "the rig finds nothing wrong where $1 are not flushed (seed $seed)"
   grep -Eq -- "$2" "$LAB/wrong" || no "found is something else: $(tail -n 1 "$LAB/wrong")"
   remark "found: $(tail -n 1 "$LAB/wrong")"

@@ -15,6 +15,7 @@ struct Options {
   std::string log, old, images, folder;
   std::uint64_t marks = 0;
   std::size_t states = 10;
+  unsigned share = 100;
   std::uint64_t seed = 1;
 };
 
@@ -56,6 +57,7 @@ class Replay {
   }
 
   Result<> judge(const std::string& state) {
+    if (random_.below(100) >= options_.share) return {};
     ++states_;
     if (const auto sound = judge_.judge(disk_.file(), expected_); !sound)
       return fail(Code::internal, "{} (seed {}): {}; it is {}", state, options_.seed, sound.error().message,
@@ -95,6 +97,7 @@ int main(int argc, char** argv) {
   app.add_option("--marks", options.marks, "Byte of the disk where marks were written")->required();
   app.add_option("--folder", options.folder, "Where states are made; a memory file system is fast")->required();
   app.add_option("--states", options.states, "Random states of each epoch (10)");
+  app.add_option("--share", options.share, "Judge so many percent of all states, chosen at random (100)");
   app.add_option("--seed", options.seed, "What they are chosen by (1)");
   app.footer("Example: store_states --log disk.log --old old.img --images images --marks 67043328 --folder /dev/shm/states");
   CLI11_PARSE(app, argc, argv);
