@@ -10,12 +10,6 @@ namespace {
 constexpr std::size_t kMaxPart = 63;
 constexpr std::size_t kWireDigits = kMaxPart - 1;
 
-bool is_part(std::string_view text) {
-  const auto plain = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); };
-  return !text.empty() && text.size() <= kMaxPart && plain(text[0]) &&
-         std::ranges::all_of(text, [&](char c) { return plain(c) || c == '.' || c == '_' || c == '-'; });
-}
-
 bool are_digits(std::string_view text) {
   return std::ranges::all_of(text, [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
 }
@@ -41,6 +35,12 @@ std::unexpected<Error> no_id(std::string_view text) {
 
 }  // namespace
 
+bool is_name_part(std::string_view text) {
+  const auto plain = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); };
+  return !text.empty() && text.size() <= kMaxPart && plain(text[0]) &&
+         std::ranges::all_of(text, [&](char c) { return plain(c) || c == '.' || c == '_' || c == '-'; });
+}
+
 Result<ImageName> ImageName::parse(std::string_view text) {
   const std::size_t colon = text.find(':');
   ImageName name{std::string(text.substr(0, colon)), colon == text.npos ? "latest" : std::string(text.substr(colon + 1))};
@@ -48,7 +48,7 @@ Result<ImageName> ImageName::parse(std::string_view text) {
   return name;
 }
 
-bool ImageName::valid() const { return is_part(name) && is_part(tag); }
+bool ImageName::valid() const { return is_name_part(name) && is_name_part(tag); }
 
 Result<ImageRef> ImageRef::parse(std::string_view text) {
   ImageRef ref;
@@ -60,7 +60,7 @@ Result<ImageRef> ImageRef::parse(std::string_view text) {
   if (at == text.npos) return ImageName::parse(text);
   ref.name = text.substr(0, at);
   ref.id = text.substr(at + 1);
-  if (!is_part(ref.name) || !is_id(ref.id)) return no_id(text);
+  if (!is_name_part(ref.name) || !is_id(ref.id)) return no_id(text);
   return ref;
 }
 
@@ -97,7 +97,7 @@ Result<ImageRef> ImageRef::from_wire(std::string_view name, std::string_view tag
   ImageRef ref;
   ref.name = name;
   ref.id = tag.substr(1);
-  if ((!name.empty() && !is_part(name)) || !is_id(ref.id)) return no_id(fmt::format("{}{}", name, tag));
+  if ((!name.empty() && !is_name_part(name)) || !is_id(ref.id)) return no_id(fmt::format("{}{}", name, tag));
   return ref;
 }
 

@@ -10,6 +10,9 @@
 
 namespace stampede::chunker {
 
+// Whether it is [a-z0-9][a-z0-9._-]{0,62}: each part of a name, and a role.
+bool is_name_part(std::string_view text);
+
 // "name:tag"; each part is [a-z0-9][a-z0-9._-]{0,62}; the tag may be left out of the text and is "latest" then.
 struct ImageName {
   std::string name;
@@ -32,6 +35,7 @@ struct ImageRef {
   std::string id;    // hex digits; empty where a tag is given
 
   ImageRef() = default;
+  ImageRef(std::string name_, std::string tag_) : name(std::move(name_)), tag(std::move(tag_)) {}
   ImageRef(const ImageName& image) : name(image.name), tag(image.tag) {}  // NOLINT(google-explicit-constructor)
   auto operator<=>(const ImageRef&) const = default;
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <boost/json.hpp>
 
+#include "src/base/text.h"
+
 namespace stampede::chunker {
 namespace {
 
@@ -63,7 +65,23 @@ json::value root_object(const std::optional<volume::RootFacts>& root) {
                       {"clean", root->clean}};
 }
 
+// What a newer version has written.
+void add_others(std::string_view others, json::object& out) {
+  if (others.empty()) return;
+  boost::system::error_code error;
+  const json::value value = json::parse(others, error);
+  if (error || !value.is_object()) return;
+  for (const auto& [key, member] : value.get_object()) out.emplace(key, member);
+}
+
 }  // namespace
+
+bool is_label(std::string_view key, std::string_view value) {
+  const auto plain = [](char c) { return is_name_part(std::string_view(&c, 1)) || (c >= 'A' && c <= 'Z'); };
+  return !key.empty() && key.size() <= kMaxLabelKey && plain(key[0]) &&
+         std::ranges::all_of(key, [&](char c) { return plain(c) || std::string_view("._/-").contains(c); }) &&
+         value.size() <= kMaxLabelValue && printable(value) == value;
+}
 
 // Members stand in the order in which they are put here, so one record has one encoding.
 Bytes encode(const TagRecord& record) {
@@ -72,7 +90,9 @@ Bytes encode(const TagRecord& record) {
   for (const auto& partition : facts.partitions) partitions.push_back(object(partition));
   json::object os_release;
   for (const auto& [key, value] : facts.os_release) os_release[json::string_view(utf8(key))] = utf8(value);
-  const json::object out{
+  json::object labels;
+  for (const auto& [key, value] : record.labels) labels[json::string_view(utf8(key))] = utf8(value);
+  json::object out{
       {"version", 1},
       {"name", record.name.name},
       {"tag", record.name.tag},
@@ -94,7 +114,11 @@ Bytes encode(const TagRecord& record) {
       {"roles", list(record.roles)},
       {"fixed_ids", facts.fixed_ids ? json::value(list(*facts.fixed_ids)) : json::value(nullptr)},
       {"lint", lint_array(facts.lint)},
+      {"kernels", list(facts.kernels)},
+      {"labels", std::move(labels)},
+      {"tagged", utf8(record.tagged)},
   };
+  add_others(record.others, out);
   return copy(as_bytes(json::serialize(out)));
 }
 

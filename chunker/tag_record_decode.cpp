@@ -1,4 +1,6 @@
+#include <algorithm>
 #include <boost/json.hpp>
+#include <set>
 
 #include "chunker/manifest.h"
 #include "chunker/tag_record.h"
@@ -21,6 +23,7 @@ class Members {
   }
 
   const json::value* find(std::string_view name) {
+    known_.insert(name);
     const json::value* const value = object_ != nullptr ? object_->if_contains(name) : nullptr;
     if (value == nullptr) wrong(name);
     return value;
@@ -54,7 +57,8 @@ class Members {
     return value != nullptr && value->is_null();
   }
   // Is it there, and not null?
-  bool has(std::string_view name) const {
+  bool has(std::string_view name) {
+    known_.insert(name);
     const json::value* const value = object_ != nullptr ? object_->if_contains(name) : nullptr;
     return value != nullptr && !value->is_null();
   }
@@ -74,6 +78,14 @@ class Members {
     return array != nullptr ? *array : none;
   }
 
+  // Members that were not asked for, as an object; empty where there are none.
+  std::string others() const {
+    json::object out;
+    for (const auto& [key, value] : object_ != nullptr ? *object_ : json::object())
+      if (!known_.contains(key)) out.emplace(key, value);
+    return out.empty() ? std::string() : json::serialize(out);
+  }
+
   void wrong(std::string_view name) {
     if (wrong_.empty()) wrong_ = name;
   }
@@ -84,6 +96,7 @@ class Members {
 
  private:
   const json::object* object_;
+  std::set<std::string_view> known_;
   std::string wrong_;
 };
 
@@ -128,15 +141,15 @@ Result<volume::RootFacts> root(const json::value& value) {
   return facts;
 }
 
-std::map<std::string, std::string> os_release(Members& in) {
+std::map<std::string, std::string> text_map(Members& in, std::string_view name) {
   std::map<std::string, std::string> out;
-  const json::value* const value = in.find("os_release");
+  const json::value* const value = in.find(name);
   if (value == nullptr || !value->is_object()) {
-    in.wrong("os_release");
+    in.wrong(name);
     return out;
   }
   for (const auto& [key, text] : value->get_object()) {
-    if (!text.is_string()) in.wrong("os_release");
+    if (!text.is_string()) in.wrong(name);
     out[std::string(key)] = text.is_string() ? std::string(text.get_string()) : std::string();
   }
   return out;
@@ -168,12 +181,23 @@ Result<volume::ImageFacts> facts(Members& in) {
   if (!in.is_null("architecture")) facts.architecture = in.text("architecture");
   facts.firmware = in.texts("firmware");
   if (!in.is_null("cloud_init")) facts.cloud_init = in.flag("cloud_init");
-  facts.os_release = os_release(in);
+  facts.os_release = text_map(in, "os_release");
   if (in.has("fixed_ids")) facts.fixed_ids = in.texts("fixed_ids");  // older records have none
   if (in.has("lint")) {
     STAMPEDE_TRY(facts.lint, lint(in));
   }
+  if (in.has("kernels")) facts.kernels = in.texts("kernels");
   return facts;
+}
+
+// What an operator says of it; of records of version 0.1 only the roles.
+void words(Members& in, TagRecord& record) {
+  record.roles = in.texts("roles");
+  if (record.roles.size() > kMaxRoles || !std::ranges::all_of(record.roles, is_name_part)) in.wrong("roles");
+  if (in.has("labels")) record.labels = text_map(in, "labels");
+  const auto sound = [](const auto& label) { return is_label(label.first, label.second); };
+  if (record.labels.size() > kMaxLabels || !std::ranges::all_of(record.labels, sound)) in.wrong("labels");
+  record.tagged = in.has("tagged") ? in.text("tagged") : record.created;
 }
 
 }  // namespace
@@ -197,7 +221,8 @@ Result<TagRecord> decode_tag_record(ByteView bytes) {
   record.disk_size = {in.number("disk_size")};
   record.data_size = {in.number("data_size", record.disk_size.bytes)};
   STAMPEDE_TRY(record.facts, facts(in));
-  record.roles = in.texts("roles");
+  words(in, record);
+  record.others = in.others();
   STAMPEDE_CHECK(in.check());
   return record;
 }

@@ -65,8 +65,7 @@ Result<volume::Lint> look_for_identity(const std::filesystem::path& file, const 
   return volume::lint(*blocks, facts);
 }
 
-// What can be said before the image is read. Sizes, id and what else is not known yet stand for those to come: they do not
-// make the record invalid, nor noticeably longer.
+// What can be said before the image is read.
 Result<chunker::TagRecord> describe(const std::string& source, const chunker::ImageName& name, volume::ImageFacts facts) {
   if (facts.partitions.size() > chunker::kMaxPartitions)
     return fail(Code::usage, "{} has {} partitions; an image has {} at most", source, facts.partitions.size(),
@@ -76,20 +75,17 @@ Result<chunker::TagRecord> describe(const std::string& source, const chunker::Im
   record.created = to_rfc3339(system_clock().unix_time());
   record.source = source;
   record.facts = std::move(facts);
-  auto longest = record;
-  longest.disk_size = longest.data_size = {UINT64_MAX};
-  longest.facts.fixed_ids.emplace(volume::kMostReasons, std::string(volume::kMostReason, '"'));
-  if (const auto readable = chunker::decode_tag_record(chunker::encode(longest)); !readable)
-    return fail(Code::usage, "{} cannot be described: {}", source, readable.error().message);
   return record;
 }
 
-chunker::SignedTagRecord sign(const chunker::TagRecord& record, const trust::PrivateKey& key) {
-  chunker::SignedTagRecord signed_record;
-  signed_record.record = chunker::encode(record);
-  signed_record.signer = key.public_key();
-  signed_record.signature = key.sign(trust::kTagRecordDomain, signed_record.record);
-  return signed_record;
+// What is not known yet stands for itself at its longest; the id always has its length.
+Result<> check_describable(chunker::TagRecord record) {
+  record.disk_size = record.data_size = {UINT64_MAX};
+  record.tagged = record.created;
+  record.facts.fixed_ids.emplace(volume::kMostReasons, std::string(volume::kMostReason, '"'));
+  if (const auto readable = chunker::decode_tag_record(chunker::encode(record)); !readable)
+    return fail(Code::usage, "{} cannot be described: {}", record.source, readable.error().message);
+  return {};
 }
 
 // For learning an image's id alone.
@@ -105,8 +101,8 @@ Result<chunker::ImportReport> import_again(cache::Store& store, const Found& tak
   Discard discard;
   STAMPEDE_TRY(auto report, chunker::import_image(file, table, discard, options));
   if (report.image != taken.record.image)
-    return fail(Code::tag_taken, "{} is already image {}; choose another tag", taken.record.name.text(),
-                chunker::to_string(taken.record.image));
+    return fail(Code::tag_taken, "{} is already image {}; choose another tag, or move it with --move",
+                taken.record.name.text(), chunker::to_string(taken.record.image));
   STAMPEDE_TRY(auto session, store.begin_import());  // which also looks at what packs there are now
   if (check_whole(store, taken)) return report;
   STAMPEDE_TRY(report, chunker::import_image(file, table, *session, options));
@@ -115,9 +111,10 @@ Result<chunker::ImportReport> import_again(cache::Store& store, const Found& tak
 }
 
 Result<chunker::ImportReport> store_image(cache::Store& store, const File& file, const chunker::ImageName& name,
-                                          const chunker::TableFacts& table, const chunker::ImportOptions& options) {
+                                          const chunker::TableFacts& table, const chunker::ImportOptions& options,
+                                          bool move) {
   STAMPEDE_TRY(auto taken, store.catalog().find_tag(name));
-  if (taken) {
+  if (taken && !move) {
     STAMPEDE_TRY(const auto found, decode(std::move(*taken)));
     return import_again(store, found, file, table, options);
   }
@@ -147,6 +144,8 @@ Result<Imported> import_image(cache::Store& store, const ImageSource& source, co
   facts.lint = recorded(imported.lint);
   chunker::TagRecord& record = imported.record;
   STAMPEDE_TRY(record, describe(source.name, name, std::move(facts)));
+  STAMPEDE_TRY(auto worded, with_words(record, options.words));
+  STAMPEDE_CHECK(check_describable(std::move(worded)));
   STAMPEDE_TRY(const auto signing_key, open_signing_key(store.folder()));
   chunker::ImportOptions import = options.import;
   if (!options.all_blocks) {
@@ -161,13 +160,15 @@ Result<Imported> import_image(cache::Store& store, const ImageSource& source, co
   }
   // It unpacks whole initramfs: beside what is read anyway.
   auto fixed_ids = std::async(std::launch::async, [&] { return volume::find_fixed_ids(packaged, record.facts); });
-  auto report = store_image(store, held ? source.file : own, name, table, import);
+  auto report = store_image(store, held ? source.file : own, name, table, import, options.words.move);
   STAMPEDE_TRY(record.facts.fixed_ids, fixed_ids.get());
   STAMPEDE_TRY(imported.report, std::move(report));
   record.image = imported.report.image;
   record.disk_size = imported.report.disk;
   record.data_size = imported.report.data;
-  STAMPEDE_TRY(imported.tagged, store.catalog().add_tag(record, sign(record, signing_key)));
+  STAMPEDE_TRY(auto tagged, give_name(store, std::move(record), options.words, signing_key));
+  record = std::move(tagged.record);
+  imported.tagged = tagged.changed;
   STAMPEDE_CHECK(store.catalog().audit("operator", "image import", name.text() + " " + chunker::to_string(record.image)));
   return imported;
 }

@@ -6,6 +6,7 @@
 #include "cache/store.h"
 #include "chunker/package.h"
 #include "chunker/tag_record.h"
+#include "src/service/naming.h"
 #include "src/volume/generalise.h"
 #include "src/volume/lint.h"
 
@@ -20,6 +21,7 @@ struct PackagingOptions {
   bool all_blocks = false;
   // Package a copy from which what copies must not share is removed (generalised.h).
   bool generalise = false;
+  Words words = {};  // said of the image, and whether the name may be another image's
 };
 
 struct Imported {
@@ -27,7 +29,7 @@ struct Imported {
   chunker::TagRecord record;
   Result<volume::Lint> lint;  // of what was packaged; an error where the image could not be looked at
   std::optional<volume::Generalised> generalised;
-  bool tagged = false;                   // false: this very image had the name already, signed by the same key
+  bool tagged = false;  // false: this very image had the name already, signed by the same key, and no new words
   std::vector<std::string> taken_whole;  // a line for each partition whose free space is not known, and why
 };
 

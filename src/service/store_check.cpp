@@ -134,7 +134,7 @@ void add_name(StoreReport& report, Names& names, const chunker::ImageId& image, 
   report.images.push_back(std::move(name));
 }
 
-// The records of a name before the one that counts; other images that it was can still be asked for, as "name:tag@<id>".
+// The records of a name before the one that counts; other images that it was can still be asked for, as "name@<id>".
 Result<> check_history(cache::Store& store, const cache::TagRow& newest, StoreReport& report, Names& names) {
   STAMPEDE_TRY(auto history, store.catalog().tag_history(newest.name));
   for (std::size_t i = 0; i + 1 < history.size(); ++i) {
@@ -145,7 +145,7 @@ Result<> check_history(cache::Store& store, const cache::TagRow& newest, StoreRe
     if (!sound)
       report.problems.push_back(fmt::format("an earlier record of {}: {}", newest.name.text(), sound.error().message));
     else if (const auto image = record->record.image; image != newest.image && !names.contains(image))
-      add_name(report, names, image, newest.name.text() + "@" + chunker::to_string(image).substr(0, 16));
+      add_name(report, names, image, newest.name.name + "@" + chunker::to_string(image).substr(0, 16));
   }
   return {};
 }

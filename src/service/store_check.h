@@ -26,7 +26,7 @@ inline constexpr std::size_t kMaxMentions = std::size_t{1} << 22;
 // all records and receipts checked, the catalog's file and rows, and the keys.
 struct StoreReport {
   cache::StoreCheck packs;
-  std::vector<std::string> images;    // "name:tag"; "name:tag@id" of one that it was before
+  std::vector<std::string> images;    // "name:tag"; "name@id" of one that was it before
   std::vector<Damage> damages;        // those of packs first
   std::uint64_t more_damages = 0;     // that are not told one by one
   std::vector<std::string> problems;  // what is not about single chunks: packs, manifests, records, receipts, catalog, keys

@@ -55,6 +55,8 @@ struct ImageFacts {
   std::vector<std::string> firmware;        // of "bios", "uefi"
   std::optional<bool> cloud_init;           // installed in the root file system, and reads a NoCloud seed in it
   std::map<std::string, std::string> os_release;
+  // Versions of those in the root file system, newest first: of /boot/vmlinuz-*, else (a /boot of its own) /lib/modules/*.
+  std::vector<std::string> kernels;
   // Why its ids cannot be changed (id_mentions.h); empty: they can. Nothing: it was not looked for.
   std::optional<std::vector<std::string>> fixed_ids;
   // What copies of it must not share (lint.h). Nothing: it was not looked for, which inspect() does not, or could not be.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 
 #include "src/volume/cloud_init.h"
 #include "src/volume/ext4.h"
@@ -17,6 +18,8 @@ constexpr std::string_view kPrograms[] = {"/bin/sh", "/usr/bin/env", "/sbin/init
                                           "/usr/lib/systemd/systemd"};
 constexpr std::string_view kEdited[] = {"/etc",     "/etc/ssh",       "/etc/stampede",       "/var",
                                         "/var/lib", "/var/lib/cloud", "/var/lib/cloud/seed", "/var/lib/cloud/seed/nocloud"};
+constexpr std::size_t kMostKernels = 16;
+constexpr std::size_t kLongestKernel = 128;
 constexpr std::string_view kElf = "\177ELF";
 constexpr std::string_view kRootLabels[] = {"root", "rootfs", "cloudimg-rootfs"};
 
@@ -73,6 +76,24 @@ std::optional<std::string> architecture_in(const Ext4& files) {
     if (auto machine = architecture_of_elf(*program); machine) return machine;
   }
   return std::nullopt;
+}
+
+// By the names of their files; at most kMostKernels, as names are an image's to choose.
+std::vector<std::string> names_after(const Ext4& files, std::string_view folder, std::string_view prefix) {
+  std::vector<std::string> out;
+  const auto names = files.list(folder);
+  if (!names) return out;
+  for (const std::string& name : *names)
+    if (name.starts_with(prefix) && name.size() > prefix.size() && name.size() - prefix.size() <= kLongestKernel)
+      out.push_back(name.substr(prefix.size()));
+  std::ranges::sort(out, [](const auto& a, const auto& b) { return ::strverscmp(a.c_str(), b.c_str()) > 0; });
+  if (out.size() > kMostKernels) out.resize(kMostKernels);
+  return out;
+}
+
+std::vector<std::string> kernels_in(const Ext4& files) {
+  auto kernels = names_after(files, "/boot", "vmlinuz-");
+  return kernels.empty() ? names_after(files, "/lib/modules", "") : kernels;
 }
 
 }  // namespace
@@ -140,6 +161,7 @@ void look_into_root(BlockAccess& blocks, ImageFacts& facts) {
   if (!files) return;
   if (!facts.architecture) facts.architecture = architecture_in(*files);
   facts.cloud_init = cloud_init_reads_seed(*files);
+  facts.kernels = kernels_in(*files);
   for (const std::string_view path : kOsRelease) {
     const auto text = files->read(path, 64_KiB);
     if (!text) continue;

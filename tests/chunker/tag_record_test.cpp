@@ -16,7 +16,9 @@ TagRecord full() {
   record.source = "debian.img";
   record.disk_size = 4_GiB;
   record.data_size = 512_MiB;
+  record.tagged = "2026-11-03T08:00:00Z";
   record.roles = {"web", "db"};
+  record.labels = {{"owner", "web team"}, {"example.org/a-b_c.D", "\xc3\xa4"}};
   record.facts.table = "gpt";
   record.facts.disk_guid = "5c1a8e0c-0000-4000-8000-000000000001";
   record.facts.partitions.push_back({.number = 1,
@@ -42,6 +44,7 @@ TagRecord full() {
   record.facts.fixed_ids = {{"a file"}};
   record.facts.lint = {{{"machine-id", "/etc/machine-id"}}};
   record.facts.os_release = {{"ID", "debian"}, {"VERSION_ID", "12"}};
+  record.facts.kernels = {"6.1.0-18-amd64"};
   return record;
 }
 
@@ -95,7 +98,22 @@ TEST(TagRecord, Golden) {
             R"(ition":1,"filesystem":"ext4","offset":1048576,"length":4292870144,"label":"l","uuid":"u","clean":tru)"
             R"(e},"architecture":"x86_64","firmware":["bios","uefi"],"cloud_init":false,"os_release":{"ID":"debian")"
             R"(,"VERSION_ID":"12"},"roles":["web","db"],"fixed_ids":["a file"],"lint":[{"code":"machine-)"
-            R"(id","path":"/etc/machine-id"}]})");
+            R"(id","path":"/etc/machine-id"}],"kernels":["6.1.0-18-amd64"],"labels":{"ex)"
+            R"(ample.org/a-b_c.D":"ä","owner":"web team"},"tagged":"2026-11-03T08:00:00Z"})");
+}
+
+// As version 0.1 wrote it: without kernels, labels and the time of the statement.
+TEST(TagRecord, OlderOnesAreRead) {
+  std::string text(as_text(encode(full())));
+  const std::size_t end = text.find(R"(,"kernels")");
+  ASSERT_NE(end, text.npos);
+  const auto decoded = decode_tag_record(as_bytes(text.substr(0, end) + "}"));
+  ASSERT_DONE(decoded);
+  EXPECT_EQ(decoded->roles, full().roles);
+  EXPECT_TRUE(decoded->labels.empty());
+  EXPECT_TRUE(decoded->facts.kernels.empty());
+  EXPECT_EQ(decoded->tagged, decoded->created);
+  EXPECT_EQ(decoded->others, "");
 }
 
 TEST(TagRecord, TextThatIsNotUtf8IsReplaced) {
@@ -109,10 +127,41 @@ TEST(TagRecord, TextThatIsNotUtf8IsReplaced) {
   }
 }
 
-TEST(TagRecord, UnknownMembersAreIgnored) {
+TEST(TagRecord, UnknownMembersAreIgnoredAndKept) {
   std::string text(as_text(encode(full())));
-  text.insert(1, R"("later": {"x": [1, 2]}, )");
-  EXPECT_DONE(decode_tag_record(as_bytes(text)));
+  text.insert(1, R"("later": {"x": [1, 2]}, "more": null, )");
+  auto decoded = decode_tag_record(as_bytes(text));
+  ASSERT_DONE(decoded);
+  decoded->name.tag = "13";
+  const auto again = decode_tag_record(encode(*decoded));
+  ASSERT_DONE(again);
+  EXPECT_EQ(again->name.tag, "13");
+  EXPECT_EQ(again->others, R"({"later":{"x":[1,2]},"more":null})");
+}
+
+TEST(TagRecord, LabelsAreShortTextUnderPlainKeys) {
+  EXPECT_TRUE(is_label("a", ""));
+  EXPECT_TRUE(is_label("Example.org/x-y_z", std::string(kMaxLabelValue, 'v')));
+  EXPECT_TRUE(is_label(std::string(kMaxLabelKey, 'k'), "\xe2\x82\xac = 1"));
+  for (const std::string& key : {std::string(), std::string("-a"), std::string("a b"), std::string("a="),
+                                 std::string("\xc3\xa4"), std::string("a\n"), std::string(kMaxLabelKey + 1, 'k')})
+    EXPECT_FALSE(is_label(key, "v")) << key;
+  for (const std::string& value : {std::string("a\nb"), std::string("\x1b[2J"), std::string("\xff"), std::string(1, '\0'),
+                                   std::string(kMaxLabelValue + 1, 'v')})
+    EXPECT_FALSE(is_label("k", value)) << value;
+}
+
+TEST(TagRecord, RefusesMoreWordsThanItHolds) {
+  const auto decodes = [](std::size_t roles, std::size_t labels) {
+    TagRecord record = full();
+    record.roles.assign(roles, "web");
+    record.labels.clear();
+    for (std::size_t i = 0; i < labels; ++i) record.labels[fmt::format("k{}", i)] = "v";
+    return decode_tag_record(encode(record)).has_value();
+  };
+  EXPECT_TRUE(decodes(kMaxRoles, kMaxLabels));
+  EXPECT_FALSE(decodes(kMaxRoles + 1, kMaxLabels));
+  EXPECT_FALSE(decodes(kMaxRoles, kMaxLabels + 1));
 }
 
 Code replaced(std::string_view what, std::string_view with) {
@@ -146,7 +195,13 @@ TEST(TagRecord, RefusesWhatIsNotOne) {
            {"\"lint\":[", "\"lint\":[1,"},
            {"\"lint\":[", "\"lint\":1,\"x\":["},
            {"\"code\":\"machine-id\",", ""},
-           {"}]}", "}]"},
+           {"\"web\",", "\"We b\","},
+           {"\"kernels\":[", "\"kernels\":[1,"},
+           {"\"labels\":{", "\"labels\":{\"a b\":\"\","},
+           {"\"labels\":{", "\"labels\":{\"a\":1,"},
+           {"\"owner\":\"", "\"owner\":\"\\n"},
+           {"\"tagged\":\"2026-11-03T08:00:00Z\"", "\"tagged\":1"},
+           {"08:00:00Z\"}", "08:00:00Z\""},
            {"{\"version\"", "[{\"version\""},
        })
     EXPECT_EQ(replaced(what, with), Code::content_altered) << what << " → " << with;

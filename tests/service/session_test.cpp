@@ -80,6 +80,38 @@ TEST_F(RawTest, AnImageIsAskedForByNameOrIdAndByNothingElse) {
   EXPECT_EQ(refused("other", "@" + id.substr(0, 62)), Code::not_found);
 }
 
+// Its name moves between its question and its joining, and again while it is a member.
+TEST_F(RawTest, ADeploymentThatHasBegunKeepsItsImage) {
+  const auto old_image = import(make_image(1'000'000, 23), "test:stable").report.image;
+  const auto new_image = import(make_image(1'000'000, 24), "test:2").report.image;
+  const auto move_to = [&](std::string_view source) {
+    const Words moving{.parent = {}, .roles = {}, .labels = {}, .move = true};
+    EXPECT_TRUE(tag_image(*store_, *chunker::ImageRef::parse(source), {"test", "stable"}, moving)->changed);
+  };
+  const auto node = line(enrolled());
+  ASSERT_TRUE(node->works());
+  const auto resolved = [&] {
+    node->say(wire::Resolve{"test", "stable"});
+    const auto found = node->hear<wire::TagRecordMessage>();
+    return found ? chunker::decode_tag_record(found->record)->image : chunker::ImageId{};
+  };
+  EXPECT_EQ(resolved(), old_image);
+  move_to("test:2");
+  EXPECT_EQ(resolved(), new_image);
+  node->say(wire::Fetch{{old_image.digest}});
+  const auto root = node->hear<wire::Object>();
+  ASSERT_TRUE(root);
+  EXPECT_EQ(root->id, old_image.digest);
+  const auto spans = chunker::load_manifest(store_->chunks(), old_image)->root.span_count();
+  node->say(wire::Join{old_image.digest, 7, spans, Bytes((spans + 7) / 8)});
+  ASSERT_TRUE(node->hear<wire::Members>());
+  ASSERT_TRUE(remove_image(*store_, *chunker::ImageRef::parse(chunker::to_string(old_image)), false));
+  node->say(wire::Request{0});
+  const auto data = node->hear<wire::SpanData>();
+  ASSERT_TRUE(data);
+  EXPECT_EQ(data->span, 0U);
+}
+
 TEST_F(RawTest, AReceiptIsOfTheNodeThatSendsItAndIsKeptOnce) {
   const auto identity = enrolled();
   const auto node = line(identity);

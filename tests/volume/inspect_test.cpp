@@ -18,6 +18,15 @@ class Inspect : public testing::Test {
   void SetUp() override {
     if (!have("mke2fs") || !have("sgdisk") || !have("sfdisk")) GTEST_SKIP() << "needs e2fsprogs, sgdisk and sfdisk";
     make_root_tree(scratch_ / "tree");
+    put_kernels(scratch_ / "tree");
+  }
+  static void put_kernels(const std::filesystem::path& tree) {
+    for (const char* kernel : {"6.1.0-9-amd64", "6.1.0-18-amd64"}) {
+      put(tree / "boot" / (std::string("vmlinuz-") + kernel), "kernel\n");
+      std::filesystem::create_directories(tree / "usr/lib/modules" / kernel);
+    }
+    std::filesystem::create_directories(tree / "usr/lib/modules/6.0.0-removed");
+    std::filesystem::create_symlink("usr/lib", tree / "lib");
   }
   // A file system made on its own and put where a partition is.
   void put_filesystem(std::uint64_t offset, std::uint64_t size, const std::string& options, bool tree = true) {
@@ -92,6 +101,7 @@ TEST_F(Inspect, Gpt512) {
   EXPECT_EQ(got.cloud_init, true);
   EXPECT_EQ(got.os_release.at("ID"), "debian");
   EXPECT_EQ(got.os_release.at("NAME"), "Debian GNU/Linux");
+  EXPECT_EQ(got.kernels, (std::vector<std::string>{"6.1.0-18-amd64", "6.1.0-9-amd64"}));
 
   const Content seen = content();
   EXPECT_FALSE(seen.blank);

@@ -13,7 +13,7 @@ boost::json::object to_json(const chunker::TagRecord& record) {
 }
 
 void add_image(CLI::App& app, Action& action) {
-  auto* image = app.add_subcommand("image", "Packages, lists and unpacks images in this machine's store");
+  auto* image = app.add_subcommand("image", "Packages, names, lists and unpacks images in this machine's store");
   image->require_subcommand(1);
   image->footer("Example: stampede image import debian.img debian:12");
   add_image_import(*image, action);
@@ -24,6 +24,9 @@ void add_image(CLI::App& app, Action& action) {
   add_image_lint(*image, action);
   add_image_pull(*image, action);
   add_image_push(*image, action);
+  add_image_tag(*image, action);
+  add_image_history(*image, action);
+  add_image_rm(*image, action);
 }
 
 }  // namespace stampede::tools

@@ -4,6 +4,7 @@
 #include <boost/json/fwd.hpp>
 
 #include "chunker/tag_record.h"
+#include "src/service/naming.h"
 #include "src/volume/lint.h"
 #include "tools/stampede/command.h"
 
@@ -17,6 +18,19 @@ void add_image_diff(CLI::App& image, Action& action);
 void add_image_lint(CLI::App& image, Action& action);
 void add_image_pull(CLI::App& image, Action& action);
 void add_image_push(CLI::App& image, Action& action);
+void add_image_tag(CLI::App& image, Action& action);
+void add_image_history(CLI::App& image, Action& action);
+void add_image_rm(CLI::App& image, Action& action);
+
+// What may be said of an image beside its name: --move, --parent, --role, --label.
+struct WordArguments {
+  bool move = false;
+  std::string parent;
+  std::vector<std::string> roles, labels;
+};
+void add_word_options(CLI::App& command, WordArguments& words);
+// Errors: usage; those of find_image() for the parent.
+Result<service::Words> read_words(cache::Store& store, const WordArguments& arguments);
 
 // What --json tells of an image.
 boost::json::object to_json(const chunker::TagRecord& record);

@@ -26,6 +26,7 @@ struct Arguments {
   unsigned threads = 0;
   bool all_blocks = false;
   bool generalise = false;
+  WordArguments words;
   bool as_json = false;
 };
 
@@ -96,6 +97,8 @@ json::object as_json(const service::Imported& imported, std::string_view format,
           {"taken_whole", json::array(imported.taken_whole.begin(), imported.taken_whole.end())},
           {"seconds", seconds},
           {"tagged", imported.tagged},
+          {"roles", json::value_from(imported.record.roles)},
+          {"labels", json::value_from(imported.record.labels)},
           {"generalised", generalised(imported)},
           {"lint", imported.lint ? json::value(to_json(*imported.lint)) : json::value(nullptr)}};
 }
@@ -154,6 +157,7 @@ Result<> import(const Arguments& given) {
   const Instant start = system_clock().now();
   ProgressLine line(!arguments.as_json);
   service::PackagingOptions options;
+  STAMPEDE_TRY(options.words, read_words(*store, arguments.words));
   options.all_blocks = arguments.all_blocks;
   options.generalise = arguments.generalise;
   options.import.level = arguments.level;
@@ -202,6 +206,7 @@ void add_image_import(CLI::App& image, Action& action) {
   import_command->add_option("--threads", arguments->threads, "That hash and compress; 0: as many as there are cores")
       ->check(CLI::Range(0, 1024))
       ->capture_default_str();
+  add_word_options(*import_command, arguments->words);
   import_command->add_flag("--json", arguments->as_json, "The summary as JSON on stdout");
   import_command->footer(
       "Examples: stampede image import debian.qcow2 debian:12\n"

@@ -1,7 +1,9 @@
 #include <boost/json.hpp>
 
 #include "chunker/package.h"
+#include "src/base/text.h"
 #include "src/service/library.h"
+#include "src/service/naming.h"
 #include "tools/stampede/command.h"
 #include "tools/stampede/image.h"
 
@@ -17,11 +19,60 @@ struct Arguments {
   bool as_json = false;
 };
 
+// What disks and operators wrote goes to a terminal as text alone.
+void line(std::string_view text) { print(printable(text)); }
+
 void show_partitions(const volume::ImageFacts& facts) {
   for (const auto& partition : facts.partitions)
-    print(fmt::format("  partition {:<2} {:>12} at {:>12}  {:<8} {}", partition.number, human_size(partition.length.bytes),
-                      partition.offset.bytes, partition.filesystem,
-                      partition.label.empty() ? partition.name : partition.label));
+    line(fmt::format("  partition {:<2} {:>12} at {:>12}  {:<8} {}", partition.number, human_size(partition.length.bytes),
+                     partition.offset.bytes, partition.filesystem,
+                     partition.label.empty() ? partition.name : partition.label));
+}
+
+void show_system(const volume::ImageFacts& facts) {
+  if (facts.root)
+    line(fmt::format("  root file system: partition {}, {}{}", facts.root->partition, facts.root->filesystem,
+                     facts.root->clean ? "" : ", not clean"));
+  line(fmt::format("  architecture {}, firmware {}, cloud-init {}", facts.architecture.value_or("unknown"),
+                   facts.firmware.empty() ? "unknown" : fmt::format("{}", fmt::join(facts.firmware, " and ")),
+                   !facts.cloud_init   ? "unknown"
+                   : *facts.cloud_init ? "yes"
+                                       : "no"));
+  if (const auto pretty = facts.os_release.find("PRETTY_NAME"); pretty != facts.os_release.end())
+    line("  system " + pretty->second);
+  if (!facts.kernels.empty()) line(fmt::format("  kernels {}", fmt::join(facts.kernels, ", ")));
+}
+
+std::string text_of(const service::Relative& relative) {
+  return fmt::format("{:.16} {}", chunker::to_string(relative.image),
+                     relative.names.empty() ? "(not in this store)" : fmt::format("{}", fmt::join(relative.names, ", ")));
+}
+
+void show_words(const chunker::TagRecord& record, const service::Lineage& lineage) {
+  if (!record.roles.empty()) line(fmt::format("  roles {}", fmt::join(record.roles, ", ")));
+  for (const auto& [key, value] : record.labels) line(fmt::format("  label {}={}", key, value));
+  line(fmt::format("  named {}", fmt::join(lineage.names, ", ")));
+  for (std::size_t i = 0; i < lineage.ancestors.size(); ++i)
+    line(fmt::format("  {} {}", i == 0 ? "parent" : "its parent", text_of(lineage.ancestors[i])));
+  for (const auto& child : lineage.children) line(fmt::format("  child {}", text_of(child)));
+}
+
+json::array relatives_json(const std::vector<service::Relative>& relatives) {
+  json::array out;
+  for (const auto& relative : relatives)
+    out.push_back(json::object{{"image", chunker::to_string(relative.image)}, {"names", json::value_from(relative.names)}});
+  return out;
+}
+
+void show_json(const service::Found& image, const service::Lineage& lineage, const chunker::Root& root) {
+  json::object object = to_json(image.record);
+  object["signer"] = trust::to_string(image.signed_record.signer);
+  object["segments"] = root.segments.size();
+  object["spans"] = root.span_count();
+  object["names"] = json::value_from(lineage.names);
+  object["ancestors"] = relatives_json(lineage.ancestors);
+  object["children"] = relatives_json(lineage.children);
+  print_json(object);
 }
 
 Result<> show(const Arguments& arguments) {
@@ -29,36 +80,21 @@ Result<> show(const Arguments& arguments) {
   STAMPEDE_TRY(const auto store, open_store(arguments.store));
   STAMPEDE_TRY(const auto image, service::find_image(*store, name));
   STAMPEDE_TRY(const auto manifest, chunker::load_manifest(store->chunks(), image.record.image));
-  const auto& record = image.record;
+  STAMPEDE_TRY(const auto lineage, service::lineage(*store, image.record));
   if (arguments.as_json) {
-    json::object object = to_json(record);
-    object["signer"] = trust::to_string(image.signed_record.signer);
-    object["segments"] = manifest.root.segments.size();
-    object["spans"] = manifest.root.span_count();
-    print_json(object);
+    show_json(image, lineage, manifest.root);
     return {};
   }
-  const auto& facts = record.facts;
-  print(fmt::format("{}  {}", record.name.text(), chunker::to_string(record.image)));
-  print(fmt::format("  created {} from {}, signed by {}", record.created, record.source,
-                    trust::short_name(image.signed_record.signer)));
-  print(fmt::format("  disk {}, data {}, {} table, {} bytes a sector, {} spans", human_size(record.disk_size.bytes),
-                    human_size(record.data_size.bytes), facts.table.empty() ? "no" : facts.table, facts.sector_size,
-                    manifest.root.span_count()));
-  show_partitions(facts);
-  if (facts.root)
-    print(fmt::format("  root file system: partition {}, {}{}", facts.root->partition, facts.root->filesystem,
-                      facts.root->clean ? "" : ", not clean"));
-  print(fmt::format("  architecture {}, firmware {}, cloud-init {}", facts.architecture.value_or("unknown"),
-                    facts.firmware.empty() ? "unknown" : fmt::format("{}", fmt::join(facts.firmware, " and ")),
-                    !facts.cloud_init   ? "unknown"
-                    : *facts.cloud_init ? "yes"
-                                        : "no"));
-  if (const auto pretty = facts.os_release.find("PRETTY_NAME"); pretty != facts.os_release.end())
-    print("  system " + pretty->second);
-  STAMPEDE_TRY(const auto history, store->catalog().tag_history(record.name));
-  for (std::size_t i = 0; i + 1 < history.size(); ++i)
-    print(fmt::format("  signed before by {}", trust::short_name(history[i].signer)));
+  const auto& record = image.record;
+  line(fmt::format("{}  {}", record.name.text(), chunker::to_string(record.image)));
+  line(fmt::format("  created {} from {}", record.created, record.source));
+  line(fmt::format("  signed by {} at {}", trust::short_name(image.signed_record.signer), record.tagged));
+  line(fmt::format("  disk {}, data {}, {} table, {} bytes a sector, {} spans", human_size(record.disk_size.bytes),
+                   human_size(record.data_size.bytes), record.facts.table.empty() ? "no" : record.facts.table,
+                   record.facts.sector_size, manifest.root.span_count()));
+  show_partitions(record.facts);
+  show_system(record.facts);
+  show_words(record, lineage);
   return {};
 }
 
