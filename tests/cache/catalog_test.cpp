@@ -20,11 +20,18 @@ TEST(Catalog, CheckFindsADamagedFile) {
   const auto path = opened.scratch / "catalog.sqlite";
   const auto file = File::open(path, O_RDWR);
   ASSERT_DONE(file);
-  const std::uint64_t last = file->size().value().bytes - 4096;
-  ASSERT_DONE(file->write_at({last}, Bytes(4096, std::byte{0x77})));
-  const auto problems = opened.open()->check();
-  ASSERT_DONE(problems);
-  EXPECT_FALSE(problems->empty());
+  for (Offset page{4096}; page < Offset{file->size().value().bytes}; page += 4096_B) {
+    Bytes before(4096);
+    ASSERT_DONE(file->read_at(page, before));
+    ASSERT_DONE(file->write_at(page, Bytes(4096, std::byte{0x77})));
+    {
+      const auto catalog = Catalog::open(path, opened.clock);
+      const auto problems = catalog ? (*catalog)->check() : std::vector{catalog.error().message};
+      ASSERT_DONE(problems);
+      EXPECT_FALSE(problems->empty()) << "page at " << page.bytes;
+    }
+    ASSERT_DONE(file->write_at(page, before));
+  }
 }
 
 TEST(Catalog, TokensAreBoundToTheKeysThatUseThem) {
