@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <functional>
 #include <future>
 
 #include "src/base/text.h"
@@ -124,53 +125,80 @@ Result<chunker::ImportReport> store_image(cache::Store& store, const File& file,
   return report;
 }
 
-}  // namespace
+// Where what is packaged goes.
+using Into =
+    std::function<Result<chunker::ImportReport>(const File&, const chunker::TableFacts&, const chunker::ImportOptions&)>;
 
-Result<Imported> import_image(cache::Store& store, const ImageSource& source, const chunker::ImageName& name,
-                              const PackagingOptions& options) {
+// What packaging is wherever it goes. `disk` is the source's own, or a copy that is packaged instead.
+Result<Imported> package(const ImageSource& source, const std::filesystem::path& disk, const chunker::ImageName& name,
+                         const PackagingOptions& options, const Into& into) {
   Imported imported;
-  File copy;
-  std::filesystem::path packaged = source.path;
-  if (options.generalise && !source.is_spool) {
-    STAMPEDE_TRY(copy, unnamed_copy(store.folder(), source.path, {.interrupted = options.import.interrupted}));
-    packaged = copy.path();
-  }
-  if (options.generalise) {
-    STAMPEDE_TRY(imported.generalised, generalise_spool(packaged, source.name));
-  }
-  STAMPEDE_TRY(auto facts, volume::inspect(packaged, false));
+  STAMPEDE_TRY(auto facts, volume::inspect(disk, false));
   const chunker::TableFacts table = table_of(facts);
-  imported.lint = look_for_identity(packaged, facts);
+  imported.lint = look_for_identity(disk, facts);
   facts.lint = recorded(imported.lint);
   chunker::TagRecord& record = imported.record;
   STAMPEDE_TRY(record, describe(source.name, name, std::move(facts)));
   STAMPEDE_TRY(auto worded, with_words(record, options.words));
   STAMPEDE_CHECK(check_describable(std::move(worded)));
-  STAMPEDE_TRY(const auto signing_key, open_signing_key(store.folder()));
   chunker::ImportOptions import = options.import;
   if (!options.all_blocks) {
-    STAMPEDE_TRY(auto free, volume::find_free_space(packaged, [&] { return !import.interrupted || !import.interrupted(); }));
+    STAMPEDE_TRY(auto free, volume::find_free_space(disk, [&] { return !import.interrupted || !import.interrupted(); }));
     import.unspecified = std::move(free.ranges);
     imported.taken_whole = std::move(free.taken_whole);
   }
   File own;
-  const bool held = source.file && packaged == source.path;
+  const bool held = source.file && disk == source.path;
   if (!held) {
-    STAMPEDE_TRY(own, File::open(packaged, O_RDONLY));
+    STAMPEDE_TRY(own, File::open(disk, O_RDONLY));
   }
   // It unpacks whole initramfs: beside what is read anyway.
-  auto fixed_ids = std::async(std::launch::async, [&] { return volume::find_fixed_ids(packaged, record.facts); });
-  auto report = store_image(store, held ? source.file : own, name, table, import, options.words.move);
+  auto fixed_ids = std::async(std::launch::async, [&] { return volume::find_fixed_ids(disk, record.facts); });
+  auto report = into(held ? source.file : own, table, import);
   STAMPEDE_TRY(record.facts.fixed_ids, fixed_ids.get());
   STAMPEDE_TRY(imported.report, std::move(report));
   record.image = imported.report.image;
   record.disk_size = imported.report.disk;
   record.data_size = imported.report.data;
-  STAMPEDE_TRY(auto tagged, give_name(store, std::move(record), options.words, signing_key));
-  record = std::move(tagged.record);
+  return imported;
+}
+
+}  // namespace
+
+Result<Imported> import_image(cache::Store& store, const ImageSource& source, const chunker::ImageName& name,
+                              const PackagingOptions& options) {
+  File copy;
+  std::filesystem::path disk = source.path;
+  if (options.generalise && !source.is_spool) {
+    STAMPEDE_TRY(copy, unnamed_copy(store.folder(), source.path, {.interrupted = options.import.interrupted}));
+    disk = copy.path();
+  }
+  decltype(Imported::generalised) generalised;
+  if (options.generalise) {
+    STAMPEDE_TRY(generalised, generalise_spool(disk, source.name));
+  }
+  std::optional<trust::PrivateKey> signing_key;
+  STAMPEDE_TRY(auto imported, package(source, disk, name, options,
+                                      [&](const File& file, const chunker::TableFacts& table,
+                                          const chunker::ImportOptions& import) -> Result<chunker::ImportReport> {
+                                        STAMPEDE_TRY(signing_key, open_signing_key(store.folder()));
+                                        return store_image(store, file, name, table, import, options.words.move);
+                                      }));
+  imported.generalised = std::move(generalised);
+  STAMPEDE_TRY(auto tagged, give_name(store, std::move(imported.record), options.words, *signing_key));
+  imported.record = std::move(tagged.record);
   imported.tagged = tagged.changed;
+  const chunker::TagRecord& record = imported.record;
   STAMPEDE_CHECK(store.catalog().audit("operator", "image import", name.text() + " " + chunker::to_string(record.image)));
   return imported;
+}
+
+Result<Imported> package_image(const ImageSource& source, const chunker::ImageName& name, const PackagingOptions& options,
+                               chunker::ChunkSink& sink) {
+  return package(source, source.path, name, options,
+                 [&](const File& file, const chunker::TableFacts& table, const chunker::ImportOptions& import) {
+                   return chunker::import_image(file, table, sink, import);
+                 });
 }
 
 }  // namespace stampede::service

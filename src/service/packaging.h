@@ -51,4 +51,9 @@ struct ImageSource {
 Result<Imported> import_image(cache::Store& store, const ImageSource& source, const chunker::ImageName& name,
                               const PackagingOptions& options);
 
+// The same into a sink of the caller's, who commits it, signs the record and names the image: nothing is tagged. The source
+// is taken as it is, whatever the options say of generalising.
+Result<Imported> package_image(const ImageSource& source, const chunker::ImageName& name, const PackagingOptions& options,
+                               chunker::ChunkSink& sink);
+
 }  // namespace stampede::service

@@ -43,10 +43,11 @@ Result<Offered> resolve(cache::Store& store, deploy::Access& access, const PullO
   return offered;
 }
 
-Result<> check_name(cache::Store& store, const chunker::ImageName& name, const chunker::ImageId& image) {
+Result<> check_name(cache::Store& store, const PullOptions& options, const chunker::ImageId& image) {
+  const chunker::ImageName name = options.as.value_or(options.image);
   STAMPEDE_TRY(const auto taken, store.catalog().find_tag(name));
-  if (!taken || taken->image == image) return {};
-  return fail(Code::tag_taken, "{} is already image {} here; pull it --as another name", name.text(),
+  if (!taken || taken->image == image || options.move) return {};
+  return fail(Code::tag_taken, "{} is already image {} here; pull it --as another name, or let that one --move", name.text(),
               chunker::to_string(taken->image));
 }
 
@@ -143,7 +144,8 @@ Result<> add(cache::Store& store, const PullOptions& options, const Offered& off
       STAMPEDE_CHECK(store.catalog().audit("operator", "accept signer", trust::to_string(signed_record.signer)));
     }
   }
-  STAMPEDE_TRY(pulled.tagged, store.catalog().add_tag(pulled.record, signed_record));
+  STAMPEDE_TRY(pulled.tagged, store.catalog().add_tag(pulled.record, signed_record,
+                                                      options.move ? cache::Naming::move : cache::Naming::keep));
   return store.catalog().audit("operator", "image pull",
                                fmt::format("{} {} from {}", pulled.record.name.text(),
                                            chunker::to_string(pulled.record.image), options.depot.text()));
@@ -157,7 +159,7 @@ Result<Pulled> pull_image(cache::Store& store, const PullOptions& options) {
   STAMPEDE_CHECK(access.connect());
   STAMPEDE_TRY(const Offered offered, resolve(store, access, options));
   const chunker::ImageId& image = offered.record.image;
-  STAMPEDE_CHECK(check_name(store, options.as.value_or(options.image), image));
+  STAMPEDE_CHECK(check_name(store, options, image));
   STAMPEDE_TRY(const auto session, store.begin_import());
   Pulled pulled;
   Records records(store, *session, *access.node(), image);

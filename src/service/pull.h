@@ -19,6 +19,7 @@ struct PullOptions : deploy::AccessOptions {
   chunker::ImageName image;
   // Under this name instead, signed by this store's key: the record of the other depot is about its own name.
   std::optional<chunker::ImageName> as;
+  bool move = false;  // the name may be another image here, and is this one afterwards
   // Besides those that the store accepts and those that the join token names.
   std::vector<trust::PublicKey> accept;
   // Plain bytes that are packed, of those that were lacking.

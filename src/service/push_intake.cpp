@@ -164,7 +164,7 @@ Result<wire::Message> PushIntake::finish(const wire::PushEnd& end) {
     if (start_.sign) {
       STAMPEDE_TRY(signed_record, sign(record));
     }
-    STAMPEDE_CHECK(store_.catalog().add_tag(record, signed_record));
+    STAMPEDE_CHECK(store_.catalog().add_tag(record, signed_record, start_.move ? cache::Naming::move : cache::Naming::keep));
     STAMPEDE_CHECK(store_.catalog().audit(trust::to_string(node_), "image push",
                                           fmt::format("{} {}", record.name.text(), chunker::to_string(record.image))));
     // It may have had the name already, by the same signer.

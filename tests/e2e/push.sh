@@ -11,8 +11,11 @@ serve() {
   wait_for 20 "the depot $1" eval 'AT=$(sed -n "s/.* serves .* on \(127.0.0.1:[0-9]*\)$/\1/p" "$LAB/'"$1"'.log" | tail -n 1); [ -n "$AT" ]'
   AT=$(sed -n 's/.* serves .* on \(127.0.0.1:[0-9]*\)$/\1/p' "$LAB/$1.log" | tail -n 1)
 }
-# accepts STORE OTHER: the images that OTHER's key signs.
-accepts() { (umask 077 && mkdir -p "$1/keys" && cat "$2/keys/signers" >>"$1/keys/signers"); }
+# accepts STORE OTHER: the images that OTHER's key signs. Tokens that are made later name it too.
+accepts() {
+  "$STAMPEDE" image list --store "$1" >/dev/null
+  (umask 077 && cat "$2/keys/signers" >>"$1/keys/signers")
+}
 push() { "$STAMPEDE" image push "$1" --store "$2" --depot "$AT" --state "$LAB/machine" --token-file "$LAB/push.token" --json; }
 pull() { "$STAMPEDE" image pull "$1" --store "$2" --depot "$AT" --state "$LAB/machine" --token-file "$LAB/push.token" --json; }
 is_sound() { "$STAMPEDE" store check --store "$1" || no "$1 is not sound"; }
@@ -31,8 +34,8 @@ two_stores() {
   own=$LAB/own depot=$LAB/depot
   head -c "$1" /dev/urandom >"$LAB/big.img"
   "$STAMPEDE" image import "$LAB/big.img" big:1 --store "$own" --json >/dev/null
-  new_token "$depot" "$LAB/push.token" --push --uses 10
   accepts "$depot" "$own"
+  new_token "$depot" "$LAB/push.token" --push --uses 10
 }
 
 push_and_pull() {
@@ -57,6 +60,7 @@ refused() {
   expect_said 'token create --push'
   head -c 3000000 /dev/urandom >"$LAB/other.img"
   "$STAMPEDE" image import "$LAB/other.img" big:1 --store "$depot" --json
+  new_token "$depot" "$LAB/push.token" --push  # which names the depot's own signer too
   expect_status 22 push big:1 "$own"
   expect_status 22 pull big:1 "$own"
   has_image "$depot" big:1 "$LAB/other.img"
@@ -69,8 +73,8 @@ no_room() {
   mkdir "$LAB/small"
   mount -t tmpfs -o size=80M none "$LAB/small" || skip "no tmpfs can be mounted"
   later umount -l "$LAB/small"
-  new_token "$LAB/small/store" "$LAB/push.token" --push
   accepts "$LAB/small/store" "$own"
+  new_token "$LAB/small/store" "$LAB/push.token" --push
   serve small "$LAB/small/store"
   expect_status 53 push big:1 "$own"
   expect_said 'the depot says: .* left'
@@ -133,6 +137,32 @@ repair() {
 }
 mend() { "$STAMPEDE" store repair --store "$own" --depot "$AT" --state "$LAB/machine" --token-file "$LAB/push.token" --json; }
 
+# A golden machine's disk: no store there, and nothing is read before the depot has agreed.
+capture() {
+  need stampede loop
+  local dev
+  depot=$LAB/depot
+  new_token "$depot" "$LAB/push.token" --push
+  serve depot "$depot"
+  truncate -s 64M "$LAB/golden.img"
+  mkfs.ext4 -q "$LAB/golden.img"
+  dev=$(attach_disk "$LAB/golden.img")
+  mkdir "$LAB/mnt"
+  mount "$dev" "$LAB/mnt"
+  later umount "$LAB/mnt"
+  head -c 20000000 /dev/urandom >"$LAB/mnt/data"
+  expect_status 13 capture_disk "$dev" golden:1
+  umount "$LAB/mnt"
+  capture_disk "$dev" golden:1 | jq -e '.sent > 20000000'
+  sync "$dev"
+  has_image "$depot" golden:1 "$LAB/golden.img"
+  capture_disk "$dev" golden:2 | jq -e '.sent == 0'
+  expect_status 22 capture_disk "$dev" golden:1
+  "$STAMPEDE" image show golden:1 --store "$depot" --json | jq -e '.source | contains("captured from node")'
+  is_sound "$depot"
+}
+capture_disk() { "$STAMPEDE" image push --from-disk "dev:$1" "$2" --all-blocks --depot "$AT" --state "$LAB/machine" --token-file "$LAB/push.token" --json; }
+
 run_case "a push and a pull, byte for byte" 60 push_and_pull
 rm -rf "$LAB"/{own,depot,third,machine}
 run_case "who may not push, and a taken name" 60 refused
@@ -142,4 +172,6 @@ rm -rf "$LAB"/{own,depot,third,machine}
 run_case "either side killed in the middle" 120 killed
 rm -rf "$LAB"/{own,depot,third,machine}
 run_case "a store is repaired from another depot" 60 repair
+rm -rf "$LAB"/{own,depot,third,machine}
+run_case "a disk is captured straight into a depot" 60 capture
 end_cases

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <thread>
 
+#include "src/service/capture.h"
 #include "src/service/pull.h"
 #include "src/service/store_check.h"
 #include "tests/service/raw_line.h"
@@ -115,6 +116,10 @@ TEST_F(PullTest, ATakenNameIsRefusedAndAnotherOneIsSignedHere) {
   EXPECT_EQ(exported(*other_, "theirs:1"), make_image(2'000'000, 2));
   EXPECT_EQ(find_image(*other_, *options.as)->signed_record.signer, open_signing_key(other_->folder())->public_key());
   EXPECT_EQ(exported(*other_, "test:1"), mine);
+  options.as.reset();
+  options.move = true;
+  ASSERT_TRUE(pull_image(*other_, options));
+  EXPECT_EQ(exported(*other_, "test:1"), make_image(2'000'000, 2));
   expect_sound(*other_);
 }
 
@@ -197,6 +202,11 @@ TEST_F(PushTest, IsRefusedWithoutPermissionASignerOrTheName) {
   import(make_image(1'000'000, 8), "pushed:1");
   EXPECT_EQ(push_image(*other_, options).error().code, Code::tag_taken);
   EXPECT_EQ(exported(*store_, "pushed:1"), make_image(1'000'000, 8));
+  options.move = true;
+  const auto moved = push_image(*other_, options);
+  ASSERT_TRUE(moved) << moved.error().message;
+  EXPECT_EQ(exported(*store_, "pushed:1"), make_image(1'000'000, 7));
+  EXPECT_EQ(store_->catalog().tag_history(options.image)->size(), 2U);
   expect_sound(*store_);
 }
 
@@ -228,6 +238,32 @@ TEST_F(PushTest, ADepotThatHasNoRoomSaysSo) {
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, Code::no_space);
   EXPECT_NE(refused.error().message.find("the depot"), std::string::npos);
+}
+
+TEST_F(PushTest, ADiskIsCapturedAndTheDepotSignsIt) {
+  const Bytes image = make_image(20'000'123, 12);
+  const auto file = folder_.path() / "golden";
+  ASSERT_TRUE(replace_file(file, image));
+  CaptureOptions options;
+  static_cast<deploy::AccessOptions&>(options) = reach<PushOptions>("golden:1", true);
+  options.name = *chunker::ImageName::parse("golden:1");
+  const auto captured = capture_image(file, options);
+  ASSERT_TRUE(captured) << captured.error().message;
+  EXPECT_GT(captured->sent.bytes, 0U);
+  EXPECT_EQ(exported(*store_, "golden:1"), image);
+  const auto found = find_image(*store_, options.name);
+  EXPECT_EQ(found->signed_record.signer, open_signing_key(store_->folder())->public_key());
+  EXPECT_NE(found->record.source.find("captured from node"), std::string::npos);
+  expect_sound(*store_);
+  // The name is taken now, which is said before anything is read.
+  EXPECT_EQ(capture_image(folder_.path() / "nothing", options).error().code, Code::tag_taken);
+  options.name = *chunker::ImageName::parse("golden:2");
+  const auto again = capture_image(file, options);
+  ASSERT_TRUE(again) << again.error().message;
+  EXPECT_EQ(again->sent.bytes, 0U);
+  std::filesystem::rename(store_->folder() / "keys/signing.key", folder_.path() / "away");
+  options.name = *chunker::ImageName::parse("golden:3");
+  EXPECT_EQ(capture_image(folder_.path() / "nothing", options).error().code, Code::signer_unknown);
 }
 
 // What a node that may push may not do.

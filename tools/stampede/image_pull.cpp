@@ -13,6 +13,7 @@ struct Arguments {
   std::filesystem::path store;
   std::string name, as;
   std::vector<std::string> accept;
+  bool move = false;
   DepotArguments depot;
   bool as_json = false;
 };
@@ -24,6 +25,7 @@ Result<service::PullOptions> read_options(const Arguments& arguments) {
   if (!arguments.as.empty()) {
     STAMPEDE_TRY(options.as, chunker::ImageName::parse(arguments.as));
   }
+  options.move = arguments.move;
   for (const auto& text : arguments.accept) {
     const auto key = trust::parse_public_key(text);
     if (!key) return fail(Code::usage, "--accept-signer: '{}' is not a public key (64 hex digits)", text);
@@ -70,6 +72,7 @@ void add_image_pull(CLI::App& image, Action& action) {
   command->add_option("NAME:TAG", arguments->name, "The image, as the depot calls it")->required();
   command->add_option("--as", arguments->as, "Another name for it here; this store's own key signs it then")
       ->type_name("NAME:TAG");
+  command->add_flag("--move", arguments->move, "The name may be another image here, and is this one afterwards");
   command
       ->add_option("--accept-signer", arguments->accept,
                    "Accept the image of this signer, from now on; those whom the join token names are accepted anyway")

@@ -50,6 +50,11 @@ class PushSink final : public chunker::ChunkSink {
 
   // The image, as soon as it is known: a push that is begun again says so.
   void set_image(const chunker::ImageId& image);
+  // What ended the push: has() says yes to all from then on.
+  std::optional<Error> failed() const {
+    const std::lock_guard lock(mutex_);
+    return broken_;
+  }
   Size sent() const;  // sealed bytes that the depot has kept
   std::uint64_t chunks() const;
 
