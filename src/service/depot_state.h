@@ -5,6 +5,7 @@
 #include <map>
 #include <set>
 
+#include "src/service/holds.h"
 #include "src/service/site.h"
 #include "src/service/swarm_room.h"
 #include "src/service/worker.h"
@@ -20,13 +21,15 @@ class DepotState {
  public:
   DepotState(net::Loop& loop, cache::Store& store_, const Site& site_, Worker& worker_, Worker& reader,
              std::optional<CastOptions> cast)
-      : store(store_), site(site_), worker(worker_), reader_(reader), loop_(loop), cast_(std::move(cast)) {}
+      : store(store_), site(site_), worker(worker_), holds(store_), reader_(reader), loop_(loop), cast_(std::move(cast)) {}
 
   using RoomReady = std::function<void(Result<std::shared_ptr<SwarmRoom>>)>;
   // Hands over the image's room, at once or when its manifest has been read on the worker.
   void with_room(const chunker::ImageId& image, RoomReady ready);
   // Tells members of each other, and lets go of empty rooms.
   void tend_rooms(Instant now);
+  // Keeps the rooms' images from the garbage collection, and gives back the space of packs that it removed. Now and then.
+  void tend_store(Instant now);
   std::vector<net::CastStatus> streams() const;
   void close_rooms() { rooms_.clear(); }
 
@@ -38,6 +41,7 @@ class DepotState {
   cache::Store& store;
   const Site& site;
   Worker& worker;
+  Holds holds;
 
  private:
   CastOptions next_group();
@@ -45,6 +49,7 @@ class DepotState {
   Worker& reader_;  // of packs: what waits for a disk that writes does not hold it up
   net::Loop& loop_;
   std::optional<CastOptions> cast_;
+  Instant next_look_;             // at the packs
   std::uint16_t cast_ports_ = 0;  // that were given out
   struct Hour {
     Instant since;
