@@ -7,7 +7,7 @@ bool PackSession::has(const chunker::ChunkId& id) {
     const std::lock_guard lock(mutex_);
     if (own_.contains(id)) return true;
   }
-  return packs_->knows(id);
+  return packs_->knows(id, condemned_);
 }
 
 Result<> PackSession::put(chunker::SealedChunk chunk) {

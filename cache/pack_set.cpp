@@ -122,6 +122,16 @@ Error PackSet::missing(const ChunkId& id) const {
   return {errors.front().code, fmt::format("chunk {} is in no sound pack: {}", to_string(id), errors.front().message)};
 }
 
+bool PackSet::knows(const ChunkId& id, const PackNames& without) const {
+  if (without.empty()) return view()->find(id).has_value();
+  bool known = false;
+  view()->each_copy(id, [&](const Result<Place>& place) {
+    known = place && !without.contains(std::filesystem::path(place->pack->name()).filename().string());
+    return known;
+  });
+  return known;
+}
+
 bool PackSet::has(const ChunkId& id) {
   if (knows(id)) return true;
   // A folder that cannot be listed has no new packs.

@@ -8,6 +8,7 @@
 #include <shared_mutex>
 #include <vector>
 
+#include "cache/lease.h"
 #include "cache/pack_view.h"
 
 namespace stampede::cache {
@@ -23,8 +24,8 @@ class PackSet final : public chunker::ChunkSource {
   Result<chunker::SealedSpan> gather(std::span<const chunker::SpanChunk> chunks) override;
   bool has(const chunker::ChunkId& id) override;
 
-  // Like has(), but does not look for new packs: for those who ask for every chunk of an image.
-  bool knows(const chunker::ChunkId& id) const { return view()->find(id).has_value(); }
+  // Like has(), but does not look for new packs, and packs of these names do not count: for imports.
+  bool knows(const chunker::ChunkId& id, const PackNames& without = {}) const;
   // The packs as they are known now.
   std::shared_ptr<const PackView> view() const;
   // Takes in packs that appeared in the folder or were replaced, and lets go of those that were removed. What could not be

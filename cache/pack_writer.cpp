@@ -7,6 +7,7 @@
 
 #include <cerrno>
 
+#include "cache/lease.h"
 #include "chunker/digest.h"
 #include "src/base/seams.h"
 
@@ -85,7 +86,9 @@ Result<std::filesystem::path> PackWriter::publish() {
   // One flush for records and footer: until the rename nobody trusts either, and recovery checks each record.
   STAMPEDE_CHECK(file_.sync());
   const std::filesystem::path published = pack_path(path_.parent_path(), chunker::sha256(footer));
-  // A pack of that name holds the same chunks at the same places: replacing it changes nothing.
+  // A pack of that name holds the same chunks at the same places: replacing it changes nothing. But not between the look and
+  // the unlink of a garbage collection that is about to remove it.
+  STAMPEDE_TRY(const File naming, lock(path_.parent_path()));
   if (::rename(path_.c_str(), published.c_str()) != 0)
     return fail(Code::write_failed, "cannot rename {} to {}: {}", path_.string(), published.string(), errno_text(errno));
   const std::filesystem::path folder = path_.parent_path();

@@ -20,12 +20,13 @@ constexpr std::string_view kVersionPrefix = "stampede store ";
 
 class FolderStore final : public Store {
  public:
-  explicit FolderStore(std::filesystem::path folder) : folder_(std::move(folder)) {}
+  FolderStore(std::filesystem::path folder, Clock& clock)
+      : folder_(std::move(folder)), packs_folder_(folder_ / "packs"), leases_(folder_ / "leases"), clock_(clock) {}
 
-  Result<> start(Clock& clock) {
-    STAMPEDE_TRY(recovered_, recover_packs(packs_folder()));
-    STAMPEDE_TRY(packs_, PackSet::open(packs_folder()));
-    STAMPEDE_TRY(catalog_, Catalog::open(folder_ / "catalog.sqlite", clock));
+  Result<> start() {
+    STAMPEDE_TRY(recovered_, recover_packs(packs_folder_));
+    STAMPEDE_TRY(packs_, PackSet::open(packs_folder_));
+    STAMPEDE_TRY(catalog_, Catalog::open(folder_ / "catalog.sqlite", clock_));
     return {};
   }
 
@@ -33,14 +34,25 @@ class FolderStore final : public Store {
   Catalog& catalog() override { return *catalog_; }
   chunker::ChunkSource& chunks() override { return *packs_; }
   Result<std::unique_ptr<ImportSession>> begin_import() override {
+    // In this order; see store.h.
+    STAMPEDE_TRY(Lease lease, lease_packs(leases_));
+    STAMPEDE_TRY(PackNames names, condemned(leases_));
     STAMPEDE_CHECK(packs_->refresh());
-    return std::make_unique<PackSession>(packs_folder(), packs_);
+    return std::make_unique<PackSession>(packs_folder_, packs_, std::move(lease), std::move(names));
+  }
+  Result<Lease> lease(const chunker::ImageId& image) override { return lease_image(leases_, image); }
+  Result<> refresh() override { return packs_->refresh(); }
+  Result<GcReport> collect_garbage(const GcOptions& options) override {
+    return cache::collect_garbage(packs_folder_, leases_, *packs_, *catalog_, clock_, options);
+  }
+  Result<StoreStats> stats(const StatsOptions& options) override {
+    return measure_store(folder_, *packs_, *catalog_, options);
   }
   const std::vector<std::string>& recovered() const override { return recovered_; }
   bool knows(const chunker::ChunkId& id) const override { return packs_->knows(id); }
   Result<StoreCheck> check_packs(const CheckOptions& options) override {
     STAMPEDE_CHECK(packs_->refresh());  // what is asked next of the packs is about those that were checked
-    return check_folder(packs_folder(), folder_ / (options.percent < 100 ? "check-share" : "check-state"), options);
+    return check_folder(packs_folder_, folder_ / (options.percent < 100 ? "check-share" : "check-state"), options);
   }
   Result<std::vector<std::string>> damaged_packs() override { return cache::damaged_packs(packs_folder()); }
   Result<Salvaged> salvage(const std::string& pack) override {
@@ -50,8 +62,8 @@ class FolderStore final : public Store {
   }
 
  private:
-  std::filesystem::path packs_folder() const { return folder_ / "packs"; }
-  const std::filesystem::path folder_;
+  const std::filesystem::path folder_, packs_folder_, leases_;
+  Clock& clock_;
   std::vector<std::string> recovered_;
   std::shared_ptr<PackSet> packs_;
   std::unique_ptr<Catalog> catalog_;
@@ -98,6 +110,7 @@ Result<> prepare(const std::filesystem::path& folder) {
   }
   STAMPEDE_CHECK(make_folders(folder / "packs"));
   STAMPEDE_CHECK(make_folders(folder / "keys"));
+  STAMPEDE_CHECK(make_folders(folder / "leases"));
   return sync_folder(folder);
 }
 
@@ -105,8 +118,8 @@ Result<> prepare(const std::filesystem::path& folder) {
 
 Result<std::unique_ptr<Store>> Store::open(const std::filesystem::path& folder, Clock& clock) {
   STAMPEDE_CHECK(prepare(folder));
-  auto store = std::make_unique<FolderStore>(folder);
-  STAMPEDE_CHECK(store->start(clock));
+  auto store = std::make_unique<FolderStore>(folder, clock);
+  STAMPEDE_CHECK(store->start());
   return store;
 }
 

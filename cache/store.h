@@ -7,6 +7,7 @@
 //   <folder>/packs/<random>.open      being written; flock()ed by its writer
 //   <folder>/damaged/<64 hex>.pack    what was found damaged and is not read any more (`store repair`)
 //   <folder>/catalog.sqlite           see catalog.h
+//   <folder>/leases/                  who relies on what, see below; nothing in it outlives its process
 //
 // Locking: any number of processes read and write one store at once. A pack is published by rename, so readers see whole
 // packs; a reader that misses a chunk, or cannot read it, looks once for packs that are new or were replaced. An .open pack
@@ -17,18 +18,40 @@
 //                 flushed, renamed, folder flushed); packs/ and keys/; the store's folder flushed. Then the catalog.
 //   an import     1. sealed chunks are appended to an .open pack
 //                 2. when it is full and at the end: the footer; fdatasync; rename to its name; fsync of packs/. Where
-//                 nothing
-//                    was new packs/ is flushed all the same: what was there may have been named just now by somebody else.
+//                    nothing was new packs/ is flushed all the same: what was there may have been named just now by somebody
+//                    else.
 //                 3. commit() returns: every chunk of the image, its manifest included, is durable
 //                 4. one catalog transaction adds the tag record (SQLite: WAL, synchronous=FULL)
 //                 5. only then is the image acknowledged; so whoever sees a name finds all of its chunks
-//   a key         flushed under another name, then linked, so that none is ever replaced; a signer is accepted before its
-//   key
-//                 is there
+//   a key         flushed under another name, then linked, so that none is ever replaced; a signer is accepted before
+//                 its key is there
 // What is left of a crash: before 2 an .open pack, whose records each prove themselves: open() cuts it after the last sound
 // one and publishes it as in 2 (recovered() says so), or removes it where there is none. Between 2 and 4 packs to which
 // nothing refers: harmless, found by the next import, or garbage. During 4 SQLite takes its transaction back or completes
 // it. Tests: tests/e2e/store-powerloss.sh, store-kill9.sh, tests/service/store_faults_test.cpp.
+//
+// Garbage is what no image needs that a tag record speaks of (history too), or a lease. One process at a time collects it (a
+// lock in leases/):
+//
+//   1. It marks what is needed, and chooses packs to go: of much garbage, and older than the grace time.
+//   2. It names them in leases/condemned.
+//   3. It waits until every import has ended that was under way then, and marks again what was tagged or leased meanwhile.
+//   4. It copies what is needed out of those packs into new ones. When a new pack is durable under its name, those that were
+//      copied into it are unlinked. Who has one of them open reads on, who misses a chunk looks for new packs.
+//   5. It removes leases/condemned.
+//
+// An import relies on chunks that no tag names yet: those that the store had already, and its own. It takes a lease, then
+// reads leases/condemned, then looks which packs there are; and keeps the lease until its tag is in the catalog. A
+// collection that does not see its lease has condemned its packs before, so the import sees that and stores their chunks
+// anew; one that does see it waits, and then sees the tag.
+//
+// Who uses an image whose tag may be removed meanwhile (a depot that deploys it), or gives one a tag without an import,
+// takes a lease on the image, then looks whether a tag still names it. A collection reads the tags before the leases: what
+// one finds gone, the other was in time for.
+//
+// A pack may be put in place under the name of one that is about to be unlinked (the same chunks again); both is done under
+// a lock on packs/, and only the file that was chosen is unlinked. After a crash at any point nothing is lacking: chunks may
+// be there twice, and leases/condemned is one that only makes imports store more.
 #pragma once
 
 #include <filesystem>
@@ -36,6 +59,9 @@
 #include <memory>
 
 #include "cache/catalog.h"
+#include "cache/gc.h"
+#include "cache/lease.h"
+#include "cache/stats.h"
 #include "chunker/source.h"
 #include "src/base/error.h"
 #include "src/base/seams.h"
@@ -43,7 +69,8 @@
 namespace stampede::cache {
 
 // Takes an import's chunks. What was put is durable and visible to others after commit(); without commit() it is recovered
-// or discarded later. put() is thread-safe.
+// or discarded later. Keeps what it has, or found there, from the garbage collection until it is destroyed: not before the
+// tag that needs it is in the catalog. put() is thread-safe.
 class ImportSession : public chunker::ChunkSink {
  public:
   virtual Result<> commit() = 0;
@@ -96,14 +123,23 @@ class Store {
   virtual Catalog& catalog() = 0;
   virtual chunker::ChunkSource& chunks() = 0;
   virtual Result<std::unique_ptr<ImportSession>> begin_import() = 0;
+  // Keeps an image from the garbage collection; see above. Errors: usage, no_space.
+  virtual Result<Lease> lease(const chunker::ImageId& image) = 0;
+  // Looks for packs that are new or were removed: who keeps a store open does so now and then, or the space of removed ones
+  // is not given back. Errors: usage.
+  virtual Result<> refresh() = 0;
+  // See gc.h.
+  virtual Result<GcReport> collect_garbage(const GcOptions& options) = 0;
+  // See stats.h.
+  virtual Result<StoreStats> stats(const StatsOptions& options) = 0;
   // What open() recovered, for the log; empty where there was nothing.
   virtual const std::vector<std::string>& recovered() const = 0;
   // Whether a pack that is known by now has it: for those who ask for every chunk of an image (chunks().has() looks for new
   // packs whenever it misses).
   virtual bool knows(const chunker::ChunkId& id) const = 0;
-  // Every pack: footer, headers, XXH3, and with all cores every chunk opened and re-hashed, from the disk where it is not
-  // mapped. An interrupted check is gone on with; how far it came stands in the files check-state and check-share of the
-  // folder. Memory: a pack's entries (14 MiB), 2 buffers of the largest object for each core, kMaxBadChunks.
+  // Every pack: footer, headers, XXH3, and with all cores every chunk opened and re-hashed, from the disk. An interrupted
+  // check is gone on with; how far it came stands in the files check-state and check-share of the folder. Memory: a pack's
+  // entries (14 MiB), 2 buffers of the largest object for each core, kMaxBadChunks.
   virtual Result<StoreCheck> check_packs(const CheckOptions& options) = 0;
   // The names of packs that cannot be opened since they are damaged.
   virtual Result<std::vector<std::string>> damaged_packs() = 0;

@@ -78,6 +78,7 @@ class LoopDepot final : public Depot {
     if (now < next_check_) return;
     next_check_ = now + kCheckEvery;
     for (const auto& [number, session] : sessions_) session->check(now);
+    state_.tend_store(now);
   }
 
   net::Loop loop_;  // first, so that it goes last: sockets and timers end before it

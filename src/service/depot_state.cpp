@@ -3,7 +3,16 @@
 #include <algorithm>
 #include <iterator>
 
+#include <spdlog/spdlog.h>
+
 namespace stampede::service {
+
+namespace {
+
+// The space of a removed pack is free when nobody has it open any more.
+constexpr Duration kLookEvery = std::chrono::seconds(30);
+
+}  // namespace
 
 void DepotState::with_room(const chunker::ImageId& image, RoomReady ready) {
   if (const auto found = rooms_.find(image); found != rooms_.end()) return ready(found->second);
@@ -11,7 +20,8 @@ void DepotState::with_room(const chunker::ImageId& image, RoomReady ready) {
   waiting.push_back(std::move(ready));
   if (waiting.size() > 1) return;
   worker.run([this, image] {
-    auto opened = SwarmRoom::open(store, image, reader);
+    const auto held = holds.hold(image, system_clock().now());
+    auto opened = held ? SwarmRoom::open(store, image, reader) : Result<std::shared_ptr<SwarmRoom>>(pass(held.error()));
     return [this, image, opened = std::move(opened)] {
       if (opened) {
         rooms_[image] = *opened;
@@ -35,6 +45,17 @@ void DepotState::tend_rooms(Instant now) {
     room->second->tell_members(now);
     room = room->second->empty() ? rooms_.erase(room) : std::next(room);
   }
+}
+
+void DepotState::tend_store(Instant now) {
+  for (const auto& [image, room] : rooms_) (void)holds.hold(image, now);  // they are held, so this cannot fail
+  holds.tend(now);
+  if (now < next_look_) return;
+  next_look_ = now + kLookEvery;
+  worker.run([this] {
+    if (const auto seen = store.refresh(); !seen) spdlog::warn("looking for packs: {}", seen.error().message);
+    return [] {};
+  });
 }
 
 std::vector<net::CastStatus> DepotState::streams() const {

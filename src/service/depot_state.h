@@ -6,6 +6,7 @@
 #include <set>
 
 #include "src/service/depot.h"
+#include "src/service/holds.h"
 #include "src/service/swarm_room.h"
 #include "src/service/worker.h"
 
@@ -31,6 +32,7 @@ class DepotState {
         reader(workers.reader),
         intake(workers.intake),
         push_reserve(options.push_reserve),
+        holds(store_),
         loop_(loop),
         cast_(options.multicast) {}
 
@@ -39,6 +41,8 @@ class DepotState {
   void with_room(const chunker::ImageId& image, RoomReady ready);
   // Tells members of each other, and lets go of empty rooms.
   void tend_rooms(Instant now);
+  // Keeps the rooms' images from the garbage collection, and gives back the space of packs that it removed. Now and then.
+  void tend_store(Instant now);
   std::vector<net::CastStatus> streams() const;
   void close_rooms() { rooms_.clear(); }
 
@@ -57,12 +61,14 @@ class DepotState {
   Worker& reader;
   Worker& intake;
   const Size push_reserve;
+  Holds holds;
 
  private:
   CastOptions next_group();
 
   net::Loop& loop_;
   std::optional<CastOptions> cast_;
+  Instant next_look_;             // at the packs
   std::uint16_t cast_ports_ = 0;  // that were given out
   std::shared_ptr<void> pushes_ = std::make_shared<char>();
   struct Hour {

@@ -48,6 +48,16 @@ Result<Found> find_image(cache::Store& store, const chunker::ImageRef& image) {
   return verify(store, std::move(*record));
 }
 
+Result<HeldImage> hold_image(cache::Store& store, const chunker::ImageRef& image) {
+  while (true) {
+    STAMPEDE_TRY(const auto found, find_image(store, image));
+    STAMPEDE_TRY(auto lease, store.lease(found.record.image));
+    // Only what is still there once it is held is kept.
+    STAMPEDE_TRY(auto still, find_image(store, image));
+    if (still.record.image == found.record.image) return HeldImage{std::move(still), std::move(lease)};
+  }
+}
+
 Result<ImageList> list_images(cache::Store& store) {
   STAMPEDE_TRY(auto rows, store.catalog().list_tags());
   ImageList list;

@@ -19,6 +19,13 @@ struct Found {
 };
 Result<Found> find_image(cache::Store& store, const chunker::ImageRef& image);
 
+// The same, and the image's lease: it stays though its tags be removed, as long as this lives. Errors: also those of the
+// lease.
+struct HeldImage : Found {
+  cache::Lease lease = {};
+};
+Result<HeldImage> hold_image(cache::Store& store, const chunker::ImageRef& image);
+
 // What can be read of every image and is signed, and a line for each record of which that cannot be said.
 struct ImageList {
   std::vector<Found> images;

@@ -125,7 +125,7 @@ Result<Tagged> give_name(cache::Store& store, chunker::TagRecord record, const W
 
 Result<Tagged> tag_image(cache::Store& store, const chunker::ImageRef& source, const chunker::ImageName& target,
                          const Words& words) {
-  STAMPEDE_TRY(auto found, find_image(store, source));
+  STAMPEDE_TRY(auto found, hold_image(store, source));
   STAMPEDE_TRY(const auto key, open_signing_key(store.folder()));
   found.record.name = target;
   STAMPEDE_TRY(auto out, give_name(store, std::move(found.record), words, key));

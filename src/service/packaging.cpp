@@ -96,33 +96,45 @@ class Discard final : public chunker::ChunkSink {
   Result<> put(chunker::SealedChunk /*chunk*/) override { return {}; }
 };
 
+// What was stored, and what keeps it from the garbage collection until its tag does.
+struct Stored {
+  chunker::ImportReport report = {};
+  std::unique_ptr<cache::ImportSession> session = {};
+  cache::Lease lease = {};
+};
+
+Result<Stored> store_anew(cache::Store& store, const File& file, const chunker::TableFacts& table,
+                          const chunker::ImportOptions& options) {
+  STAMPEDE_TRY(auto session, store.begin_import());
+  STAMPEDE_TRY(auto report, chunker::import_image(file, table, *session, options));
+  STAMPEDE_CHECK(session->commit());
+  return Stored{std::move(report), std::move(session)};
+}
+
 // Under a name that is taken the image must be the one that it has; what the store holds of it already is not stored again.
-Result<chunker::ImportReport> import_again(cache::Store& store, const Found& taken, const File& file,
-                                           const chunker::TableFacts& table, const chunker::ImportOptions& options) {
+Result<Stored> import_again(cache::Store& store, const Found& taken, const File& file, const chunker::TableFacts& table,
+                            const chunker::ImportOptions& options) {
   Discard discard;
   STAMPEDE_TRY(auto report, chunker::import_image(file, table, discard, options));
   if (report.image != taken.record.image)
     return fail(Code::tag_taken, "{} is already image {}; choose another tag, or move it with --move",
                 taken.record.name.text(), chunker::to_string(taken.record.image));
-  STAMPEDE_TRY(auto session, store.begin_import());  // which also looks at what packs there are now
-  if (check_whole(store, taken)) return report;
-  STAMPEDE_TRY(report, chunker::import_image(file, table, *session, options));
-  STAMPEDE_CHECK(session->commit());
-  return report;
+  STAMPEDE_CHECK(store.refresh());
+  STAMPEDE_TRY(auto lease, store.lease(report.image));
+  STAMPEDE_TRY(const auto still, store.catalog().find_tag(taken.record.name));
+  if (still && still->image == report.image && check_whole(store, taken))
+    return Stored{std::move(report), nullptr, std::move(lease)};
+  return store_anew(store, file, table, options);
 }
 
-Result<chunker::ImportReport> store_image(cache::Store& store, const File& file, const chunker::ImageName& name,
-                                          const chunker::TableFacts& table, const chunker::ImportOptions& options,
-                                          bool move) {
+Result<Stored> store_image(cache::Store& store, const File& file, const chunker::ImageName& name,
+                           const chunker::TableFacts& table, const chunker::ImportOptions& options, bool move) {
   STAMPEDE_TRY(auto taken, store.catalog().find_tag(name));
   if (taken && !move) {
     STAMPEDE_TRY(const auto found, decode(std::move(*taken)));
     return import_again(store, found, file, table, options);
   }
-  STAMPEDE_TRY(auto session, store.begin_import());
-  STAMPEDE_TRY(auto report, chunker::import_image(file, table, *session, options));
-  STAMPEDE_CHECK(session->commit());
-  return report;
+  return store_anew(store, file, table, options);
 }
 
 // Where what is packaged goes.
@@ -178,11 +190,14 @@ Result<Imported> import_image(cache::Store& store, const ImageSource& source, co
     STAMPEDE_TRY(generalised, generalise_spool(disk, source.name));
   }
   std::optional<trust::PrivateKey> signing_key;
+  Stored stored;
   STAMPEDE_TRY(auto imported, package(source, disk, name, options,
                                       [&](const File& file, const chunker::TableFacts& table,
                                           const chunker::ImportOptions& import) -> Result<chunker::ImportReport> {
                                         STAMPEDE_TRY(signing_key, open_signing_key(store.folder()));
-                                        return store_image(store, file, name, table, import, options.words.move);
+                                        STAMPEDE_TRY(stored,
+                                                     store_image(store, file, name, table, import, options.words.move));
+                                        return stored.report;
                                       }));
   imported.generalised = std::move(generalised);
   STAMPEDE_TRY(auto tagged, give_name(store, std::move(imported.record), options.words, *signing_key));

@@ -76,7 +76,7 @@ Result<> open_push(deploy::Access& access, net::PushSink& sink) {
 }
 
 Result<Pushed> push_image(cache::Store& store, const PushOptions& options) {
-  STAMPEDE_TRY(const auto found, find_image(store, options.image));
+  STAMPEDE_TRY(const auto found, hold_image(store, options.image));
   STAMPEDE_TRY(const auto manifest, chunker::load_manifest(store.chunks(), found.record.image));
   STAMPEDE_TRY(auto access, deploy::Access::open(options));
   STAMPEDE_CHECK(access.connect());

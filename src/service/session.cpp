@@ -157,7 +157,7 @@ void Session::resolve(const wire::Resolve& question) {
   auto image = chunker::ImageRef::from_wire(question.name, question.tag);
   if (!image) return answer(image.error());
   off_loop([this, image = *image] {
-    auto found = depot_.store.catalog().find_tag(image);
+    auto found = depot_.holds.find(image, system_clock().now());
     return [this, image, found = std::move(found)] {
       if (!found) return answer(found.error());
       if (*found) return connection_->send(wire::TagRecordMessage{(*found)->record, (*found)->signer, (*found)->signature});

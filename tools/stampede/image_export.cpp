@@ -33,7 +33,7 @@ Result<> export_to(const Arguments& arguments) {
   STAMPEDE_TRY(const auto name, chunker::ImageRef::parse(arguments.name));
   catch_signals();
   STAMPEDE_TRY(const auto store, open_store(arguments.store));
-  STAMPEDE_TRY(const auto image, service::find_image(*store, name));
+  STAMPEDE_TRY(const auto image, service::hold_image(*store, name));
   ProgressLine line(true);
   chunker::ExportOptions options;
   options.progress = [&](Offset done, Size total) { line.show("exporting", done.bytes, total.bytes); };

@@ -15,6 +15,8 @@ void add_store(CLI::App& app, Action& action) {
   store->footer("Example: stampede store check --store /srv/stampede");
   add_store_check(*store, action);
   add_store_repair(*store, action);
+  add_store_gc(*store, action);
+  add_store_stats(*store, action);
 }
 
 }  // namespace stampede::tools
