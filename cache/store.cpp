@@ -54,9 +54,9 @@ class FolderStore final : public Store {
     STAMPEDE_CHECK(packs_->refresh());  // what is asked next of the packs is about those that were checked
     return check_folder(packs_folder_, folder_ / (options.percent < 100 ? "check-share" : "check-state"), options);
   }
-  Result<std::vector<std::string>> damaged_packs() override { return cache::damaged_packs(packs_folder()); }
+  Result<std::vector<std::string>> damaged_packs() override { return cache::damaged_packs(packs_folder_); }
   Result<Salvaged> salvage(const std::string& pack) override {
-    STAMPEDE_TRY(auto salvaged, salvage_pack(packs_folder(), pack, folder_ / "damaged"));
+    STAMPEDE_TRY(auto salvaged, salvage_pack(packs_folder_, pack, folder_ / "damaged"));
     STAMPEDE_CHECK(packs_->refresh());
     return salvaged;
   }

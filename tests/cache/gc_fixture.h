@@ -1,6 +1,8 @@
 // A store with images that come and go, for tests of its garbage collection.
 #pragma once
 
+#include <fcntl.h>
+
 #include "tests/cache/store_fixture.h"
 
 namespace stampede::testing {
@@ -27,7 +29,7 @@ class Library {
   }
 
   static chunker::ImageId put(cache::ImportSession& session, const std::filesystem::path& file) {
-    const auto report = chunker::import_image(file, {}, session, {});
+    const auto report = chunker::import_image(*File::open(file, O_RDONLY), {}, session, {});
     EXPECT_DONE(report);
     EXPECT_DONE(session.commit());
     return report ? report->image : chunker::ImageId{};
