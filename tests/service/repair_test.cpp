@@ -139,10 +139,11 @@ TEST_F(RepairTest, WhatTheDepotLacksTooIsSaid) {
     std::filesystem::copy_file(own, folder_.path() / "copy", std::filesystem::copy_options::overwrite_existing);
     std::filesystem::remove(entry.path());
   }
+  ASSERT_TRUE(store_->refresh());  // what was open would be given still
   const auto mended = repair(true);
   ASSERT_TRUE(mended) << mended.error().message;
   EXPECT_FALSE(mended->sound());
-  EXPECT_EQ(mended->not_mended.size(), 2U);
+  ASSERT_EQ(mended->not_mended.size(), 2U);
   EXPECT_EQ(mended->not_mended.front().images, "test:1");
 }
 
