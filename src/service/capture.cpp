@@ -32,15 +32,18 @@ Result<Captured> capture_image(const ImageSource& source, const CaptureOptions& 
   import.threads = std::max({import.threads, kThreads, std::thread::hardware_concurrency()});
   // Where the depot takes nothing any more there is no use in reading on.
   import.interrupted = [&] { return options.stopped() || sink.failed(); };
-  auto packaged = package_image(source, options.name, packaging, sink);
+  Imported packaged;
+  const auto now = push_all(sink, [&]() -> Result<chunker::SignedTagRecord> {
+    STAMPEDE_TRY(packaged, package_image(source, options.name, packaging, sink));
+    sink.set_image(packaged.record.image);
+    return chunker::SignedTagRecord{chunker::encode(packaged.record), {}, {}};
+  });
   if (const auto failed = sink.failed()) return pass(*failed);
-  if (!packaged) return pass(std::move(packaged).error());
-  sink.set_image(packaged->record.image);
-  STAMPEDE_TRY(const auto now, sink.finish({chunker::encode(packaged->record), {}, {}}));
+  if (!now) return pass(now.error());
   Captured captured;
-  STAMPEDE_TRY(captured.record, check_signed(now, packaged->record.image));
-  captured.report = std::move(packaged->report);
-  captured.taken_whole = std::move(packaged->taken_whole);
+  STAMPEDE_TRY(captured.record, check_signed(*now, packaged.record.image));
+  captured.report = std::move(packaged.report);
+  captured.taken_whole = std::move(packaged.taken_whole);
   captured.sent = sink.sent();
   return captured;
 }

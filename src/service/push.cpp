@@ -75,6 +75,19 @@ Result<> open_push(deploy::Access& access, net::PushSink& sink) {
   return shown ? sink.open() : opened;
 }
 
+Result<chunker::SignedTagRecord> push_all(net::PushSink& sink,
+                                          const std::function<Result<chunker::SignedTagRecord>()>& put_all) {
+  while (true) {
+    const std::uint64_t begun = sink.begun();
+    STAMPEDE_TRY(const auto record, put_all());
+    STAMPEDE_CHECK(sink.flush());
+    if (sink.begun() != begun) continue;
+    auto now = sink.finish(record);
+    if (now || sink.begun() == begun) return now;
+    STAMPEDE_CHECK(sink.restart());
+  }
+}
+
 Result<Pushed> push_image(cache::Store& store, const PushOptions& options) {
   STAMPEDE_TRY(const auto found, hold_image(store, options.image));
   STAMPEDE_TRY(const auto manifest, chunker::load_manifest(store.chunks(), found.record.image));
@@ -84,9 +97,12 @@ Result<Pushed> push_image(cache::Store& store, const PushOptions& options) {
   net::PushSink sink(*access.node(), {name.name, name.tag, found.record.image.digest, options.move, false});
   STAMPEDE_CHECK(open_push(access, sink));
   Pushed pushed{.record = found.record, .data = data_of(manifest), .sent = {}};
-  Sender sender(store, sink, options, pushed.data);
-  STAMPEDE_CHECK(send_all(sender, manifest));
-  STAMPEDE_TRY(const auto now, sink.finish(found.signed_record));
+  const auto put_all = [&]() -> Result<chunker::SignedTagRecord> {
+    Sender sender(store, sink, options, pushed.data);
+    STAMPEDE_CHECK(send_all(sender, manifest));
+    return found.signed_record;
+  };
+  STAMPEDE_TRY(const auto now, push_all(sink, put_all));
   STAMPEDE_TRY(const auto record, chunker::decode_tag_record(now.record));
   if (record.image != found.record.image)
     return fail(Code::content_altered, "the depot says that {} is another image now", name.text());

@@ -27,6 +27,10 @@ struct Pushed {
 // Errors: not_found, signer_unknown, … as find_image(); not_permitted, tag_taken, no_space of the depot; those of the line.
 Result<Pushed> push_image(cache::Store& store, const PushOptions& options);
 
+// Puts an image into the sink by `put_all`, again where the depot was lost meanwhile, and ends the push.
+Result<chunker::SignedTagRecord> push_all(net::PushSink& sink,
+                                          const std::function<Result<chunker::SignedTagRecord>()>& put_all);
+
 // Begins a push on a connected line; where the node may not push and there is a token, that is shown and may grant it.
 Result<> open_push(deploy::Access& access, net::PushSink& sink);
 

@@ -22,17 +22,14 @@ class Fetcher {
   Result<> fetch(const std::vector<ChunkId>& ids, std::unordered_map<ChunkId, std::string>& missing) {
     STAMPEDE_CHECK(connect());
     STAMPEDE_TRY(const auto session, store_.begin_import());
-    for (std::size_t at = 0; at < ids.size(); at += kRepairBatch) {
-      const std::vector<ChunkId> batch(ids.begin() + static_cast<std::ptrdiff_t>(at),
-                                       ids.begin() + static_cast<std::ptrdiff_t>(std::min(ids.size(), at + kRepairBatch)));
-      auto taken = take(batch, *session, missing);
-      if (!taken) {
-        (void)session->commit();  // what came is as good as ever
-        return taken;
-      }
-      options_.fetching(at + batch.size(), ids.size());
+    Result<> taken;
+    for (std::size_t at = 0; taken && at < ids.size(); at += kRepairBatch) {
+      const std::size_t count = std::min(kRepairBatch, ids.size() - at);
+      taken = take(std::vector<ChunkId>(&ids[at], &ids[at] + count), *session, missing);
+      options_.fetching(at + count, ids.size());
     }
-    return session->commit();
+    auto kept = session->commit();  // what came is as good as ever
+    return taken ? kept : taken;
   }
 
  private:

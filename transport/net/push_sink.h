@@ -45,6 +45,11 @@ class PushSink final : public chunker::ChunkSink {
   Result<> put(chunker::SealedChunk chunk) override;
   // All that was put is kept by the depot.
   Result<> flush();
+  // How often the push was begun. A depot that was killed may lack of what it had kept the last that came: who finds the
+  // push begun again puts everything once more, and only what is lacking is sent.
+  std::uint64_t begun() const;
+  // Begins it again after an end that failed; all is flushed.
+  Result<> restart() { return begin(); }
   // Ends the push: all is flushed. Where the depot is to sign, the signature is left out. The record as the depot has it.
   Result<chunker::SignedTagRecord> finish(const chunker::SignedTagRecord& record);
 
@@ -65,7 +70,6 @@ class PushSink final : public chunker::ChunkSink {
   Result<> begin_again(std::uint64_t generation);
   Result<> offer_again(std::span<const wire::Digest> ids);
   Result<> offer_new(const wire::PushOffer& offer);
-  std::uint64_t begun() const;
   bool fits(const chunker::SealedChunk& chunk) const;
   void work();
   void kept(const wire::PushChunks& frame);
