@@ -2,6 +2,7 @@
 # What an import leaves out and what it does not: free space on its way through store and deployment; a disk as the source; an
 # import that is killed.
 # timeout: 300
+# lane: store
 . "$(dirname "$0")/../lab/lib.sh"
 . "$LAB_HERE/proof.sh"
 lab_begin

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The library as an operator uses it: versions, a name that moves, what is known of them, what is taken away.
 # timeout: 120
+# lane: store
 . "$(dirname "$0")/../lab/lib.sh"
 lab_begin
 store=$LAB/store

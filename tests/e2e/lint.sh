@@ -8,6 +8,7 @@ export STAMPEDE_STORE=$LAB/store
 source=$LAB/debian.img
 
 # prepare: the lab's Debian, with traces of a life.
+# lane: store
 prepare() {
   local root esp at
   cp --sparse=always "$("$LAB_HERE/make-image")/disk.img" "$source"

@@ -2,6 +2,7 @@
 # Images between depots: pushed and pulled byte for byte, with either side killed in the middle; captured from a disk; and
 # stores that are repaired from one another.
 # timeout: 300
+# lane: store
 . "$(dirname "$0")/../lab/lib.sh"
 lab_begin
 

@@ -7,6 +7,7 @@
 #   STATES=22 SHARE=100 tests/e2e/store-powerloss.sh     random states of each epoch (1), of all of which so many percent are
 #                                                        judged (40); SEED: which
 # timeout: 1500
+# lane: store
 . "$(dirname "$0")/../lab/lib.sh"
 . "$LAB_HERE/store_work.sh"
 lab_begin
