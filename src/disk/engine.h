@@ -13,6 +13,10 @@
 #include "src/base/bytes.h"
 #include "src/base/error.h"
 
+namespace stampede::nbd {
+class Connection;
+}
+
 namespace stampede::disk {
 
 enum class EngineKind : std::uint8_t {
@@ -34,14 +38,12 @@ struct Completion {
   int result = 0;  // bytes moved, or a negative errno
 };
 
-class NbdConnection;
-
 struct EngineOptions {
   int fd = -1;       // open as long as the engine lives
   std::string path;  // for messages
   std::uint32_t depth = 32;
   EngineKind kind = EngineKind::automatic;
-  NbdConnection* nbd = nullptr;  // instead of `fd`, whatever `kind` is; the engine's alone
+  nbd::Connection* nbd = nullptr;  // instead of `fd`, whatever `kind` is; the engine's alone
 };
 
 class Engine {

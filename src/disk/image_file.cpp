@@ -13,14 +13,14 @@ constexpr std::string_view kFormat = "qcow2";
 
 class ServedReader final : public Reader {
  public:
-  explicit ServedReader(std::unique_ptr<NbdConnection> connection) : connection_(std::move(connection)) {}
+  explicit ServedReader(std::unique_ptr<nbd::Connection> connection) : connection_(std::move(connection)) {}
   Result<std::size_t> read_some_at(Offset offset, MutableBytes out) const override {
     if (connection_->read(offset.bytes, out) >= 0) return out.size();
     return fail(Code::read_failed, "cannot read at byte {}: {}", offset.bytes, errno_text(errno));
   }
 
  private:
-  const std::unique_ptr<NbdConnection> connection_;
+  const std::unique_ptr<nbd::Connection> connection_;
 };
 
 Result<> format(const File& file, Size size) {
@@ -41,7 +41,7 @@ Result<std::unique_ptr<ImageFile>> ImageFile::create(const File& file, Size size
   STAMPEDE_CHECK(format(file, size));
   std::unique_ptr<ImageFile> image(new ImageFile);
   image->direct_ = set_direct(file.fd());
-  STAMPEDE_TRY(image->server_, NbdServer::serve(file, kFormat, image->direct_));
+  STAMPEDE_TRY(image->server_, nbd::Server::serve(file, kFormat, image->direct_));
   for (auto* connection : {&image->content_, &image->engine_, &image->reader_}) *connection = image->server_->connection();
   return image;
 }

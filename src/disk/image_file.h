@@ -5,8 +5,8 @@
 #include <filesystem>
 #include <memory>
 
-#include "src/disk/nbd.h"
 #include "src/disk/reader.h"
+#include "src/nbd/server.h"
 
 namespace stampede::disk {
 
@@ -21,8 +21,8 @@ class ImageFile {
 
   bool direct() const { return direct_; }  // it goes past the page cache
   // For single operations, and for an engine.
-  NbdConnection& content() { return *content_; }
-  NbdConnection& engine() { return *engine_; }
+  nbd::Connection& content() { return *content_; }
+  nbd::Connection& engine() { return *engine_; }
   // Once. May outlive this, and reads nothing then.
   std::unique_ptr<Reader> reader();
 
@@ -33,8 +33,8 @@ class ImageFile {
   ImageFile() = default;
 
   bool direct_ = true;
-  std::unique_ptr<NbdConnection> content_, engine_, reader_;
-  std::unique_ptr<NbdServer> server_;  // ended first
+  std::unique_ptr<nbd::Connection> content_, engine_, reader_;
+  std::unique_ptr<nbd::Server> server_;  // ended first
 };
 
 }  // namespace stampede::disk

@@ -41,7 +41,7 @@ ssize_t RawDisk::move(Operation::Kind kind, std::uint64_t at, MutableBytes bytes
   }
   const std::size_t size = std::min<std::uint64_t>(bytes.size(), fault.most);
   if (disk_.image) {
-    NbdConnection& content = disk_.image->content();
+    nbd::Connection& content = disk_.image->content();
     return kind == Operation::Kind::read ? content.read(at, bytes.first(size)) : content.write(at, bytes.first(size));
   }
   const auto offset = static_cast<off_t>(at);

@@ -3,7 +3,8 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "src/formats/unpack_impl.h"
+#include "src/formats/container.h"
+#include "src/formats/partclone.h"
 
 namespace stampede::formats {
 
@@ -13,8 +14,9 @@ namespace {
 
 constexpr std::string_view kStandardInput = "-";
 
-Result<File> open_source(const fs::path& file) {
-  if (file != kStandardInput) return File::open(file, O_RDONLY);
+// A pipe without a writer is opened at once, and waited for where interruptions are heard of: in its stream.
+Result<File> open_source(const fs::path& file, bool stream) {
+  if (file != kStandardInput) return File::open(file, stream ? O_RDONLY | O_NONBLOCK : O_RDONLY);
   const int fd = ::fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0);
   if (fd < 0) return fail(Code::usage, "cannot read standard input: {}", errno_text(errno));
   return File(fd, "standard input");
@@ -48,11 +50,17 @@ Size packed_size(const File& file) {
   return stamp && stamp->regular ? Size{stamp->size} : Size{};
 }
 
-Result<File> unpack_stream(const File& source, Format format, const UnpackOptions& options) {
+Result<> fill(Spool& spool, const File& source, Format format, const UnpackOptions& options) {
+  if (format.kind != Kind::raw && format.kind != Kind::partclone) return copy_container(source, format.kind, spool, options);
   STAMPEDE_TRY(const auto stream, unpack::open_stream(source, format.packing, options.interrupted));
-  STAMPEDE_TRY(Spool spool, Spool::make(options.folder, source.name(), options.limits));
   Ticker ticker(options, packed_size(source));
-  STAMPEDE_CHECK(copy_raw(*stream, spool, ticker, !options.format));
+  return format.kind == Kind::raw ? copy_raw(*stream, spool, ticker, !options.format)
+                                  : copy_partclone(*stream, spool, ticker);
+}
+
+Result<File> unpack_all(const File& source, Format format, const UnpackOptions& options) {
+  STAMPEDE_TRY(Spool spool, Spool::make(options.folder, source.name(), options.limits));
+  STAMPEDE_CHECK(fill(spool, source, format, options));
   return std::move(spool).finish();
 }
 
@@ -89,14 +97,16 @@ Result<RawDisk> open_raw_disk(const fs::path& file, const UnpackOptions& options
     STAMPEDE_TRY(format, format_of(file.string()));
   }
   if (!stream) STAMPEDE_CHECK(check_in_place(file));
-  STAMPEDE_TRY(const File source, open_source(file));
+  STAMPEDE_TRY(const File source, open_source(file, stream));
   RawDisk disk{file, format, file.filename().string(), {}};
   if (format == Format{} && !stream) {
     if (!options.format) STAMPEDE_CHECK(check_start(source, Kind::raw));
     return disk;
   }
-  if (format.kind != Kind::raw) return fail(Code::usage, "{} files cannot be read by this version", name_of(format));
-  STAMPEDE_TRY(disk.spool, unpack_stream(source, format, options));
+  if (stream && format.kind != Kind::raw && format.kind != Kind::partclone)
+    return fail(Code::usage, "{} cannot be read from {}: its tables are anywhere in the file; save it first",
+                name_of(format), source.name());
+  STAMPEDE_TRY(disk.spool, unpack_all(source, format, options));
   disk.path = disk.spool.path();
   return disk;
 }

@@ -22,20 +22,33 @@ namespace {
 constexpr std::array<std::string_view, 4> kFolders{"/usr/sbin", "/sbin", "/usr/bin", "/bin"};
 constexpr Size kMostOutput = 64_KiB;
 constexpr std::chrono::milliseconds kTick{100}, kFirstTick{2};
-constexpr int kToolFileNumber = 9;
+// Above all that a tool is handed.
+constexpr int kFirstCopy = 32;
 // Where SIGCHLD is ignored the kernel keeps no status: what is not known to have gone well has failed.
 constexpr int kUnknown = 255 << 8;
 
-Result<pid_t> spawn(const std::string& path, std::vector<std::string>& arguments, const File& file, const File& output,
-                    const File& errors) {
+// Copies whose numbers are none of those under which the tool gets them, so that one does not take another's place.
+Result<std::vector<File>> copies_of(std::span<const File* const> files) {
+  std::vector<File> copies;
+  for (const File* file : files) {
+    copies.emplace_back(::fcntl(file->fd(), F_DUPFD_CLOEXEC, kFirstCopy), file->name());
+    if (!copies.back()) return fail(Code::internal, "cannot hand over {}: {}", file->name(), errno_text(errno));
+  }
+  return copies;
+}
+
+Result<pid_t> spawn(const std::string& path, std::vector<std::string>& arguments, std::span<const File* const> files,
+                    const File& output, const File& errors) {
+  STAMPEDE_TRY(const auto copies, copies_of(files));
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
   posix_spawn_file_actions_adddup2(&actions, output.fd(), 1);
   posix_spawn_file_actions_adddup2(&actions, errors.fd(), 2);
-  posix_spawn_file_actions_adddup2(&actions, file.fd(), kToolFileNumber);
+  int number = kToolFileNumber;
+  for (const File& copy : copies) posix_spawn_file_actions_adddup2(&actions, copy.fd(), number++);
   // Sockets that are open without O_CLOEXEC would live as long as the tool, even if this process is killed.
-  posix_spawn_file_actions_addclosefrom_np(&actions, kToolFileNumber + 1);
+  posix_spawn_file_actions_addclosefrom_np(&actions, number);
   // A terminal's interrupt is for this process to heed.
   posix_spawnattr_t attributes;
   posix_spawnattr_init(&attributes);
@@ -69,11 +82,16 @@ std::string ToolRun::last_line() const {
 
 Result<std::unique_ptr<RunningTool>> RunningTool::start(const std::string& path, std::vector<std::string> arguments,
                                                         const File& file, const File* to) {
+  return start(path, std::move(arguments), std::array<const File*, 1>{&file}, to);
+}
+
+Result<std::unique_ptr<RunningTool>> RunningTool::start(const std::string& path, std::vector<std::string> arguments,
+                                                        std::span<const File* const> files, const File* to) {
   const int memory = ::memfd_create("stampede-tool", MFD_CLOEXEC);
   if (memory < 0) return fail(Code::internal, "cannot make a file in memory: {}", errno_text(errno));
   File output(memory, "a tool's output");
   arguments.insert(arguments.begin(), path);
-  STAMPEDE_TRY(const pid_t child, spawn(path, arguments, file, to != nullptr ? *to : output, output));
+  STAMPEDE_TRY(const pid_t child, spawn(path, arguments, files, to != nullptr ? *to : output, output));
   return std::unique_ptr<RunningTool>(new RunningTool(child, std::move(output)));
 }
 

@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -24,7 +25,8 @@ struct ToolRun {
   std::string last_line() const;
 };
 
-// The path by which a tool reaches the file that is handed to it.
+// The path by which a tool reaches the file that is handed to it; where several are, they have the numbers from this one on.
+inline constexpr int kToolFileNumber = 9;
 inline constexpr std::string_view kToolFile = "/proc/self/fd/9";
 
 // A program that runs. `path` from find_tool(). Its standard input is empty, its locale is C. Used by one thread.
@@ -33,11 +35,15 @@ class RunningTool {
   // With `to`, what it says on its standard output goes there, and is not in ToolRun.
   static Result<std::unique_ptr<RunningTool>> start(const std::string& path, std::vector<std::string> arguments,
                                                     const File& file, const File* to = nullptr);
+  // Several files: under kToolFileNumber and the numbers after it.
+  static Result<std::unique_ptr<RunningTool>> start(const std::string& path, std::vector<std::string> arguments,
+                                                    std::span<const File* const> files, const File* to = nullptr);
   // Kills it if it still runs.
   ~RunningTool();
   RunningTool(const RunningTool&) = delete;
   RunningTool& operator=(const RunningTool&) = delete;
 
+  pid_t pid() const { return child_; }
   void signal(int number) const;
   // How it ended, once; nothing as long as it runs.
   Result<std::optional<ToolRun>> ended();
