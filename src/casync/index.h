@@ -32,13 +32,13 @@ inline constexpr Size kMaxIndex{kHeadSize + kMaxChunks * kItemSize + kTailSize};
 
 using Id = std::array<std::byte, 32>;
 enum class Hash : std::uint8_t { sha256, sha512_256 };
-inline constexpr std::uint64_t kFlagSha512_256 = 0x2000000000000000;
+inline constexpr std::uint64_t kFlagSha512Short = 0x2000000000000000;
 inline constexpr std::uint64_t kFlagExcludeNoDump = 0x8000000000000000;  // of no meaning here, and casync always sets it
 
 struct Head {
   std::uint64_t flags = kFlagExcludeNoDump;
   Size least{16_KiB}, mean{64_KiB}, greatest{256_KiB};
-  Hash hash() const { return (flags & kFlagSha512_256) != 0 ? Hash::sha512_256 : Hash::sha256; }
+  Hash hash() const { return (flags & kFlagSha512Short) != 0 ? Hash::sha512_256 : Hash::sha256; }
   bool operator==(const Head&) const = default;
 };
 

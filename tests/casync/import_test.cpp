@@ -14,7 +14,7 @@ namespace fs = std::filesystem;
 // An index and its store, as somebody else might have made them.
 class Store {
  public:
-  explicit Store(Hash hash = Hash::sha256) : head_{.flags = hash == Hash::sha256 ? 0 : kFlagSha512_256} {}
+  explicit Store(Hash hash = Hash::sha256) : head_{.flags = hash == Hash::sha256 ? 0 : kFlagSha512Short} {}
 
   fs::path index() const { return scratch_ / "x.caibx"; }
   fs::path path_of(const Bytes& chunk) const { return folder_ / store_path(id_of(head_.hash(), chunk)); }
