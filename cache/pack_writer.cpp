@@ -85,7 +85,7 @@ Result<std::filesystem::path> PackWriter::publish() {
   STAMPEDE_CHECK(flush());
   // One flush for records and footer: until the rename nobody trusts either, and recovery checks each record.
   STAMPEDE_CHECK(file_.sync());
-  const std::filesystem::path published = pack_path(path_.parent_path(), chunker::sha256(footer));
+  std::filesystem::path published = pack_path(path_.parent_path(), chunker::sha256(footer));
   // A pack of that name holds the same chunks at the same places: replacing it changes nothing. But not between the look and
   // the unlink of a garbage collection that is about to remove it.
   STAMPEDE_TRY(const File naming, lock(path_.parent_path()));

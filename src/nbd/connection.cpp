@@ -10,7 +10,7 @@ namespace stampede::nbd {
 
 namespace {
 
-constexpr std::string_view kAllocation = LIBNBD_CONTEXT_BASE_ALLOCATION;
+constexpr const char* kAllocation = LIBNBD_CONTEXT_BASE_ALLOCATION;
 
 // The errno of the call of libnbd that has just failed on that connection.
 int error_of(nbd_handle* handle) {
@@ -33,7 +33,7 @@ void forget(void* user) {
 int take_extents(void* user, const char* context, std::uint64_t /*offset*/, std::uint32_t* entries, std::size_t count,
                  int* /*error*/) {
   auto& extents = *static_cast<std::vector<Connection::Extent>*>(user);
-  if (context != kAllocation) return 0;
+  if (std::string_view(context) != kAllocation) return 0;
   for (std::size_t i = 0; i + 1 < count; i += 2)
     extents.push_back({{entries[i]}, (entries[i + 1] & LIBNBD_STATE_ZERO) != 0});
   return 0;
@@ -48,7 +48,7 @@ Result<std::unique_ptr<Connection>> Connection::open(const std::filesystem::path
   nbd_handle* const handle = connection->handle_.get();
   if (handle == nullptr) return fail(Code::internal, "libnbd: {}", ::nbd_get_error());
   ::nbd_set_pread_initialize(handle, false);  // every byte is overwritten, or the read fails
-  if (tells_zeros && ::nbd_add_meta_context(handle, kAllocation.data()) != 0)
+  if (tells_zeros && ::nbd_add_meta_context(handle, kAllocation) != 0)
     return fail(Code::internal, "libnbd: {}", ::nbd_get_error());
   if (::nbd_connect_unix(handle, socket.c_str()) != 0) return fail(Code::unreachable, "{}", ::nbd_get_error());
   return connection;

@@ -48,7 +48,8 @@ void DepotState::tend_rooms(Instant now) {
 }
 
 void DepotState::tend_store(Instant now) {
-  for (const auto& [image, room] : rooms_) (void)holds.hold(image, now);  // they are held, so this cannot fail
+  for (const auto& [image, room] : rooms_)
+    if (const auto held = holds.hold(image, now); !held) spdlog::warn("holding an image: {}", held.error().message);
   holds.tend(now);
   if (now < next_look_) return;
   next_look_ = now + kLookEvery;

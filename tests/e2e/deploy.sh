@@ -144,7 +144,7 @@ second_run() {
   read_in_root "$target" /var/lib/cloud/seed/nocloud/meta-data | grep -q second || no "not written again"
 }
 
-# What was on the disk before shows nowhere, also where the image has zeros.
+# What was on the disk before shows nowhere, also where the image has zeros; where its file systems have nothing, if asked.
 dirty_disk() {
   need stampede loop
   local file=$LAB/dirty.img size dev
@@ -154,6 +154,10 @@ dirty_disk() {
   new_token "$store" "$LAB/token-d"
   start_deploy 2 dirty tiny:1 "$LAB/token-d" "dev:$dev" --overwrite "$dev"
   await "$STARTED" dirty || no "$(tail -n 1 "$LAB/dirty.log")"
+  same_but_free "$file" "$image/disk.img" || no "more than free space differs"
+  new_token "$store" "$LAB/token-e"
+  start_deploy 2 cleared tiny:1 "$LAB/token-e" "dev:$dev" --overwrite "$dev" --unspecified zero
+  await "$STARTED" cleared || no "$(tail -n 1 "$LAB/cleared.log")"
   same_bytes "$file" "$image/disk.img"
 }
 

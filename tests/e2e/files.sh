@@ -128,7 +128,8 @@ file_system() {
   dev=$(losetup --find --show --direct-io=on "$in.fs")
   later losetup -d "$dev"
   mount "$dev" "$in"
-  later umount "$in"
+  # What a killed process had in its io_uring is let go of a moment after it.
+  later wait_for 20 "$in to be free" umount "$in"
 }
 # What is taken of it once all is on the disk and nothing is preallocated any more, in KiB.
 taken() {
