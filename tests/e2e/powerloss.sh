@@ -240,10 +240,13 @@ is_the_mbr_image() {
 # The new image, but much of it stands elsewhere: some blocks a MiB further on, so that moves overlap, and two runs in each
 # other's place, so that they go in circles.
 moved_about() {
-  local at
+  local at block first
   cp --sparse=always "$new" "$1"
   read -ra at < <(partition_of "$new" "$ROOT_TYPE")
-  at=$((at[1] >> 20))
+  # Within the large file of other_image.
+  block=$(dumpe2fs -h "$new?offset=${at[1]}" 2>/dev/null | awk '/^Block size:/ { print $3 }')
+  first=$(debugfs -R "blocks more" "$new?offset=${at[1]}" 2>/dev/null | awk '{ print $1 }')
+  at=$((at[1] + first * block >> 20))
   dd if="$new" of="$1" bs=1M skip=$((at + 4)) seek=$((at + 5)) count=20 conv=notrunc status=none
   dd if="$new" of="$1" bs=1M skip=$((at + 30)) seek=$((at + 50)) count=8 conv=notrunc status=none
   dd if="$new" of="$1" bs=1M skip=$((at + 50)) seek=$((at + 30)) count=8 conv=notrunc status=none
