@@ -61,6 +61,16 @@ standard_input() {
   "$STAMPEDE" image show "f:$((number + 1))" --store "$store" --json | jq -e '.source == "-"'
 }
 
+# It gives up now and then, for reasons of its own.
+restored_by_partclone() {
+  local try
+  for try in 1 2 3; do
+    rm -f by-partclone.img
+    partclone.restore -s part.pcl -O by-partclone.img -C -L log >restored 2>&1 && return
+    sleep "$try"
+  done
+  return 1
+}
 # partclone's own restored partition, but for free blocks.
 partition_image() {
   need stampede
@@ -74,12 +84,12 @@ partition_image() {
     *.zst) zstd -q -c part.pcl >"part.$ending" ;;
     *) cp part.pcl "part.$ending.new"; mv "part.$ending.new" "part.$ending" ;;
   esac
-  partclone.restore -s part.pcl -O by-partclone.img -C -L log >/dev/null 2>&1
+  restored_by_partclone || no "partclone.restore: $(tail -n 2 restored | tr '\n' ' ')"
   truncate -s 64M by-partclone.img
   imported "part.$ending"
   e2fsck -fn "$LAB/out"
   same_bytes "$LAB/out" by-partclone.img
-  rm -f part.* by-partclone.img log "$LAB/out"
+  rm -f part.* by-partclone.img log restored "$LAB/out"
 }
 
 exported() {
