@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <unordered_set>
 
 #include "chunker/parallel.h"
 #include "chunker/seal.h"
@@ -105,9 +106,12 @@ class Exporter {
  private:
   Result<> fill(ImageCuts& cuts) {
     batch_.clear();
+    once_.clear();
+    std::unordered_set<chunker::ChunkId> seen;
     while (batch_.size() < kBatch) {
       STAMPEDE_TRY(const auto cut, cuts.next());
       if (!cut) break;
+      if (seen.insert(cut->id).second) once_.push_back(*cut);
       batch_.push_back(*cut);
     }
     chunks_ += batch_.size();
@@ -119,8 +123,8 @@ class Exporter {
     const auto job = [&]() -> chunker::Job {
       return [&, writer = std::make_unique<ChunkWriter>(source_, store_)](std::size_t i) -> Result<> {
         if (options_.interrupted && options_.interrupted()) return interrupted();
-        STAMPEDE_TRY(const auto size, writer->write(batch_[i]));
-        reached_ = batch_[i].offset.bytes;
+        STAMPEDE_TRY(const auto size, writer->write(once_[i]));
+        reached_ = once_[i].offset.bytes;
         if (size) {
           ++new_chunks_;
           new_bytes_ += size->bytes;
@@ -128,7 +132,7 @@ class Exporter {
         return {};
       };
     };
-    return chunker::run_parallel(options_.threads, batch_.size(), job, [&] {
+    return chunker::run_parallel(options_.threads, once_.size(), job, [&] {
       if (options_.progress) options_.progress({reached_}, disk_);
     });
   }
@@ -150,6 +154,7 @@ class Exporter {
   const chunker::ExportOptions& options_;
   Size disk_;
   std::vector<Cut> batch_;
+  std::vector<Cut> once_;  // of the batch, without what it has twice: two threads would both write and count it
   std::uint64_t chunks_ = 0;
   Offset end_;  // of the index, so far
   std::atomic<std::uint64_t> reached_ = 0, new_chunks_ = 0, new_bytes_ = 0;

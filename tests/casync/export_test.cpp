@@ -44,6 +44,21 @@ TEST(CasyncExport, HoldsTheImage) {
   EXPECT_EQ(files_in(out.path()), exported->new_chunks + 1);
 }
 
+// Threads that meet the same chunk at once must not both count it.
+
+// Threads that meet the same chunk at once must not both count it.
+TEST(CasyncExport, CountsAChunkOnceThatIsThereOften) {
+  std::vector<Piece> pieces;
+  for (std::uint64_t i = 0; i < 64; ++i) pieces.push_back({i * 2 * 4096, random_bytes(7, 4096)});
+  const PackagedImage image(1_MiB, pieces);
+  const Scratch out;
+  const auto exported =
+      export_index(image.store(), image.id(), out / "x.caibx", out / "store", {.threads = 8, .progress = {}});
+  ASSERT_DONE(exported);
+  EXPECT_EQ(assembled(out / "x.caibx", out / "store"), image.bytes());
+  EXPECT_EQ(files_in(out / "store"), exported->new_chunks);
+}
+
 TEST(CasyncExport, KeepsTheFilesThatAreThere) {
   const PackagedImage image(3_MiB, filesystem_like(6, 768));
   const Scratch out;
