@@ -67,6 +67,7 @@ class FileSystem {
   Result<> checked(Result<> done);
   Result<> may_change(ext2_ino_t folder);
   Result<> read_block_bitmap();
+  Result<Bytes> inline_content(ext2_ino_t file, ext2_inode_large& node);
   Result<std::string> target(ext2_ino_t number, ext2_inode_large& raw);
   Result<std::map<std::string, Bytes>> attributes(ext2_ino_t number);
   BlockRange range_of(blk64_t first, blk64_t end) const;
