@@ -214,10 +214,12 @@ Result<> make_folders(const std::filesystem::path& folder) {
   std::filesystem::path path;
   for (const auto& part : folder) {
     path /= part;
-    if (::mkdir(path.c_str(), 0700) == 0)
-      (void)sync_folder(folder_of(path));  // or a crash takes it with all that is in it; who may not read the parent cannot
-    else if (errno != EEXIST)
+    if (::mkdir(path.c_str(), 0700) == 0) {
+      // Or a crash takes it with all that is in it; who may not read the parent cannot.
+      [[maybe_unused]] const auto flushed = sync_folder(folder_of(path));
+    } else if (errno != EEXIST) {
       return fail(code_of_making(errno), "cannot make folder {}: {}", path.string(), errno_text(errno));
+    }
   }
   return {};
 }
