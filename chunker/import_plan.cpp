@@ -1,9 +1,6 @@
 #include "chunker/import_plan.h"
 
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
 
 namespace stampede::chunker {
 namespace {
@@ -61,17 +58,13 @@ Result<ImportPart> ImportPlan::gap(Offset end) {
 
 Result<ImportPlan::Range> ImportPlan::next_stored(Offset from) {
   if (stored_ && from >= stored_->begin && from < stored_->end) return Range{from, stored_->end};
-  const auto answer = [&](Offset begin, Offset end) { return *(stored_ = Range{begin, end}); };
-  const off_t data = ::lseek(file_.fd(), static_cast<off_t>(from.bytes), SEEK_DATA);
-  if (data < 0 && errno == ENXIO) return answer(end_, end_);
-  // Block devices and some file systems do not tell: then everything is read.
-  if (data < 0) return answer(from, end_);
-  const off_t hole = ::lseek(file_.fd(), data, SEEK_HOLE);
-  if (hole < 0) return fail(Code::read_failed, "cannot find the holes of {}: {}", file_.name(), errno_text(errno));
-  // The ends of holes depend on the file system; what is cut must not.
-  const Offset begin{std::max(from.bytes, round_down(static_cast<std::uint64_t>(data), kBlock.bytes))};
-  const Offset end{round_up(static_cast<std::uint64_t>(hole), kBlock.bytes)};
-  return answer(std::min(begin, end_), std::min(end, end_));
+  STAMPEDE_TRY(Range stored, file_.next_stored(from, end_));
+  // The ends of holes depend on the file system; what is cut must not. A hole up to the disk's end stays one, also where
+  // that lies inside a block.
+  if (stored.begin < stored.end)
+    stored = {{std::max(from.bytes, round_down(stored.begin.bytes, kBlock.bytes))},
+              std::min(Offset{round_up(stored.end.bytes, kBlock.bytes)}, end_)};
+  return *(stored_ = stored);
 }
 
 }  // namespace stampede::chunker

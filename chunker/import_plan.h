@@ -21,9 +21,7 @@ class ImportPlan {
   Size left_out() const { return left_out_; }
 
  private:
-  struct Range {
-    Offset begin, end;
-  };
+  using Range = File::Stored;
   static std::vector<Range> whole_blocks(std::span<const volume::BlockRange> ranges, Size size);
   // The part that begins at at_, of `room` bytes at most if it is to be read.
   Result<ImportPart> part(Size room);

@@ -113,6 +113,16 @@ Result<FileStamp> File::stamp() const {
   return stamp_from(status);
 }
 
+Result<File::Stored> File::next_stored(Offset from, Offset end) const {
+  const off_t data = ::lseek(fd_, static_cast<off_t>(from.bytes), SEEK_DATA);
+  if (data < 0 && errno == ENXIO) return Stored{end, end};
+  if (data < 0) return Stored{from, end};
+  const off_t hole = ::lseek(fd_, data, SEEK_HOLE);
+  if (hole < 0) return fail(Code::read_failed, "cannot find the holes of {}: {}", name_, errno_text(errno));
+  return Stored{std::min(Offset{static_cast<std::uint64_t>(data)}, end),
+                std::min(Offset{static_cast<std::uint64_t>(hole)}, end)};
+}
+
 Result<std::size_t> File::read_some_at(Offset offset, MutableBytes out) const {
   std::size_t done = 0;
   while (done < out.size()) {

@@ -56,6 +56,13 @@ class File {
   std::filesystem::path path() const;
   // Fills `out` wholly, or fails (read_failed): the end of the file inside the range is an error.
   Result<> read_at(Offset offset, MutableBytes out) const;
+  // The first range from `from` on that is not a hole, cut off at `end`; empty at `end` where only a hole is left. Who
+  // cannot tell holes, such as a device, stores all. Moves the descriptor's own position. Error: read_failed.
+  struct Stored {
+    Offset begin, end;
+    auto operator<=>(const Stored&) const = default;
+  };
+  Result<Stored> next_stored(Offset from, Offset end) const;
   // As much as there is; fewer bytes than asked mean the end of the file.
   Result<std::size_t> read_some_at(Offset offset, MutableBytes out) const;
   // Writes all, or fails (no_space, write_failed).

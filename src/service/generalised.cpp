@@ -3,10 +3,8 @@
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <sys/ioctl.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 
 #include "src/formats/spool.h"
 #include "src/volume/inspect.h"
@@ -15,31 +13,18 @@ namespace stampede::service {
 
 namespace {
 
-// The next range that is not a hole; empty at the end. Devices do not tell: all of them is read.
-struct Stored {
-  std::uint64_t begin = 0, end = 0;
-};
-Result<Stored> next_stored(const File& file, std::uint64_t from, std::uint64_t all) {
-  const off_t data = ::lseek(file.fd(), static_cast<off_t>(from), SEEK_DATA);
-  if (data < 0 && errno == ENXIO) return Stored{all, all};
-  if (data < 0) return Stored{from, all};
-  const off_t hole = ::lseek(file.fd(), data, SEEK_HOLE);
-  if (hole < 0) return fail(Code::read_failed, "cannot find the holes of {}: {}", file.name(), errno_text(errno));
-  return Stored{std::max(from, static_cast<std::uint64_t>(data)), std::min(all, static_cast<std::uint64_t>(hole))};
-}
-
 Result<> copy_into(formats::Spool& spool, const File& file, Size size, const CopyOptions& options) {
   Bytes part(formats::Spool::kPart.bytes);
-  for (std::uint64_t at = 0; at < size.bytes;) {
-    STAMPEDE_TRY(const Stored stored, next_stored(file, at, size.bytes));
-    STAMPEDE_CHECK(spool.skip({stored.begin - at}));
+  for (Offset at, end{size.bytes}; at < end;) {
+    STAMPEDE_TRY(const File::Stored stored, file.next_stored(at, end));
+    STAMPEDE_CHECK(spool.skip(stored.begin - at));
     for (at = stored.begin; at < stored.end;) {
       if (options.interrupted && options.interrupted()) return fail(Code::interrupted, "interrupted by a signal");
       // Up to the next multiple of a part, where the spool's own end.
-      const std::size_t length = std::min(part.size() - at % part.size(), stored.end - at);
-      STAMPEDE_CHECK(file.read_at({at}, MutableBytes(part).first(length)));
+      const std::size_t length = std::min(part.size() - at.bytes % part.size(), (stored.end - at).bytes);
+      STAMPEDE_CHECK(file.read_at(at, MutableBytes(part).first(length)));
       STAMPEDE_CHECK(spool.write(ByteView(part).first(length)));
-      at += length;
+      at += Size{length};
     }
   }
   return {};

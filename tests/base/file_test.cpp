@@ -73,6 +73,29 @@ TEST_F(FileTest, ReadingPastTheEndIsAnErrorThatNamesTheFile) {
   EXPECT_EQ(*file->read_some_at({4}, out), 6U);
 }
 
+TEST_F(FileTest, TellsItsHoles) {
+  using Stored = File::Stored;
+  constexpr Offset kBegin{256 << 10}, kMiddle{300 << 10}, kEnd{512 << 10}, kAll{1 << 20};
+  const auto file = File::open(folder_ / "f", O_RDWR | O_CREAT);
+  ASSERT_TRUE(file && file->truncate(kAll - Offset{}));
+  EXPECT_EQ(*file->next_stored({}, kAll), (Stored{kAll, kAll}));
+  ASSERT_TRUE(file->write_at(kBegin, Bytes((kEnd - kBegin).bytes, std::byte{1})));
+  EXPECT_EQ(*file->next_stored({}, kAll), (Stored{kBegin, kEnd}));
+  EXPECT_EQ(*file->next_stored(kMiddle, kAll), (Stored{kMiddle, kEnd}));
+  EXPECT_EQ(*file->next_stored(kEnd, kAll), (Stored{kAll, kAll}));
+  EXPECT_EQ(*file->next_stored({}, kMiddle), (Stored{kBegin, kMiddle}));
+  EXPECT_EQ(*file->next_stored({}, {128 << 10}), (Stored{{128 << 10}, {128 << 10}}));
+  EXPECT_EQ(*file->next_stored(kAll + 1_MiB, kAll + 2_MiB), (Stored{kAll + 2_MiB, kAll + 2_MiB}));
+}
+
+// A pipe, as a device.
+TEST_F(FileTest, WhoCannotTellHolesStoresAll) {
+  ASSERT_EQ(::mkfifo((folder_ / "pipe").c_str(), 0600), 0);
+  const auto pipe = File::open(folder_ / "pipe", O_RDWR);
+  ASSERT_TRUE(pipe);
+  EXPECT_EQ(*pipe->next_stored({5}, {10}), (File::Stored{{5}, {10}}));
+}
+
 TEST_F(FileTest, AFullDeviceIsNoSpace) {
   const auto full = File::open("/dev/full", O_WRONLY);
   ASSERT_TRUE(full);
