@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "src/base/text.h"
+#include "src/deploy/tag_signature.h"
 
 namespace stampede::deploy {
 
@@ -76,7 +77,7 @@ Result<chunker::TagRecord> Access::resolve(const chunker::ImageRef& image) {
     return fail(Code::signer_unknown,
                 "{} is signed by {}, whom this node does not accept; enrol with a token that names this signer",
                 image.text(), trust::short_name(found.signer));
-  STAMPEDE_CHECK(trust::verify(found.signer, trust::kTagRecordDomain, found.record, found.signature));
+  STAMPEDE_CHECK(check_signature(found));
   STAMPEDE_TRY(auto record, chunker::decode_tag_record(found.record));
   if (!image.names(record.name, record.image))
     return fail(Code::content_altered, "the depot sent the record of {}, image {}, for {}", record.name.text(),

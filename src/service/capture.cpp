@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <thread>
 
+#include "src/deploy/tag_signature.h"
 #include "src/service/push.h"
 
 namespace stampede::service {
@@ -14,7 +15,7 @@ constexpr unsigned kThreads = 8;
 
 // What the depot said it signed: of this image, and soundly.
 Result<chunker::TagRecord> check_signed(const chunker::SignedTagRecord& now, const chunker::ImageId& image) {
-  STAMPEDE_CHECK(trust::verify(now.signer, trust::kTagRecordDomain, now.record, now.signature));
+  STAMPEDE_CHECK(deploy::check_signature(now));
   STAMPEDE_TRY(auto record, chunker::decode_tag_record(now.record));
   if (record.image != image) return fail(Code::content_altered, "the depot signed another image than the one that was sent");
   return record;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "chunker/package.h"
+#include "src/deploy/tag_signature.h"
 #include "src/service/site.h"
 
 namespace stampede::service {
@@ -24,9 +25,7 @@ Result<Found> verify(cache::Store& store, cache::TagRow row) {
   if (std::ranges::find(signers, signed_record.signer) == signers.end())
     return fail(Code::signer_unknown, "{} is signed by {}, who is not in {}", record.name.text(),
                 trust::short_name(signed_record.signer), (store.folder() / "keys/signers").string());
-  if (auto sound =
-          trust::verify(signed_record.signer, trust::kTagRecordDomain, signed_record.record, signed_record.signature);
-      !sound)
+  if (auto sound = deploy::check_signature(signed_record); !sound)
     return pass(std::move(sound).error(), fmt::format("the record of {}", record.name.text()));
   return found;
 }

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "src/base/text.h"
+#include "src/deploy/tag_signature.h"
 #include "src/service/library.h"
 #include "src/service/site.h"
 
@@ -66,14 +67,6 @@ void say_again(const chunker::TagRecord& what, chunker::TagRecord& of) {
   of.labels = what.labels;
 }
 
-chunker::SignedTagRecord sign(const chunker::TagRecord& record, const trust::PrivateKey& key) {
-  chunker::SignedTagRecord signed_record;
-  signed_record.record = chunker::encode(record);
-  signed_record.signer = key.public_key();
-  signed_record.signature = key.sign(trust::kTagRecordDomain, signed_record.record);
-  return signed_record;
-}
-
 }  // namespace
 
 Result<> add_label(std::string_view text, Words& words) {
@@ -119,7 +112,7 @@ Result<Tagged> give_name(cache::Store& store, chunker::TagRecord record, const W
   }
   if (out.record.parent == out.record.image) out.record.parent.reset();
   out.record.tagged = to_rfc3339(system_clock().unix_time());
-  STAMPEDE_TRY(out.changed, store.catalog().add_tag(out.record, sign(out.record, key), naming));
+  STAMPEDE_TRY(out.changed, store.catalog().add_tag(out.record, deploy::sign(out.record, key), naming));
   return out;
 }
 

@@ -4,6 +4,7 @@
 
 #include "chunker/package.h"
 #include "chunker/seal.h"
+#include "src/deploy/tag_signature.h"
 #include "src/service/library.h"
 #include "src/service/pull_inbox.h"
 #include "src/service/site.h"
@@ -34,8 +35,7 @@ Result<Offered> resolve(cache::Store& store, deploy::Access& access, const PullO
         Code::signer_unknown,
         "{} is signed by {}, whom neither this store nor the join token names; if that is right, say --accept-signer {}",
         options.image.text(), trust::short_name(signer), trust::to_string(signer));
-  STAMPEDE_CHECK(
-      trust::verify(signer, trust::kTagRecordDomain, offered.signed_record.record, offered.signed_record.signature));
+  STAMPEDE_CHECK(deploy::check_signature(offered.signed_record));
   STAMPEDE_TRY(offered.record, chunker::decode_tag_record(offered.signed_record.record));
   if (offered.record.name != options.image)
     return fail(Code::content_altered, "the depot sent the record of {} for {}", offered.record.name.text(),
@@ -127,11 +127,7 @@ Result<chunker::SignedTagRecord> record_for(cache::Store& store, const PullOptio
   if (!options.as || *options.as == offered.record.name) return offered.signed_record;
   record.name = *options.as;
   STAMPEDE_TRY(const auto key, open_signing_key(store.folder()));
-  chunker::SignedTagRecord signed_record;
-  signed_record.record = chunker::encode(record);
-  signed_record.signer = key.public_key();
-  signed_record.signature = key.sign(trust::kTagRecordDomain, signed_record.record);
-  return signed_record;
+  return deploy::sign(record, key);
 }
 
 Result<> add(cache::Store& store, const PullOptions& options, const Offered& offered, Pulled& pulled) {

@@ -6,6 +6,7 @@
 
 #include "chunker/package.h"
 #include "chunker/tag_record.h"
+#include "src/deploy/tag_signature.h"
 #include "src/service/library.h"
 #include "src/service/site.h"
 
@@ -141,7 +142,7 @@ Result<> PushIntake::check_signature(const chunker::SignedTagRecord& record) con
         Code::signer_unknown,
         "the image is signed by {}, whom this depot does not accept; its operator may add the signer to keys/signers",
         trust::to_string(record.signer));
-  return trust::verify(record.signer, trust::kTagRecordDomain, record.record, record.signature);
+  return deploy::check_signature(record);
 }
 
 // The depot speaks for what it saw: who sent the image, and when.
@@ -149,13 +150,9 @@ Result<chunker::SignedTagRecord> PushIntake::sign(chunker::TagRecord& record) co
   STAMPEDE_TRY(const auto key, find_signing_key(store_.folder()));
   record.created = to_rfc3339(system_clock().unix_time());
   record.source = fmt::format("{} (captured from node {})", record.source, trust::short_name(node_));
-  chunker::SignedTagRecord signed_record;
-  signed_record.record = chunker::encode(record);
   // What nobody could read back must not be signed.
-  STAMPEDE_CHECK(chunker::decode_tag_record(signed_record.record));
-  signed_record.signer = key.public_key();
-  signed_record.signature = key.sign(trust::kTagRecordDomain, signed_record.record);
-  return signed_record;
+  STAMPEDE_CHECK(chunker::decode_tag_record(chunker::encode(record)));
+  return deploy::sign(record, key);
 }
 
 Result<wire::Message> PushIntake::finish(const wire::PushEnd& end) {

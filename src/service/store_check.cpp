@@ -6,10 +6,10 @@
 
 #include "chunker/package.h"
 #include "chunker/seal.h"
+#include "src/deploy/tag_signature.h"
 #include "src/service/library.h"
 #include "src/service/receipts.h"
 #include "src/service/site.h"
-#include "src/trust/keys.h"
 
 namespace stampede::service {
 
@@ -139,9 +139,7 @@ Result<> check_history(cache::Store& store, const cache::TagRow& newest, StoreRe
   STAMPEDE_TRY(auto history, store.catalog().tag_history(newest.name));
   for (std::size_t i = 0; i + 1 < history.size(); ++i) {
     const auto record = decode(std::move(history[i]));
-    const auto sound = record ? trust::verify(record->signed_record.signer, trust::kTagRecordDomain,
-                                              record->signed_record.record, record->signed_record.signature)
-                              : pass(record.error());
+    const auto sound = record ? deploy::check_signature(record->signed_record) : pass(record.error());
     if (!sound)
       report.problems.push_back(fmt::format("an earlier record of {}: {}", newest.name.text(), sound.error().message));
     else if (const auto image = record->record.image; image != newest.image && !names.contains(image))

@@ -4,6 +4,7 @@
 
 #include <thread>
 
+#include "src/deploy/tag_signature.h"
 #include "src/service/store_check.h"
 #include "tests/service/depot_fixture.h"
 #include "transport/net/node.h"
@@ -108,9 +109,7 @@ TEST_F(DepotTest, ATagThatMovesIsSeenAtOnce) {
   EXPECT_EQ(content(0), old_image);
   auto record = import(new_image, "test:2").record;
   record.name.tag = "stable";
-  const auto key = *open_signing_key(store_->folder());
-  chunker::SignedTagRecord moved{chunker::encode(record), key.public_key(), {}};
-  moved.signature = key.sign(trust::kTagRecordDomain, moved.record);
+  const auto moved = deploy::sign(record, *open_signing_key(store_->folder()));
   ASSERT_TRUE(store_->catalog().add_tag(record, moved, cache::Naming::move));
   EXPECT_FALSE(run(options(1, "test:stable")).error);
   EXPECT_EQ(content(1), new_image);
@@ -128,10 +127,7 @@ TEST_F(DepotTest, RefusesAForeignSignerAndAForgedRecord) {
   const auto add = [&](const char* name, const trust::PrivateKey& key, bool forge) {
     chunker::TagRecord record = imported.record;
     record.name = *chunker::ImageName::parse(name);
-    chunker::SignedTagRecord signed_record;
-    signed_record.record = chunker::encode(record);
-    signed_record.signer = key.public_key();
-    signed_record.signature = key.sign(trust::kTagRecordDomain, signed_record.record);
+    auto signed_record = deploy::sign(record, key);
     if (forge) signed_record.signature[5] ^= std::byte{1};
     ASSERT_TRUE(store_->catalog().add_tag(record, signed_record));
   };

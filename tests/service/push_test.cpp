@@ -4,6 +4,7 @@
 #include <atomic>
 #include <thread>
 
+#include "src/deploy/tag_signature.h"
 #include "src/service/capture.h"
 #include "src/service/pull.h"
 #include "src/service/store_check.h"
@@ -128,9 +129,7 @@ TEST_F(PullTest, AForeignSignerIsRefusedUnlessHeIsNamed) {
   const auto key = trust::PrivateKey::generate();
   chunker::TagRecord record = imported.record;
   record.name = *chunker::ImageName::parse("foreign:1");
-  chunker::SignedTagRecord signed_record{chunker::encode(record), key.public_key(), {}};
-  signed_record.signature = key.sign(trust::kTagRecordDomain, signed_record.record);
-  ASSERT_TRUE(store_->catalog().add_tag(record, signed_record));
+  ASSERT_TRUE(store_->catalog().add_tag(record, deploy::sign(record, key)));
   auto options = reach<PullOptions>("foreign:1", false);
   const auto refused = pull_image(*other_, options);
   ASSERT_FALSE(refused);
