@@ -18,8 +18,6 @@ constexpr Duration kLook = std::chrono::milliseconds(100);
 constexpr Size kSmallPack = 16_MiB;
 constexpr std::size_t kManySmall = 32;
 
-std::string file_name(const Pack& pack) { return std::filesystem::path(pack.name()).filename().string(); }
-
 // While it lives, who begins an import does not rely on these packs.
 class Condemned {
  public:
@@ -125,7 +123,7 @@ class Collection {
 
   PackNames names() const {
     PackNames names;
-    for (const Chosen& one : chosen_) names.insert(file_name(*marks_.view().packs()[one.pack]));
+    for (const Chosen& one : chosen_) names.insert(marks_.view().packs()[one.pack]->file_name());
     return names;
   }
 

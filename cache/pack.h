@@ -96,6 +96,7 @@ class Pack {
   // cannot be opened or read now.
   static Result<OpenedPack> open(const std::filesystem::path& path);
   const std::string& name() const { return file_.name(); }
+  std::string file_name() const { return std::filesystem::path(name()).filename().string(); }  // within its folder
   const File& file() const { return file_; }
   std::uint32_t size() const { return size_; }  // entries
   Offset records_end() const { return records_end_; }

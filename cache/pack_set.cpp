@@ -126,7 +126,7 @@ bool PackSet::knows(const ChunkId& id, const PackNames& without) const {
   if (without.empty()) return view()->find(id).has_value();
   bool known = false;
   view()->each_copy(id, [&](const Result<Place>& place) {
-    known = place && !without.contains(std::filesystem::path(place->pack->name()).filename().string());
+    known = place && !without.contains(place->pack->file_name());
     return known;
   });
   return known;

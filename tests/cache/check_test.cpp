@@ -94,7 +94,7 @@ TEST_F(Check, ReadsAPackAgainThatChangedMeanwhile) {
   const StoreCheck rest = check();
   EXPECT_EQ(rest.read, sealed() - sealed_of(*packs_[1]));
   ASSERT_EQ(rest.bad.size(), 1U);
-  EXPECT_EQ(rest.bad[0].pack, std::filesystem::path(packs_[0]->name()).filename().string());
+  EXPECT_EQ(rest.bad[0].pack, packs_[0]->file_name());
 }
 
 TEST_F(Check, SaysAgainWhatWasDamagedBeforeTheInterruption) {
