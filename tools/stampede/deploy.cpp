@@ -4,7 +4,7 @@
 #include <deque>
 
 #include "src/base/file.h"
-#include "tools/stampede/command.h"
+#include "tools/stampede/depot_options.h"
 #include "tools/stampede/preview.h"
 #include "tools/stampede/progress.h"
 
@@ -13,10 +13,9 @@ namespace stampede::tools {
 namespace {
 
 struct DeployArguments {
-  std::string name, depot, token_file, state, disk, file_size, base, rescue_dir, instance, hostname, network, user_data,
-      receipt;
+  DepotArguments depot;
+  std::string name, disk, file_size, base, rescue_dir, instance, hostname, network, user_data, receipt;
   std::string peer_listen = ":0";
-  std::string patience = "2m";
   std::string serve_for;
   std::string progress = "auto";
   std::string transfer = "auto";
@@ -88,9 +87,8 @@ deploy::Delta delta_of(std::string_view name) {
 Result<deploy::Options> read_options(const DeployArguments& arguments) {
   deploy::Options options;
   STAMPEDE_TRY(options.image, chunker::ImageRef::parse(arguments.name));
-  STAMPEDE_TRY(options.depot, net::Endpoint::parse(arguments.depot, net::kDepotPort));
+  STAMPEDE_CHECK(read_depot_options(arguments.depot, options));
   STAMPEDE_TRY(options.disk, disk::Selector::parse(arguments.disk));
-  STAMPEDE_TRY(options.patience, parse_duration(arguments.patience));
   STAMPEDE_TRY(const auto listen, net::Endpoint::parse(arguments.peer_listen, 0));
   options.peer_listen = listen;
   options.transfer = transfer_of(arguments.transfer);
@@ -115,11 +113,7 @@ Result<deploy::Options> read_options(const DeployArguments& arguments) {
   options.verify = arguments.verify == "full" ? deploy::Verify::full : deploy::Verify::data;
   options.fit = {.grow = arguments.grow, .fresh_uuids = arguments.fresh_uuids};
   options.rescue_folder = arguments.rescue_dir;
-  options.state = arguments.state;
-  STAMPEDE_TRY(options.token, read_token(arguments.token_file));
   STAMPEDE_TRY(options.instance, read_instance(arguments));
-  options.warn = [](std::string_view text) { note(fmt::format("stampede: {}", text)); };
-  options.stop = &stop_requested();
   return options;
 }
 
@@ -199,10 +193,8 @@ void add_deploy(CLI::App& app, Action& action) {
       app.add_subcommand("deploy", "Writes an image onto a disk of THIS machine: by multicast, from peers and from a depot");
   auto arguments = std::make_shared<DeployArguments>();
   DeployArguments& a = *arguments;
-  a.state = default_state();
   add_image_argument(*command, a.name);
-  command->add_option("--depot", a.depot, fmt::format("The depot's address; port {} unless given", net::kDepotPort))
-      ->required();
+  add_depot_options(*command, a.depot);
   command
       ->add_option(
           "--disk", a.disk,
@@ -219,9 +211,6 @@ void add_deploy(CLI::App& app, Action& action) {
           "--file-size and --base are for --disk alone")
       ->type_name("NAME:TAG=SELECTOR")
       ->allow_extra_args(false);
-  command->add_option("--token-file", a.token_file, "A join token, for a machine that is not enrolled yet")
-      ->type_name("FILE");
-  command->add_option("--state", a.state, "Keeps this node's key and enrolment")->capture_default_str()->type_name("DIR");
   command
       ->add_option(
           "--overwrite", a.overwrite,
@@ -293,9 +282,6 @@ void add_deploy(CLI::App& app, Action& action) {
                    "targets. Else 256M, or what a large image needs")
       ->transform(CLI::AsSizeValue(false))
       ->type_name("SIZE");
-  command->add_option("--patience", a.patience, "How long to wait for a depot that is away")
-      ->capture_default_str()
-      ->type_name("TIME");
   command->add_option("--serve-for", a.serve_for, "Serve peers this long afterwards, instead of while others are active")
       ->type_name("TIME");
   command->add_flag(

@@ -2,7 +2,7 @@
 
 #include <boost/json.hpp>
 
-#include "tools/stampede/command.h"
+#include "tools/stampede/depot_options.h"
 #include "tools/stampede/progress.h"
 
 namespace stampede::tools {
@@ -12,8 +12,8 @@ namespace json = boost::json;
 namespace {
 
 struct DriftArguments {
-  std::string depot, disk, token_file, state, image;
-  std::string patience = "2m";
+  DepotArguments depot;
+  std::string disk, image;
   std::vector<std::string> ignore;
   bool strict = false;
   bool as_json = false;
@@ -21,19 +21,13 @@ struct DriftArguments {
 
 Result<deploy::DriftOptions> read_options(const DriftArguments& arguments) {
   deploy::DriftOptions options;
+  STAMPEDE_CHECK(read_depot_options(arguments.depot, options));
   STAMPEDE_TRY(options.disk, disk::Selector::parse(arguments.disk));
-  STAMPEDE_TRY(options.depot, net::Endpoint::parse(arguments.depot, net::kDepotPort));
-  STAMPEDE_TRY(options.patience, parse_duration(arguments.patience));
   if (!arguments.image.empty()) {
     STAMPEDE_TRY(options.image, chunker::ImageRef::parse(arguments.image));
   }
-  STAMPEDE_TRY(options.token, read_token(arguments.token_file));
-  options.state = arguments.state;
-  options.peer_listen.reset();
   if (!arguments.strict) options.ignore = deploy::kUsualIgnores;
   options.ignore.insert(options.ignore.end(), arguments.ignore.begin(), arguments.ignore.end());
-  options.warn = [](std::string_view text) { note(fmt::format("stampede: {}", text)); };
-  options.stop = &stop_requested();
   return options;
 }
 
@@ -104,10 +98,8 @@ void add_drift(CLI::App& app, Action& action) {
       "drift", "Says what a disk of THIS machine holds that its image does not; reads only, on a running system too");
   auto arguments = std::make_shared<DriftArguments>();
   DriftArguments& a = *arguments;
-  a.state = default_state();
   command->add_option("--disk", a.disk, "The disk to look at: serial:…, wwn:…, dev:/dev/…, or file:/… for a VM")->required();
-  command->add_option("--depot", a.depot, fmt::format("The depot's address; port {} unless given", net::kDepotPort))
-      ->required();
+  add_depot_options(*command, a.depot);
   command->add_option("--image", a.image, "Compare with this one instead of what the disk's last receipt names")
       ->type_name("NAME:TAG");
   command
@@ -115,12 +107,6 @@ void add_drift(CLI::App& app, Action& action) {
       ->type_name("GLOB")
       ->allow_extra_args(false);
   command->add_flag("--strict", a.strict, "Logs, caches and state (/var/log, /var/cache, /run, …) count as well");
-  command->add_option("--token-file", a.token_file, "A join token, for a machine that is not enrolled yet")
-      ->type_name("FILE");
-  command->add_option("--state", a.state, "Keeps this node's key and enrolment")->capture_default_str()->type_name("DIR");
-  command->add_option("--patience", a.patience, "How long to wait for a depot that is away")
-      ->capture_default_str()
-      ->type_name("TIME");
   command->add_flag("--json", a.as_json, "As JSON on stdout");
   command->footer(
       "Exit code 0: nothing differs that counts; 3: something does. The depot keeps the result: `stampede receipt list`.\n"

@@ -1,7 +1,7 @@
 #include <boost/json.hpp>
 
 #include "src/deploy/rehearsal.h"
-#include "tools/stampede/command.h"
+#include "tools/stampede/depot_options.h"
 #include "tools/stampede/progress.h"
 
 namespace stampede::tools {
@@ -11,9 +11,8 @@ namespace json = boost::json;
 namespace {
 
 struct TestArguments {
-  std::string name, depot, token_file;
-  std::string state = default_state();
-  std::string patience = "30s";
+  std::string name;
+  DepotArguments depot;
   bool as_json = false;
 };
 
@@ -76,14 +75,8 @@ void print_for_people(const TestArguments& arguments, const deploy::Rehearsal& d
 Result<> test(const TestArguments& arguments) {
   deploy::RehearsalOptions options;
   STAMPEDE_TRY(options.image, chunker::ImageRef::parse(arguments.name));
-  STAMPEDE_TRY(options.depot, net::Endpoint::parse(arguments.depot, net::kDepotPort));
-  STAMPEDE_TRY(options.patience, parse_duration(arguments.patience));
-  options.state = arguments.state;
-  STAMPEDE_TRY(options.token, read_token(arguments.token_file));
+  STAMPEDE_CHECK(read_depot_options(arguments.depot, options));
   options.transfer = net::Transfer::multicast;
-  options.peer_listen.reset();
-  options.warn = [](std::string_view text) { note(fmt::format("stampede: {}", text)); };
-  options.stop = &stop_requested();
   catch_signals();
   ProgressLine line(true);
   options.progress = [&](const net::SwarmStatus& status, Size verified, Size total) {
@@ -107,17 +100,9 @@ void add_multicast(CLI::App& app, Action& action) {
       "test", "Receives an image on THIS machine as a deployment would, verifies it and throws it away; writes no disk");
   auto arguments = std::make_shared<TestArguments>();
   TestArguments& a = *arguments;
+  a.depot.patience = "30s";
   add_image_argument(*test_command, a.name);
-  test_command->add_option("--depot", a.depot, fmt::format("The depot's address; port {} unless given", net::kDepotPort))
-      ->required();
-  test_command->add_option("--token-file", a.token_file, "A join token, for a machine that is not enrolled yet")
-      ->type_name("FILE");
-  test_command->add_option("--state", a.state, "Keeps this node's key and enrolment")
-      ->capture_default_str()
-      ->type_name("DIR");
-  test_command->add_option("--patience", a.patience, "How long to wait for a depot that is away")
-      ->capture_default_str()
-      ->type_name("TIME");
+  add_depot_options(*test_command, a.depot);
   test_command->add_flag("--json", a.as_json, "Print JSON");
   test_command->footer(
       "Run it on several machines at once: they share one stream.\n"
