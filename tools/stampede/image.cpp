@@ -2,9 +2,16 @@
 
 #include <boost/json.hpp>
 
+#include "src/disk/guard.h"
 #include "tools/stampede/command.h"
 
 namespace stampede::tools {
+
+Result<service::ImageSource> hold_disk(const disk::Selector& selector) {
+  STAMPEDE_TRY(const auto disks, disk::list_disks());
+  STAMPEDE_TRY(auto held, disk::hold_for_reading(selector, disks));
+  return service::ImageSource(held.identity.path, disk::naming(held.identity, disks), false, std::move(held.file));
+}
 
 boost::json::object to_json(const chunker::TagRecord& record) {
   // The signed record is JSON already: its own members are the stable ones.

@@ -4,7 +4,9 @@
 #include <boost/json/fwd.hpp>
 
 #include "chunker/tag_record.h"
+#include "src/disk/selector.h"
 #include "src/service/naming.h"
+#include "src/service/packaging.h"
 #include "src/volume/lint.h"
 #include "tools/stampede/command.h"
 
@@ -31,6 +33,9 @@ struct WordArguments {
 void add_word_options(CLI::App& command, WordArguments& words);
 // Errors: usage; those of find_image() for the parent.
 Result<service::Words> read_words(cache::Store& store, const WordArguments& arguments);
+
+// A disk of this machine that nobody else uses, held as long as the source lives. Errors: those of disk::hold_for_reading().
+Result<service::ImageSource> hold_disk(const disk::Selector& selector);
 
 // What --json tells of an image.
 boost::json::object to_json(const chunker::TagRecord& record);

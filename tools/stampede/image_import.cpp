@@ -3,7 +3,6 @@
 #include "chunker/seal.h"
 #include "src/base/text.h"
 #include "src/casync/import.h"
-#include "src/disk/guard.h"
 #include "src/formats/raw_disk.h"
 #include "src/service/packaging.h"
 #include "tools/stampede/command.h"
@@ -137,10 +136,8 @@ Result<Source> open_source(const Arguments& arguments, formats::UnpackOptions un
     return Source{{disk.path, disk.name, static_cast<bool>(disk.spool)}, format, std::move(disk)};
   }
   STAMPEDE_TRY(const auto selector, disk::Selector::parse(arguments.from_disk));
-  STAMPEDE_TRY(const auto disks, disk::list_disks());
-  STAMPEDE_TRY(auto held, disk::hold_for_reading(selector, disks));
-  const std::string path = held.identity.path;
-  return Source{{path, disk::naming(held.identity, disks), false, std::move(held.file)}, formats::name_of({})};
+  STAMPEDE_TRY(auto held, hold_disk(selector));
+  return Source{std::move(held), formats::name_of({})};
 }
 
 Result<> import(const Arguments& given) {

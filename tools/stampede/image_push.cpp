@@ -1,6 +1,5 @@
 #include <boost/json.hpp>
 
-#include "src/disk/guard.h"
 #include "src/service/capture.h"
 #include "src/service/push.h"
 #include "tools/stampede/depot_options.h"
@@ -47,12 +46,10 @@ Result<Sent> push(const Arguments& arguments, const chunker::ImageName& name, Pr
   return Sent{std::move(pushed.record), pushed.data, pushed.sent};
 }
 
-// A disk of this machine that nobody else uses, held until it is sent; or a raw file.
+// A disk of this machine, held until it is sent; or a raw file.
 Result<service::ImageSource> hold(const disk::Selector& selector) {
   if (const auto file = selector.file()) return service::ImageSource(std::filesystem::path(*file));
-  STAMPEDE_TRY(const auto disks, disk::list_disks());
-  STAMPEDE_TRY(auto held, disk::hold_for_reading(selector, disks));
-  return service::ImageSource(held.identity.path, disk::naming(held.identity, disks), false, std::move(held.file));
+  return hold_disk(selector);
 }
 
 Result<Sent> capture(const Arguments& arguments, const chunker::ImageName& name, ProgressLine& line) {
