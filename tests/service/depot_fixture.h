@@ -5,12 +5,11 @@
 
 #include <algorithm>
 
-#include "src/base/file.h"
 #include "src/deploy/deployment.h"
 #include "src/service/depot.h"
 #include "src/service/library.h"
-#include "src/service/packaging.h"
-#include "tests/net/site.h"
+#include "src/service/site.h"
+#include "tests/service/store_fixture.h"
 
 namespace stampede::service {
 
@@ -23,12 +22,10 @@ inline Bytes make_image(std::size_t size, std::uint64_t seed) {
   return image;
 }
 
-class DepotTest : public ::testing::Test {
+class DepotTest : public StoreTest {
  protected:
   void SetUp() override {
-    auto store = cache::Store::open(folder_.path() / "store", system_clock());
-    ASSERT_TRUE(store) << store.error().message;
-    store_ = std::move(*store);
+    ASSERT_NO_FATAL_FAILURE(StoreTest::SetUp());
     auto site = open_site(store_->folder());
     ASSERT_TRUE(site) << site.error().message;
     site_ = std::make_unique<Site>(std::move(*site));
@@ -41,14 +38,6 @@ class DepotTest : public ::testing::Test {
     ASSERT_TRUE(depot) << depot.error().message;
     depot_ = std::move(*depot);
     at_ = depot_->local();
-  }
-
-  Imported import(const Bytes& image, const char* name) {
-    const auto file = folder_.path() / "image";
-    EXPECT_TRUE(replace_file(file, image));
-    auto imported = import_image(*store_, file, *chunker::ImageName::parse(name), {});
-    EXPECT_TRUE(imported) << imported.error().message;
-    return *imported;
   }
 
   std::string token(std::chrono::seconds ttl = std::chrono::seconds(600), unsigned uses = 100) {
@@ -81,8 +70,6 @@ class DepotTest : public ::testing::Test {
     return bytes ? std::move(*bytes) : Bytes{};
   }
 
-  Scratch folder_;
-  std::unique_ptr<cache::Store> store_;
   std::unique_ptr<Site> site_;
   std::unique_ptr<Depot> depot_;
   net::Endpoint at_;

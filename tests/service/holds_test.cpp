@@ -1,25 +1,17 @@
 #include "src/service/holds.h"
 
-#include <gtest/gtest.h>
-
-#include "src/base/file.h"
 #include "src/service/library.h"
-#include "src/service/packaging.h"
-#include "tests/scratch.h"
+#include "tests/service/store_fixture.h"
 
 namespace stampede::service {
 namespace {
 
-class HoldsTest : public ::testing::Test {
+class HoldsTest : public StoreTest {
  protected:
   void SetUp() override {
-    auto store = cache::Store::open(folder_ / "store", system_clock());
-    ASSERT_TRUE(store) << store.error().message;
-    store_ = *std::move(store);
-    Bytes content(1'000'000);
-    SeededRandom(1).fill(content);
-    ASSERT_TRUE(replace_file(folder_ / "image", content));
-    const auto imported = import_image(*store_, folder_ / "image", name_, {});
+    ASSERT_NO_FATAL_FAILURE(StoreTest::SetUp());
+    SeededRandom(1).fill(content_);
+    const auto imported = try_import(content_, "a:1");
     ASSERT_TRUE(imported) << imported.error().message;
     image_ = imported->record.image;
   }
@@ -31,9 +23,8 @@ class HoldsTest : public ::testing::Test {
     return store_->chunks().has(as_chunk(image_));
   }
 
-  const Scratch folder_;
   const chunker::ImageName name_ = *chunker::ImageName::parse("a:1");
-  std::unique_ptr<cache::Store> store_;
+  Bytes content_ = Bytes(1'000'000);
   chunker::ImageId image_;
 };
 
@@ -72,11 +63,11 @@ TEST_F(HoldsTest, WhoUsesAnImageHoldsIt) {
 
 // Imported again under a name that it has: nothing is stored twice, and it is whole whatever was collected between.
 TEST_F(HoldsTest, AnImageThatIsImportedAgainIsWhole) {
-  ASSERT_TRUE(import_image(*store_, folder_ / "image", name_, {}));
+  ASSERT_TRUE(try_import(content_, "a:1"));
   EXPECT_TRUE(survives());
   remove();
   EXPECT_FALSE(survives());
-  const auto again = import_image(*store_, folder_ / "image", name_, {});
+  const auto again = try_import(content_, "a:1");
   ASSERT_TRUE(again) << again.error().message;
   EXPECT_TRUE(survives());
   const auto found = find_image(*store_, name_);

@@ -72,12 +72,10 @@ Said parse(const std::string& all) {
   return said;
 }
 
-class HttpBridgeTest : public ::testing::Test {
+class HttpBridgeTest : public StoreTest {
  protected:
   void SetUp() override {
-    auto store = cache::Store::open(folder_.path() / "store", system_clock());
-    ASSERT_TRUE(store) << store.error().message;
-    store_ = std::move(*store);
+    ASSERT_NO_FATAL_FAILURE(StoreTest::SetUp());
     start({{"127.0.0.1", 0}});
   }
   void start(const HttpOptions& options) {
@@ -85,13 +83,6 @@ class HttpBridgeTest : public ::testing::Test {
     auto bridge = HttpBridge::start(*store_, options);
     ASSERT_TRUE(bridge) << bridge.error().message;
     bridge_ = std::move(*bridge);
-  }
-  Imported import(const Bytes& image, const char* name) {
-    const auto file = folder_.path() / "image";
-    EXPECT_TRUE(replace_file(file, image));
-    auto imported = import_image(*store_, file, *chunker::ImageName::parse(name), {});
-    EXPECT_TRUE(imported) << imported.error().message;
-    return *imported;
   }
   std::string exchange(std::string_view text) const {
     const Caller caller(bridge_->local());
@@ -104,8 +95,6 @@ class HttpBridgeTest : public ::testing::Test {
   Said get(std::string_view target) const { return ask("GET", target); }
   static std::string chunk_path(const casync::Id& id) { return "/casync/store/" + casync::store_path(id); }
 
-  Scratch folder_;
-  std::unique_ptr<cache::Store> store_;
   std::unique_ptr<HttpBridge> bridge_;
 };
 

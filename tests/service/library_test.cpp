@@ -1,13 +1,9 @@
 #include "src/service/library.h"
-#include "src/service/packaging.h"
-#include "src/service/store_check.h"
 
-#include <gtest/gtest.h>
-
-#include "src/base/file.h"
 #include "src/service/site.h"
+#include "src/service/store_check.h"
 #include "src/trust/token.h"
-#include "tests/net/site.h"
+#include "tests/service/store_fixture.h"
 
 namespace stampede::service {
 namespace {
@@ -29,17 +25,8 @@ Bytes mbr_image() {
   return image;
 }
 
-class LibraryTest : public ::testing::Test {
+class LibraryTest : public StoreTest {
  protected:
-  void SetUp() override {
-    auto store = cache::Store::open(folder_.path() / "store", system_clock());
-    ASSERT_TRUE(store) << store.error().message;
-    store_ = std::move(*store);
-  }
-  Result<Imported> import(const Bytes& image, const char* name) {
-    EXPECT_TRUE(replace_file(folder_.path() / "image", image));
-    return import_image(*store_, folder_.path() / "image", *chunker::ImageName::parse(name), {});
-  }
   Result<Found> find(const char* name) { return find_image(*store_, *chunker::ImageName::parse(name)); }
   std::size_t packs() const {
     return static_cast<std::size_t>(std::distance(std::filesystem::directory_iterator(store_->folder() / "packs"), {}));
@@ -51,13 +38,10 @@ class LibraryTest : public ::testing::Test {
   }
   Result<std::string> token() { return create_token(*store_, system_clock(), system_random(), std::chrono::seconds(60), 1); }
   std::filesystem::path keys() const { return store_->folder() / "keys"; }
-
-  Scratch folder_;
-  std::unique_ptr<cache::Store> store_;
 };
 
 TEST_F(LibraryTest, AnActivePartitionOfAnMbrIsKnownAsSuch) {
-  const auto imported = import(mbr_image(), "mbr:1");
+  const auto imported = try_import(mbr_image(), "mbr:1");
   ASSERT_TRUE(imported) << imported.error().message;
   ASSERT_EQ(imported->report.root.partitions.size(), 1U);
   EXPECT_EQ(imported->report.root.table, chunker::TableKind::mbr);
@@ -66,17 +50,17 @@ TEST_F(LibraryTest, AnActivePartitionOfAnMbrIsKnownAsSuch) {
 }
 
 TEST_F(LibraryTest, ATakenTagIsRefusedBeforeAnythingIsStored) {
-  ASSERT_TRUE(import(random_image(2), "a:1"));
-  const auto other = import(random_image(3), "a:1");
+  ASSERT_TRUE(try_import(random_image(2), "a:1"));
+  const auto other = try_import(random_image(3), "a:1");
   ASSERT_FALSE(other);
   EXPECT_EQ(other.error().code, Code::tag_taken);
   EXPECT_EQ(packs(), 1U);
 }
 
 TEST_F(LibraryTest, ImportingAgainStoresNothingButWhatIsMissing) {
-  const auto first = import(random_image(4), "a:1");
+  const auto first = try_import(random_image(4), "a:1");
   ASSERT_TRUE(first);
-  const auto again = import(random_image(4), "a:1");
+  const auto again = try_import(random_image(4), "a:1");
   ASSERT_TRUE(again);
   EXPECT_FALSE(again->tagged);
   EXPECT_EQ(again->report.shared_data, first->report.data);
@@ -84,17 +68,17 @@ TEST_F(LibraryTest, ImportingAgainStoresNothingButWhatIsMissing) {
   for (const auto& entry : std::filesystem::directory_iterator(store_->folder() / "packs"))
     std::filesystem::remove(entry.path());
   EXPECT_FALSE(problems().empty());
-  const auto healed = import(random_image(4), "a:1");
+  const auto healed = try_import(random_image(4), "a:1");
   ASSERT_TRUE(healed);
   EXPECT_EQ(healed->report.new_data, first->report.data);
   EXPECT_EQ(problems(), std::vector<std::string>{});
 }
 
 TEST_F(LibraryTest, AnotherSigningKeySignsTheSameImageAgain) {
-  ASSERT_TRUE(import(random_image(5), "a:1"));
+  ASSERT_TRUE(try_import(random_image(5), "a:1"));
   const auto before = find("a:1")->signed_record.signer;
   std::filesystem::remove(keys() / "signing.key");
-  const auto again = import(random_image(5), "a:1");
+  const auto again = try_import(random_image(5), "a:1");
   ASSERT_TRUE(again);
   EXPECT_TRUE(again->tagged);
   EXPECT_NE(find("a:1")->signed_record.signer, before);
@@ -102,7 +86,7 @@ TEST_F(LibraryTest, AnotherSigningKeySignsTheSameImageAgain) {
 }
 
 TEST_F(LibraryTest, ARecordUnderAnotherNameIsNotTaken) {
-  const auto imported = import(random_image(6), "a:1");
+  const auto imported = try_import(random_image(6), "a:1");
   ASSERT_TRUE(imported);
   auto moved = imported->record;
   moved.name = {"b", "1"};
@@ -120,7 +104,7 @@ TEST_F(LibraryTest, ARecordUnderAnotherNameIsNotTaken) {
 }
 
 TEST_F(LibraryTest, ARecordThatCannotBeReadDoesNotHideTheOthers) {
-  const auto imported = import(random_image(7), "b:1");
+  const auto imported = try_import(random_image(7), "b:1");
   ASSERT_TRUE(imported);
   auto record = imported->record;
   record.name = {"a", "1"};

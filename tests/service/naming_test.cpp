@@ -1,35 +1,25 @@
 #include "src/service/naming.h"
 
-#include <gtest/gtest.h>
-
-#include "src/base/file.h"
 #include "src/service/library.h"
-#include "src/service/packaging.h"
 #include "src/service/store_check.h"
-#include "tests/net/site.h"
+#include "tests/service/store_fixture.h"
 
 namespace stampede::service {
 namespace {
 
 using Strings = std::vector<std::string>;
 
-class NamingTest : public ::testing::Test {
+class NamingTest : public StoreTest {
  protected:
-  void SetUp() override {
-    auto store = cache::Store::open(folder_.path() / "store", system_clock());
-    ASSERT_TRUE(store) << store.error().message;
-    store_ = std::move(*store);
-  }
-  Result<Imported> import(std::uint64_t seed, const char* name, Words words = {}) {
+  Result<Imported> try_import(std::uint64_t seed, const char* name, Words words = {}) {
     Bytes image(100'000);
     SeededRandom(seed).fill(image);
-    EXPECT_TRUE(replace_file(folder_.path() / "image", image));
     PackagingOptions options;
     options.words = std::move(words);
-    return import_image(*store_, folder_.path() / "image", *chunker::ImageName::parse(name), options);
+    return StoreTest::try_import(image, name, options);
   }
   chunker::ImageId id(std::uint64_t seed, const char* name, Words words = {}) {
-    const auto imported = import(seed, name, std::move(words));
+    const auto imported = try_import(seed, name, std::move(words));
     EXPECT_TRUE(imported) << imported.error().message;
     return imported ? imported->record.image : chunker::ImageId{};
   }
@@ -49,9 +39,6 @@ class NamingTest : public ::testing::Test {
   }
   static Words moving() { return {.parent = {}, .roles = {}, .labels = {}, .move = true}; }
   static Words from(const chunker::ImageId& parent) { return {.parent = parent, .roles = {}, .labels = {}, .move = false}; }
-
-  Scratch folder_;
-  std::unique_ptr<cache::Store> store_;
 };
 
 TEST_F(NamingTest, ANameMovesWhenToldAndIsSigned) {
@@ -70,7 +57,7 @@ TEST_F(NamingTest, ANameMovesWhenToldAndIsSigned) {
 
 TEST_F(NamingTest, AnImportMovesANameWhenTold) {
   const auto one = id(1, "a:1");
-  EXPECT_EQ(import(2, "a:1").error().code, Code::tag_taken);
+  EXPECT_EQ(try_import(2, "a:1").error().code, Code::tag_taken);
   EXPECT_NE(id(2, "a:1", moving()), one);
   EXPECT_TRUE(find_image(*store_, *chunker::ImageRef::parse(chunker::to_string(one))));
   EXPECT_TRUE(check_store(*store_, {})->sound());
@@ -78,8 +65,8 @@ TEST_F(NamingTest, AnImportMovesANameWhenTold) {
 
 TEST_F(NamingTest, WordsAreAddedToWhatIsSaidOfAnImage) {
   const auto image = id(1, "a:1", labels({{"owner", "ops"}, {"note", "x"}}, {"web"}));
-  EXPECT_FALSE(import(1, "a:1")->tagged);
-  EXPECT_TRUE(import(1, "a:1", labels({{"owner", "db"}}))->tagged);
+  EXPECT_FALSE(try_import(1, "a:1")->tagged);
+  EXPECT_TRUE(try_import(1, "a:1", labels({{"owner", "db"}}))->tagged);
   EXPECT_EQ(record("a:1").labels, (std::map<std::string, std::string>{{"owner", "db"}, {"note", "x"}}));
   EXPECT_TRUE(tag("a:1", "a:1", labels({{"note", ""}}, {"db", "edge"}))->changed);
   EXPECT_EQ(record("a:1").labels, (std::map<std::string, std::string>{{"owner", "db"}}));
@@ -102,10 +89,10 @@ TEST_F(NamingTest, AnotherNameSaysTheSame) {
 }
 
 TEST_F(NamingTest, WordsThatAreNoneAreRefusedBeforeAnythingIsStored) {
-  EXPECT_EQ(import(1, "a:1", labels({}, {"We b"})).error().code, Code::usage);
+  EXPECT_EQ(try_import(1, "a:1", labels({}, {"We b"})).error().code, Code::usage);
   std::map<std::string, std::string> many;
   for (std::size_t i = 0; i <= chunker::kMaxLabels; ++i) many[fmt::format("k{}", i)] = "v";
-  EXPECT_EQ(import(1, "a:1", labels(many)).error().code, Code::usage);
+  EXPECT_EQ(try_import(1, "a:1", labels(many)).error().code, Code::usage);
   EXPECT_TRUE(std::filesystem::is_empty(store_->folder() / "packs"));
   Words words;
   for (const std::string bad : {"", "=", "=v", "a", "a b=c", "-a=b", "\xc3\xa4=b", "a=\n", "a=\x1b[2J"})
