@@ -141,8 +141,8 @@ Result<Bytes> FileSystem::content(ext2_ino_t file, Size limit) {
     const std::uint64_t length = std::min(part.length.bytes, out.size() - part.at.bytes);
     for (std::uint64_t done = 0; done < length; done += kRead.bytes) {
       const int count = static_cast<int>(std::min(kRead.bytes, length - done) / block);
-      const errcode_t error = io_channel_read_blk64(fs_->io, (part.disk - channel_.start).bytes / block + done / block, count,
-                                                    out.data() + part.at.bytes + done);
+      const errcode_t error = io_channel_read_blk64(fs_->io, (part.disk - channel_.start).bytes / block + done / block,
+                                                    count, out.data() + part.at.bytes + done);
       if (error != 0 || channel_.read_error) return failed(error, Code::read_failed, "cannot read");
     }
   }
