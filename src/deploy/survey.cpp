@@ -37,17 +37,27 @@ void add_range(std::vector<disk::Range>& ranges, disk::Range next) {
   ranges.back().length = std::max(ranges.back().end(), next.end()) - ranges.back().at;
 }
 
-// Where the image's part of the disk may hold something, as far as its own file systems know; in order.
-std::vector<disk::Range> where_things_are(const std::filesystem::path& disk, Size image) {
+// Where the image's part of the disk may hold something, in order.
+std::vector<disk::Range> where_things_are(const volume::DiskUse& use, Size image) {
   std::vector<disk::Range> out;
-  const auto used = volume::used_ranges(disk);
-  if (!used) return out;
-  for (const auto& range : *used) {
-    const Offset at{round_up(range.at.bytes, chunker::kBlock.bytes)};
-    const Offset end{round_down(std::min(range.end().bytes, image.bytes), chunker::kBlock.bytes)};
+  for (const auto& range : use.used) {
+    // Outwards: as an import cuts, which leaves out whole blocks alone.
+    const Offset at{round_down(range.at.bytes, chunker::kBlock.bytes)};
+    const Offset end{
+        std::min(round_up(range.end().bytes, chunker::kBlock.bytes), round_down(image.bytes, chunker::kBlock.bytes))};
     if (at < end) add_range(out, {at, end - at});
   }
   return out;
+}
+
+// What the disk's own file systems call free holds nothing of the image, but by chance.
+void leave_out_free(const Plan& plan, const volume::DiskUse& use, std::vector<bool>& places) {
+  auto free = use.free.begin();
+  for (std::size_t i = 0; i < places.size(); ++i) {
+    const Place& place = plan.places()[i];
+    while (free != use.free.end() && free->end() <= place.at) ++free;
+    if (free != use.free.end() && free->at <= place.at && place.at + place.length <= free->end()) places[i] = false;
+  }
 }
 
 // What has to be read for these places and to find what is in those ranges.
@@ -112,11 +122,13 @@ Result<Survey> survey(Plan& plan, disk::Target& target, const SurveyInput& input
   Survey out;
   const bool by_journal = input.journal && input.delta != Delta::never;
   if (input.delta == Delta::never) return out;
-  auto used = where_things_are(input.base.value_or(target.identity().path), input.image);
+  const auto use = volume::disk_use(input.base.value_or(target.identity().path)).value_or(volume::DiskUse{});
+  auto used = where_things_are(use, input.image);
   STAMPEDE_TRY(const bool worthwhile, is_worthwhile(plan, target, input, used));
   if (!worthwhile && !by_journal) return out;
   if (!worthwhile) used.clear();
-  const auto asked = places_to_read(plan, target, worthwhile ? nullptr : &*input.journal);
+  auto asked = places_to_read(plan, target, worthwhile ? nullptr : &*input.journal);
+  if (!input.interrupted) leave_out_free(plan, use, asked);
   Scan scan(plan, target, asked);
   STAMPEDE_CHECK(scan.run(join(plan, asked, used), worthwhile, input.progress));
   out.read = scan.read();

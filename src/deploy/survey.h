@@ -2,8 +2,9 @@
 // in its place is kept, what stands elsewhere can be moved, and only the rest has to come by the network. An interrupted
 // deployment of the same image is the same case, with most of it in place.
 //
-// Read are, once (scan.h), the data ranges of the image and, up to the image's size, what is in use by the disk's own file
-// systems. Their word says where to look; what is there is believed once it is hashed.
+// Read are, once (scan.h), up to the image's size, what is in use by the disk's own file systems and the image's data ranges
+// that they do not call free. Their word says where to look; what is there is believed once it is hashed. What an
+// interrupted run left is looked for in all data ranges.
 //
 // Memory: Scan's, safe_order()'s, and what is in use by the file systems, by ranges.
 #pragma once

@@ -72,10 +72,15 @@ Result<ImageFacts> inspect(const std::filesystem::path& path, bool ids = true);
 // That look alone: what `fixed_ids` of the same disk's facts is. Errors: usage.
 Result<std::vector<std::string>> find_fixed_ids(const std::filesystem::path& path, const ImageFacts& facts);
 
-// Where on a disk something may be: the blocks in use of its ext2/3/4 file systems and all of its other partitions, but for
-// swap; in order. A disk without a partition table counts as one partition; one on which nothing is known has none. Errors:
-// usage, read_failed.
-Result<std::vector<BlockRange>> used_ranges(const std::filesystem::path& path);
+// Where on a disk something may be: the blocks in use of its ext2/3/4 and FAT file systems, and all of its other partitions
+// but for swap. And where, by the word of those file systems, nothing is. Each in order. A disk without a partition table
+// counts as one partition; of one on which nothing is known both are empty.
+struct DiskUse {
+  std::vector<BlockRange> used;
+  std::vector<BlockRange> free;
+};
+// Errors: usage, read_failed.
+Result<DiskUse> disk_use(const std::filesystem::path& path);
 
 // Something that libblkid knows, on the whole disk or in one of its partitions.
 struct Found {

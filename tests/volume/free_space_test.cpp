@@ -5,6 +5,7 @@
 
 #include "src/base/seams.h"
 #include "src/volume/domain_map.h"
+#include "src/volume/inspect.h"
 #include "src/volume/lvm.h"
 #include "src/volume/served_blocks.h"
 #include "src/volume/settled.h"
@@ -37,6 +38,23 @@ class FreeSpaceOf : public testing::Test {
     EXPECT_TRUE(space.ranges.empty());
     ASSERT_EQ(space.taken_whole.size(), 1U);
     EXPECT_NE(space.taken_whole[0].find(why), std::string::npos) << space.taken_whole[0];
+  }
+  // What disk_use() calls used and free makes up the partition of `mib` MiB at 2 MiB, and the free of it is that of `space`.
+  void expect_use(unsigned mib, const FreeSpace& space) {
+    const auto use = disk_use(disk_);
+    ASSERT_TRUE(use) << use.error().message;
+    Size free;
+    for (const BlockRange& range : use->free) free += range.length;
+    EXPECT_EQ(free, sum(space));
+    std::vector<BlockRange> all = use->used;
+    all.insert(all.end(), use->free.begin(), use->free.end());
+    std::ranges::sort(all, {}, &BlockRange::at);
+    Offset at{2U << 20};
+    for (const BlockRange& range : all) {
+      EXPECT_EQ(range.at, at);
+      at = range.end();
+    }
+    EXPECT_EQ(at, Offset{std::uint64_t{2 + mib} << 20});
   }
   // What a disk that was something else before holds where the image does not care.
   void fill_with_garbage(const FreeSpace& space) {
@@ -100,6 +118,7 @@ TEST_P(FreeSpaceOfExt, IsMissedByNobody) {
       run(fmt::format("dumpe2fs -h {} 2>/dev/null | sed -n 's/^Block size: *//p'", part_.string())).output;
   ASSERT_TRUE(std::isdigit(blocks[0]) != 0 && std::isdigit(size[0]) != 0) << blocks << size;
   EXPECT_NEAR(static_cast<double>(sum(space).bytes), std::stod(blocks) * std::stod(size), 65536) << name;
+  expect_use(mib, space);
   fill_with_garbage(space);
   const std::string there = fmt::format("{}?offset={}", disk_.string(), 2 << 20);
   sh(fmt::format("e2fsck -fn '{}'", there));
@@ -211,6 +230,7 @@ TEST_P(FreeSpaceOfOthers, IsMissedByNobody) {
   const FreeSpace space = found();
   ASSERT_TRUE(space.taken_whole.empty()) << space.taken_whole[0];
   EXPECT_GT(sum(space), Size{std::uint64_t{mib} << 19});
+  expect_use(mib, std::string_view(type) == "vfat" ? space : FreeSpace());
   fill_with_garbage(space);
   EXPECT_EQ(lines(), "40000\n");
   sh(fmt::format("dd if={} of={} bs=1M skip=2 count={}", disk_.string(), part_.string(), mib));

@@ -1,0 +1,69 @@
+#include <fcntl.h>
+
+#include <algorithm>
+
+#include "src/volume/fat.h"
+#include "src/volume/inspect.h"
+#include "src/volume/probe.h"
+
+namespace stampede::volume {
+
+namespace {
+
+// What lies between ranges that are in order.
+std::vector<BlockRange> between(const std::vector<BlockRange>& ranges, const BlockRange& whole) {
+  std::vector<BlockRange> out;
+  Offset at = whole.at;
+  const auto add = [&](Offset end) {
+    if (at < end) out.push_back({at, end - at});
+  };
+  for (const BlockRange& range : ranges) {
+    add(std::min(range.at, whole.end()));
+    at = std::max(at, range.end());
+  }
+  add(whole.end());
+  return out;
+}
+
+// What a damaged file system says of itself is not worth less than to take all of it.
+DiskUse use_of(BlockAccess& blocks, const BlockRange& whole, std::string_view type) {
+  if (type == "swap") return {};
+  if (is_ext(type)) {
+    if (auto files = Ext4::look(blocks, whole.at)) {
+      if (auto used = files->used()) return {*used, between(*used, whole)};
+    }
+  }
+  if (type == "vfat") {
+    if (auto files = Fat::open(blocks, whole.at, whole.length)) {
+      if (auto free = files->unused()) return {between(*free, whole), *free};
+    }
+  }
+  return {{whole}, {}};
+}
+
+}  // namespace
+
+Result<DiskUse> disk_use(const std::filesystem::path& path) {
+  STAMPEDE_TRY(const File disk, File::open(path, O_RDONLY));
+  STAMPEDE_TRY(const Size size, disk.size());
+  STAMPEDE_TRY(const auto blocks, open_blocks(path, false));
+  DiskUse out;
+  const auto add = [&](Offset offset, Size length) {
+    const std::string type = find_signature(disk, offset, length).type;
+    const DiskUse use = use_of(*blocks, {offset, length}, type);
+    out.used.insert(out.used.end(), use.used.begin(), use.used.end());
+    out.free.insert(out.free.end(), use.free.begin(), use.free.end());
+  };
+  if (const auto table = find_table(disk, size, false)) {
+    for (const PartitionFacts& partition : table->partitions)
+      if (partition.offset.bytes < size.bytes)
+        add(partition.offset, std::min(partition.length, Offset{size.bytes} - partition.offset));
+  } else if (!find_signature(disk, {}, size).type.empty()) {
+    add({}, size);
+  }
+  std::ranges::sort(out.used, {}, &BlockRange::at);
+  std::ranges::sort(out.free, {}, &BlockRange::at);
+  return out;
+}
+
+}  // namespace stampede::volume
