@@ -37,7 +37,7 @@ struct Writing {
       : target(std::move(opened)),
         held(plan, {}, std::move(reader)),
         feed(plan.spans(), chunks),
-        receiver(plan, *target, held, feed, Bitmap(static_cast<std::uint32_t>(plan.spans().size())),
+        receiver(plan, *target, nothing_moves, held, feed, Bitmap(static_cast<std::uint32_t>(plan.spans().size())),
                  std::max(1U, std::thread::hardware_concurrency())) {}
   ~Writing() {
     feed.stop();
@@ -48,6 +48,7 @@ struct Writing {
   Writing& operator=(const Writing&) = delete;
 
   std::unique_ptr<disk::Target> target;
+  deploy::Sources nothing_moves;
   deploy::HeldSpans held;
   deploy::LocalFeed feed;
   deploy::Receiver receiver;

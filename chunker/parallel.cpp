@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <chrono>
 #include <condition_variable>
 #include <mutex>
 #include <thread>
@@ -10,8 +9,6 @@
 
 namespace stampede::chunker {
 namespace {
-
-constexpr std::chrono::milliseconds kTick{100};
 
 struct Shared {
   std::atomic<std::size_t> next = 0;
@@ -42,7 +39,7 @@ void run(Shared& shared, std::size_t count, Job job) {
 unsigned thread_count(unsigned wanted) { return wanted > 0 ? wanted : std::max(1U, std::thread::hardware_concurrency()); }
 
 Result<> run_parallel(unsigned threads, std::size_t count, const std::function<Job()>& make_job,
-                      const std::function<void()>& tick) {
+                      const std::function<void()>& tick, std::chrono::milliseconds period) {
   Shared shared;
   shared.running = std::min<std::size_t>(thread_count(threads), count);
   std::vector<std::jthread> workers;
@@ -50,7 +47,7 @@ Result<> run_parallel(unsigned threads, std::size_t count, const std::function<J
     workers.emplace_back([&shared, count, job = make_job()]() mutable { run(shared, count, std::move(job)); });
   {
     std::unique_lock lock(shared.mutex);
-    while (!shared.ended.wait_for(lock, kTick, [&] { return shared.running == 0; })) {
+    while (!shared.ended.wait_for(lock, period, [&] { return shared.running == 0; })) {
       lock.unlock();
       if (tick) tick();
       lock.lock();

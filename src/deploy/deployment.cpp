@@ -4,6 +4,7 @@
 #include <thread>
 
 #include "src/deploy/clearing.h"
+#include "src/deploy/meanwhile.h"
 #include "src/deploy/memory.h"
 #include "src/deploy/plan.h"
 #include "src/deploy/receiver.h"
@@ -224,7 +225,8 @@ class Deployment {
   Result<> transfer() {
     STAMPEDE_TRY(auto reader, target_->reader());
     held_ = std::make_unique<HeldSpans>(*plan_, cache_, std::move(reader));
-    receiver_ = std::make_unique<Receiver>(*plan_, *target_, *held_, *node(), plan_->held_spans(),
+    sources_ = std::make_unique<Sources>(*plan_, moves_);
+    receiver_ = std::make_unique<Receiver>(*plan_, *target_, *sources_, *held_, *node(), plan_->held_spans(),
                                            std::max(1U, std::thread::hardware_concurrency()));
     STAMPEDE_CHECK(node()->join({.image = record_.image,
                                  .span_count = root_.span_count(),
@@ -293,15 +295,19 @@ class Deployment {
   }
 
   Result<> move_what_is_elsewhere() {
-    const Bitmap before = plan_->held_spans();
-    STAMPEDE_TRY(const Size moved, carry_out(*plan_, *target_, std::exchange(moves_, {}), [this] { return tell(); }));
+    if (moves_.empty()) return {};
+    Meanwhile meanwhile(*plan_, *receiver_, *node(), moves_);
+    node()->set_credit(target_->free_slabs());
+    const auto go_on = [&, next = Instant()](auto spans) mutable {
+      meanwhile.settled(spans);
+      const Instant now = system_clock().now();
+      if (now < next) return !stopped();
+      next = now + std::chrono::milliseconds(100);
+      count(node()->status());
+      return tell();
+    };
+    STAMPEDE_TRY(const Size moved, carry_out(*plan_, *target_, std::exchange(moves_, {}), *sources_, go_on));
     receipt_.bytes.moved = moved.bytes;
-    const Bitmap after = plan_->held_spans();
-    for (std::uint32_t i = 0; i < after.size(); ++i) {
-      if (!after.test(i) || before.test(i)) continue;
-      receiver_->was_placed({i});
-      node()->had({i});
-    }
     return {};
   }
 
@@ -470,6 +476,7 @@ class Deployment {
   std::vector<chunker::Extent> free_;  // anything goes there; with all zeros where free space is zeroed
   std::unique_ptr<HeldSpans> held_;
   std::unique_ptr<disk::Target> target_;
+  std::unique_ptr<Sources> sources_;
   std::unique_ptr<Receiver> receiver_;
   std::optional<Access> access_;  // goes first: nothing is delivered to the receiver after it
 };

@@ -28,10 +28,10 @@ inline constexpr Size kBufferMemory = Size{disk::kSlab.bytes * 2 * kSlabs} + 24_
 static_assert(kMostScanThreads * (kScanPiece + kScanOverlap).bytes < kBufferMemory.bytes);
 
 // Of a data record, when moves are put in order: a SpanChunk (48), a Place (24), a fingerprint (16), its number in a table
-// (12) and for the order (4), where the disk has it (8), two moves (32) and when they may be made (12), bits and its share
-// of a span (16). Before that it is less: while the manifest is taken apart a record (48) more, and none of what is for
-// moves.
-inline constexpr std::uint64_t kMemoryOfData = 172;
+// (12) and for the order (4), where the disk has it (8), two moves (32) and when they may be made (12), where it is read
+// (24), that it is held, bits and its share of a span (17). Before that it is less: while the manifest is taken apart a
+// record (48) more, and none of what is for moves.
+inline constexpr std::uint64_t kMemoryOfData = 197;
 // Of any other record: as a repeat a Place (24), a Repeat (16) and bits; as an extent 24, twice where free space is zeroed.
 inline constexpr std::uint64_t kMemoryOfOther = 48;
 static_assert(sizeof(chunker::SpanChunk) == 48 && sizeof(Place) == 24 && sizeof(chunker::Extent) == 24 &&

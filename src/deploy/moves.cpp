@@ -16,6 +16,7 @@ namespace stampede::deploy {
 namespace {
 
 constexpr std::chrono::milliseconds kTick{100};
+constexpr std::chrono::milliseconds kSettle{20};
 
 // Every chunk lies aligned in its slab; only the disk's last is not whole blocks.
 std::size_t room_of(const Plan& plan, const Move& move) {
@@ -90,10 +91,19 @@ std::vector<std::span<const Move>> batches_of(const Plan& plan, std::span<const 
 // been read.
 class Mover {
  public:
-  Mover(Plan& plan, disk::Target& target, std::vector<std::span<const Move>> batches)
-      : plan_(plan), target_(target), batches_(std::move(batches)) {}
+  Mover(Plan& plan, disk::Target& target, std::span<const Move> moves, Sources& sources)
+      : plan_(plan),
+        target_(target),
+        moves_(moves),
+        batches_(batches_of(plan, moves)),
+        sources_(sources),
+        placed_(batches_.size()),
+        left_(plan.spans().size()) {
+    for (const Move& move : moves) ++left_[move.chunk.span.value];
+  }
 
-  Result<> run(const std::function<bool()>& go_on) {
+  // The plain bytes that were placed.
+  Result<Size> run(const Settled& settled) {
     const auto make_job = [this]() -> chunker::Job {
       return [this, file = std::unique_ptr<disk::Reader>(),
               digester = chunker::Digester()](std::size_t batch) mutable -> Result<> {
@@ -102,41 +112,48 @@ class Mover {
           if (!opened) stop(opened.error());  // others wait for this one's turn to end
           if (!opened) return why_stopped();
           file = *std::move(opened);
+          file->will_read_into(target_.slab_memory());
         }
         return carry_out(*file, digester, batch);
       };
     };
     const auto ask = [&] {
-      if (!go_on()) stop({Code::interrupted, fmt::format("moving what {} holds was interrupted", target_.identity().path)});
+      if (!settled(settle()))
+        stop({Code::interrupted, fmt::format("moving what {} holds was interrupted", target_.identity().path)});
     };
-    // Who waits for its turn holds a slab: with more threads than slabs whose turn it is might get none.
-    const unsigned threads = std::min(4 * chunker::thread_count(0), std::max(1U, target_.free_slabs()));
-    const auto moved = chunker::run_parallel(threads, batches_.size(), make_job, ask);
+    // Who waits for its turn holds a slab: with more threads than slabs whose turn it is might get none. What comes by the
+    // network meanwhile needs some too.
+    const unsigned threads = std::min(4 * chunker::thread_count(0), std::max(1U, target_.free_slabs() / 2));
+    const auto all = chunker::run_parallel(threads, batches_.size(), make_job, ask, kSettle);
+    sources_.all_have_read();
     wait_for_writes(ask);
-    STAMPEDE_CHECK(moved);
+    ask();
+    STAMPEDE_CHECK(all);
     const std::lock_guard lock(mutex_);
     if (stopped_) return pass(*stopped_);
-    return {};
+    return moved_;
   }
-  Size moved() const { return moved_; }
 
  private:
   Result<> carry_out(const disk::Reader& file, chunker::Digester& digester, std::size_t batch) {
     disk::Slab slab = wait_for_slab();
     if (!slab) return why_stopped();
     const Verified verified = read(file, digester, slab.bytes(), batches_[batch]);
+    sources_.have_read(static_cast<std::size_t>(batches_[batch].data() - moves_.data()), batches_[batch].size());
     if (!wait_for_turn(batch)) return why_stopped();
     std::vector<disk::Placement> placements;
     for (const auto& [index, chunk] : verified) {
       plan_.add_placements(chunk, index, placements);
       plan_.remember(index, chunker::fingerprint(chunk.bytes()));
-      plan_.hold(index);
-      moved_ += plan_.placed_size(index);
+      placed_[batch].push_back(index);
     }
     end_turn();
-    if (placements.empty()) return {};
     begin_write();
-    target_.place(std::move(slab), std::move(placements), [this](const Result<>&) { end_write(); });
+    if (placements.empty())
+      end_write(batch, true);
+    else
+      target_.place(std::move(slab), std::move(placements),
+                    [this, batch](const Result<>& result) { end_write(batch, result.has_value()); });
     return {};
   }
 
@@ -187,9 +204,10 @@ class Mover {
     const std::lock_guard lock(mutex_);
     ++writes_;
   }
-  void end_write() {
+  void end_write(std::size_t batch, bool right) {
     const std::lock_guard lock(mutex_);
     --writes_;
+    if (right) over_.push_back(batch);
     turn_changed_.notify_all();  // under the lock: whoever waits may be gone right after it
   }
   // Spans that are held then are in their places, so that the journal may name them.
@@ -200,6 +218,25 @@ class Mover {
       ask();
       lock.lock();
     }
+  }
+  // What is over since the last time is held. The calling thread.
+  std::vector<chunker::SpanIndex> settle() {
+    std::vector<std::size_t> over;
+    {
+      const std::lock_guard lock(mutex_);
+      over.swap(over_);
+    }
+    std::vector<chunker::SpanIndex> spans;
+    for (const std::size_t batch : over) {
+      for (const ChunkIndex chunk : placed_[batch]) {
+        plan_.hold(chunk);
+        moved_ += plan_.placed_size(chunk);
+      }
+      placed_[batch] = {};
+      for (const Move& move : batches_[batch])
+        if (--left_[move.chunk.span.value] == 0) spans.push_back(move.chunk.span);
+    }
+    return spans;
   }
   void stop(Error why) {
     {
@@ -213,14 +250,19 @@ class Mover {
     return std::unexpected(*stopped_);
   }
 
-  Plan& plan_;  // changed by whose turn it is
+  Plan& plan_;
   disk::Target& target_;
+  const std::span<const Move> moves_;
   const std::vector<std::span<const Move>> batches_;
+  Sources& sources_;
+  std::vector<std::vector<ChunkIndex>> placed_;  // by batch
+  std::vector<std::uint32_t> left_;              // by span: its moves that are not over. The calling thread's, as is moved_
   Size moved_;
   std::mutex mutex_;
   std::condition_variable turn_changed_;
-  std::size_t turn_ = 0;    // this batch may be written
-  std::size_t writes_ = 0;  // begun and not ended
+  std::size_t turn_ = 0;           // this batch may be written
+  std::size_t writes_ = 0;         // begun and not ended
+  std::vector<std::size_t> over_;  // batches that are written
   std::optional<Error> stopped_;
 };
 
@@ -255,10 +297,38 @@ std::vector<Move> safe_order(const Plan& plan, std::vector<Move> moves) {
   return order;
 }
 
-Result<Size> carry_out(Plan& plan, disk::Target& target, std::span<const Move> moves, const std::function<bool()>& go_on) {
-  Mover mover(plan, target, batches_of(plan, moves));
-  STAMPEDE_CHECK(mover.run(go_on));
-  return mover.moved();
+Sources::Sources(const Plan& plan, std::span<const Move> moves) : waits_(moves.size(), true), left_(moves.size()) {
+  sources_.reserve(moves.size());
+  for (std::size_t i = 0; i < moves.size(); ++i)
+    sources_.push_back({{moves[i].from, Size{plan.chunk(moves[i].chunk).length}}, i});
+  std::ranges::sort(sources_, {}, [](const Source& source) { return source.range.at; });
+}
+
+void Sources::have_read(std::size_t first, std::size_t count) {
+  {
+    const std::lock_guard lock(mutex_);
+    for (std::size_t i = first; i < first + count; ++i) {
+      if (waits_[i]) --left_;
+      waits_[i] = false;
+    }
+  }
+  if (on_read_) on_read_();
+}
+
+void Sources::all_have_read() { have_read(0, waits_.size()); }
+
+bool Sources::are_clear_of(disk::Range range) const {
+  const std::lock_guard lock(mutex_);
+  if (left_ == 0) return true;
+  auto source = std::ranges::upper_bound(sources_, range.at, {}, [](const Source& one) { return one.range.end(); });
+  for (; source != sources_.end() && source->range.at < range.end(); ++source)
+    if (waits_[source->move]) return false;
+  return true;
+}
+
+Result<Size> carry_out(Plan& plan, disk::Target& target, std::span<const Move> moves, Sources& sources,
+                       const Settled& settled) {
+  return Mover(plan, target, moves, sources).run(settled);
 }
 
 }  // namespace stampede::deploy

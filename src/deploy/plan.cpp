@@ -85,8 +85,7 @@ std::span<const Plan::Repeat> Plan::repeats_of(ChunkIndex index) const {
 
 void Plan::add_placements(const chunker::VerifiedChunk& verified, ChunkIndex index,
                           std::vector<disk::Placement>& out) const {
-  out.push_back({verified, chunk(index).offset});
-  for (const Repeat& repeat : repeats_of(index)) out.push_back({verified, repeat.at});
+  for_places(index, [&](Offset at) { out.push_back({verified, at}); });
 }
 
 Size Plan::placed_size(ChunkIndex index) const { return {chunk(index).length * (1 + repeats_of(index).size())}; }
@@ -102,13 +101,16 @@ std::vector<ChunkIndex> Plan::whole(const std::vector<bool>& matching) const {
   return out;
 }
 
+bool Plan::holds(chunker::SpanIndex span) const {
+  const auto first = held_.begin() + static_cast<std::ptrdiff_t>(first_[span.value]);
+  const auto end = first + static_cast<std::ptrdiff_t>(spans_[span.value].chunks.size());
+  return std::find(first, end, 0) == end;
+}
+
 Bitmap Plan::held_spans() const {
   Bitmap out(static_cast<std::uint32_t>(spans_.size()));
-  for (std::uint32_t span = 0; span < spans_.size(); ++span) {
-    const auto first = held_.begin() + static_cast<std::ptrdiff_t>(first_[span]);
-    const auto end = first + static_cast<std::ptrdiff_t>(spans_[span].chunks.size());
-    if (std::find(first, end, false) == end) out.set(span);
-  }
+  for (std::uint32_t span = 0; span < spans_.size(); ++span)
+    if (holds(chunker::SpanIndex{span})) out.set(span);
   return out;
 }
 

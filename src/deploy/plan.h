@@ -46,15 +46,22 @@ class Plan {
   const std::vector<Place>& places() const { return places_; }  // in disk order
   // Every place of a verified chunk: its own and its repeats'.
   void add_placements(const chunker::VerifiedChunk& verified, ChunkIndex chunk, std::vector<disk::Placement>& out) const;
+  // Calls visit(offset) for the same.
+  template <class Visit>
+  void for_places(ChunkIndex at, Visit visit) const {
+    visit(chunk(at).offset);
+    for (const Repeat& repeat : repeats_of(at)) visit(repeat.at);
+  }
   const std::vector<chunker::Extent>& zero_extents() const { return zeros_; }
   // Plain bytes that the disk holds as data, repeats counted.
   Size data() const { return data_; }
   // The part of data() that a chunk makes, in all its places.
   Size placed_size(ChunkIndex chunk) const;
 
-  // A chunk that stands in all its places already. Before other threads ask which do.
-  void hold(ChunkIndex chunk) { held_[number(chunk)] = true; }
-  bool holds(ChunkIndex chunk) const { return held_[number(chunk)]; }
+  // A chunk that stands in all its places already. Before other threads ask that of its span.
+  void hold(ChunkIndex chunk) { held_[number(chunk)] = 1; }
+  bool holds(ChunkIndex chunk) const { return held_[number(chunk)] != 0; }
+  bool holds(chunker::SpanIndex span) const;
   // The chunks that stand in all their places, where `matching` (in the order of places()) says which places are right.
   std::vector<ChunkIndex> whole(const std::vector<bool>& matching) const;
   // The spans of which nothing is lacking.
@@ -95,7 +102,7 @@ class Plan {
   std::vector<Repeat> repeats_;     // by chunk
   std::vector<Place> places_;
   std::vector<chunker::Fingerprint> fingerprints_;  // by number; zeros: not verified in this run
-  std::vector<bool> held_;                          // by number
+  std::vector<std::uint8_t> held_;                  // by number; a byte each, for threads that look at other spans
   std::vector<chunker::Extent> zeros_;
   Size data_;
 };

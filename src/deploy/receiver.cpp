@@ -4,10 +4,17 @@
 
 namespace stampede::deploy {
 
-Receiver::Receiver(Plan& plan, disk::Target& target, HeldSpans& held, chunker::SpanFeed& feed, Bitmap placed,
-                   unsigned workers)
-    : plan_(plan), target_(target), held_(held), feed_(feed), placed_(std::move(placed)), slabs_(target.free_slabs()) {
+Receiver::Receiver(Plan& plan, disk::Target& target, Sources& sources, HeldSpans& held, chunker::SpanFeed& feed,
+                   Bitmap placed, unsigned workers)
+    : plan_(plan),
+      target_(target),
+      sources_(sources),
+      held_(held),
+      feed_(feed),
+      placed_(std::move(placed)),
+      slabs_(target.free_slabs()) {
   target_.on_slab_free([this] { wake_.notify_all(); });
+  sources_.on_read([this] { unpark(); });
   for (unsigned i = 0; i < workers; ++i) workers_.emplace_back([this] { work(); });
 }
 
@@ -48,7 +55,35 @@ std::optional<Error> Receiver::failure() const {
 
 void Receiver::work() {
   chunker::Opener opener;
-  while (auto arrival = queue_.pop()) handle(opener, *std::move(arrival));
+  while (auto arrival = queue_.pop())
+    if (auto clear = unless_parked(*std::move(arrival))) handle(opener, *std::move(clear));
+}
+
+bool Receiver::may_be_placed(const chunker::SealedSpan& span) const {
+  bool clear = true;
+  for (std::uint32_t i = 0; clear && i < plan_.spans()[span.index.value].chunks.size(); ++i) {
+    const ChunkIndex chunk{span.index, i};
+    if (plan_.holds(chunk)) continue;
+    const Size length{plan_.chunk(chunk).length};
+    plan_.for_places(chunk, [&](Offset at) { clear = clear && sources_.are_clear_of({at, length}); });
+  }
+  return clear;
+}
+
+std::optional<Receiver::Arrival> Receiver::unless_parked(Arrival arrival) {
+  const std::lock_guard lock(parking_);  // while it is judged: what is read just then must not be missed
+  if (may_be_placed(arrival.span)) return arrival;
+  parked_.push_back(std::move(arrival));
+  return std::nullopt;
+}
+
+void Receiver::unpark() {
+  const std::lock_guard lock(parking_);
+  std::erase_if(parked_, [this](Arrival& arrival) {
+    if (!may_be_placed(arrival.span)) return false;
+    queue_.push(std::move(arrival));
+    return true;
+  });
 }
 
 // The credit keeps spans within slabs, so this seldom waits.

@@ -13,14 +13,17 @@
 #include "chunker/seal.h"
 #include "src/base/queue.h"
 #include "src/deploy/held_spans.h"
+#include "src/deploy/moves.h"
 #include "src/deploy/plan.h"
 
 namespace stampede::deploy {
 
 class Receiver final : public chunker::SpanInbox {
  public:
-  // `placed`: the spans that are in their places already.
-  Receiver(Plan& plan, disk::Target& target, HeldSpans& held, chunker::SpanFeed& feed, Bitmap placed, unsigned workers);
+  // `placed`: the spans that are in their places already. `sources`: what moves have yet to read; it outlives this, and
+  // no move is carried out beyond stop().
+  Receiver(Plan& plan, disk::Target& target, Sources& sources, HeldSpans& held, chunker::SpanFeed& feed, Bitmap placed,
+           unsigned workers);
   ~Receiver() override { stop(); }
   // Ends the workers; what still arrives is dropped and the feed is no longer called. Then the target can go, then the feed.
   void stop();
@@ -42,6 +45,11 @@ class Receiver final : public chunker::SpanInbox {
     chunker::Origin origin;
   };
   void work();
+  // Nothing that it brings goes where a move has yet to read.
+  bool may_be_placed(const chunker::SealedSpan& span) const;
+  // Back, or kept until it may be placed.
+  std::optional<Arrival> unless_parked(Arrival arrival);
+  void unpark();
   disk::Slab wait_for_slab();
   void handle(chunker::Opener& opener, Arrival arrival);
   bool has_unseen_parts(const chunker::SealedSpan& span) const;
@@ -51,11 +59,14 @@ class Receiver final : public chunker::SpanInbox {
 
   Plan& plan_;
   disk::Target& target_;
+  Sources& sources_;
   HeldSpans& held_;
   chunker::SpanFeed& feed_;
   std::atomic<std::uint64_t> verified_ = 0;
 
   Queue<Arrival> queue_;
+  std::mutex parking_;
+  std::vector<Arrival> parked_;
   mutable std::mutex mutex_;
   std::condition_variable wake_;  // a slab is free
   std::optional<Error> failure_;

@@ -14,6 +14,8 @@ namespace {
 constexpr Offset kNowhere{std::numeric_limits<std::uint64_t>::max()};
 constexpr std::size_t kBlock = chunker::kBlock.bytes;
 constexpr std::size_t kReadStep = 64UL << 10;
+// So few pieces are not worth making all of a reader's memory known to the kernel.
+constexpr std::size_t kSample = 64;
 
 // How much of it comes before a block of zeros.
 std::size_t run_of_data(ByteView bytes) {
@@ -56,6 +58,7 @@ Result<> Scan::run(std::span<const disk::Range> ranges, bool elsewhere, const st
       if (stopped) return interrupted();
       if (!file) {
         STAMPEDE_TRY(file, target_.reader());
+        if (pieces.size() > kSample) file->will_read_into(memory.bytes());
       }
       search({*file, pieces[index], memory.bytes()}, elsewhere, digester);
       return {};
@@ -82,7 +85,7 @@ void Scan::search(Reading reading, bool elsewhere, chunker::Digester& digester) 
     const auto index = static_cast<std::size_t>(place - places.begin());
     const std::size_t at = (place->at - begin).bytes;
     if (!asked_[index] || at + place->length.bytes > bytes.size()) continue;
-    const auto fingerprint = stands(*place, bytes.subspan(at, place->length.bytes), digester);
+    const auto fingerprint = stands(*place, bytes.subspan(at, place->length.bytes), digester, seen);
     if (!fingerprint) continue;
     seen.places.emplace_back(index, *fingerprint);
     if (elsewhere) cut_up(begin + Size{left}, bytes.subspan(left, at - left), digester, seen);
@@ -110,11 +113,14 @@ ByteView Scan::read(Reading& reading, Size wanted) {
 }
 
 // A chunk ends where its own bytes say: what would be cut shorter is another one, and needs no hashing.
-std::optional<chunker::Fingerprint> Scan::stands(const Place& place, ByteView bytes, chunker::Digester& digester) const {
+std::optional<chunker::Fingerprint> Scan::stands(const Place& place, ByteView bytes, chunker::Digester& digester,
+                                                 Seen& seen) const {
   if (bytes.size() % kBlock == 0 && (run_of_data(bytes) < bytes.size() || chunker::cut(bytes).bytes < bytes.size()))
     return std::nullopt;
-  if (digester.name(bytes).id() != plan_.chunk(place.chunk).id) return std::nullopt;
-  return chunker::fingerprint(bytes);
+  const chunker::ChunkId id = digester.name(bytes).id();
+  if (id == plan_.chunk(place.chunk).id) return chunker::fingerprint(bytes);
+  seen.others.push_back({{place.at, place.length}, id});
+  return std::nullopt;
 }
 
 void Scan::cut_up(Offset begin, ByteView bytes, chunker::Digester& digester, Seen& seen) {
@@ -127,8 +133,11 @@ void Scan::cut_up(Offset begin, ByteView bytes, chunker::Digester& digester, See
     }
     const Size length = chunker::cut(run);
     data_ += length.bytes;
-    const auto chunk = plan_.find(digester.name(run.first(length.bytes)).id());
-    if (chunk && !target_.holds_back(begin + Size{at}, length)) seen.chunks.emplace_back(*chunk, begin + Size{at});
+    const disk::Range range{begin + Size{at}, length};
+    const auto known = std::ranges::lower_bound(seen.others, range.at, {}, [](const Named& one) { return one.range.at; });
+    const auto chunk = plan_.find(
+        known != seen.others.end() && known->range == range ? known->id : digester.name(run.first(length.bytes)).id());
+    if (chunk && !target_.holds_back(range.at, length)) seen.chunks.emplace_back(*chunk, range.at);
     at += length.bytes;
   }
 }

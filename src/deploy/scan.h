@@ -61,13 +61,19 @@ class Scan {
     MutableBytes memory;
     std::size_t got = 0;
   };
+  struct Named {
+    disk::Range range;
+    chunker::ChunkId id;
+  };
   struct Seen {
     std::vector<std::pair<std::size_t, chunker::Fingerprint>> places;
     std::vector<std::pair<ChunkIndex, Offset>> chunks;
+    std::vector<Named> others;  // what stood in places instead, in order: often it is cut so when it is looked through
   };
   void search(Reading reading, bool elsewhere, chunker::Digester& digester);
   ByteView read(Reading& reading, Size wanted);
-  std::optional<chunker::Fingerprint> stands(const Place& place, ByteView bytes, chunker::Digester& digester) const;
+  std::optional<chunker::Fingerprint> stands(const Place& place, ByteView bytes, chunker::Digester& digester,
+                                             Seen& seen) const;
   void cut_up(Offset at, ByteView bytes, chunker::Digester& digester, Seen& seen);
   void note(const Seen& seen);
   bool note_source(ChunkIndex chunk, Offset at);  // is it the first one?

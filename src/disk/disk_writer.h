@@ -35,6 +35,7 @@ class DiskWriter final : public Target {
   std::vector<std::string> wiped() const override;
   Slab try_slab() override { return slabs_.try_take(); }
   std::uint32_t free_slabs() const override { return slabs_.free(); }
+  MutableBytes slab_memory() const override { return slabs_.memory(); }
   void on_slab_free(std::function<void()> slab_freed) override { slabs_.on_free(std::move(slab_freed)); }
   void place(Slab slab, std::vector<Placement> placements, std::function<void(Result<>)> done) override;
   void zero(Offset at, Size length, std::function<void(Result<>)> done) override;

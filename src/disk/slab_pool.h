@@ -23,6 +23,7 @@ class SlabPool {
 
   // The memory of slab `index`.
   MutableBytes memory(std::uint32_t index) const;
+  MutableBytes memory() const { return region_.bytes(); }
   std::uint32_t count() const { return count_; }
 
  private:

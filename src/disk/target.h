@@ -130,6 +130,8 @@ class Target {
   // A free slab, or an empty one if there is none now; slab_freed is called (on some thread) when one comes back.
   virtual Slab try_slab() = 0;
   virtual std::uint32_t free_slabs() const = 0;
+  // All slabs' bytes lie in it, for Reader::will_read_into().
+  virtual MutableBytes slab_memory() const = 0;
   virtual void on_slab_free(std::function<void()> slab_freed) = 0;
   // Writes the chunks; adjacent ones as one write. `done` is called once, when all is written (not yet durable) or failed.
   virtual void place(Slab slab, std::vector<Placement> placements, std::function<void(Result<>)> done) = 0;

@@ -43,7 +43,9 @@ class LocalFeedTest : public ::testing::Test {
     STAMPEDE_TRY(auto reader, target_->reader());
     HeldSpans held(*plan_, {}, std::move(reader));
     LocalFeed feed(plan_->spans(), store_);
-    Receiver receiver(*plan_, *target_, held, feed, Bitmap(static_cast<std::uint32_t>(plan_->spans().size())), 2);
+    Sources nothing_moves;
+    Receiver receiver(*plan_, *target_, nothing_moves, held, feed, Bitmap(static_cast<std::uint32_t>(plan_->spans().size())),
+                      2);
     feed.set_credit(target_->free_slabs());
     feed.start(receiver);
     clear(*target_, plan_->zero_extents(), Clearing::zero);
@@ -82,7 +84,8 @@ TEST_F(LocalFeedTest, TheJournalNamesWhatOthersHavePlaced) {
     ASSERT_DONE(reader);
     HeldSpans held(*plan_, {}, *std::move(reader));
     LocalFeed feed(plan_->spans(), store_);
-    Receiver receiver(*plan_, *target_, held, feed, Bitmap(spans), 1);
+    Sources nothing_moves;
+    Receiver receiver(*plan_, *target_, nothing_moves, held, feed, Bitmap(spans), 1);
     ASSERT_DONE(receiver.keep_journal());
     receiver.was_placed({3});
     ASSERT_DONE(target_->flush());

@@ -90,5 +90,30 @@ TEST(Moves, AnyPermutationIsSafeAndOnlyCirclesLose) {
   }
 }
 
+TEST(Sources, AreLeftAloneUntilTheyAreRead) {
+  const Plan plan = plan_of(20);
+  const std::vector moves{move(plan, 1, 8), move(plan, 2, 5.5)};
+  Sources sources(plan, moves);
+  unsigned told = 0;
+  sources.on_read([&] { ++told; });
+  const auto clear = [&](double from, double to) {
+    const Move begin = move(plan, 0, from), end = move(plan, 0, to);
+    return sources.are_clear_of({begin.from, end.from - begin.from});
+  };
+  EXPECT_TRUE(clear(0, 5.5));
+  EXPECT_FALSE(clear(0, 5.75));
+  EXPECT_FALSE(clear(6, 7));
+  EXPECT_TRUE(clear(6.5, 8));
+  EXPECT_FALSE(clear(8.25, 8.5));
+  EXPECT_TRUE(clear(9, 20));
+  sources.have_read(1, 1);
+  EXPECT_TRUE(clear(0, 8));
+  EXPECT_FALSE(clear(0, 9));
+  sources.all_have_read();
+  EXPECT_TRUE(clear(0, 20));
+  EXPECT_EQ(told, 2U);
+  EXPECT_TRUE(Sources().are_clear_of({{}, 1_MiB}));
+}
+
 }  // namespace
 }  // namespace stampede::deploy

@@ -4,6 +4,8 @@
 
 #include <atomic>
 #include <optional>
+#include <set>
+#include <thread>
 
 #include "chunker/seal.h"
 #include "src/deploy/read_back.h"
@@ -79,7 +81,7 @@ class SurveyTest : public ::testing::Test {
     ASSERT_DONE(target_->commit());
     EXPECT_TRUE(same_content(image_, disk_));
   }
-  void fetch(chunker::Opener& opener, ChunkIndex index) {
+  void fetch(chunker::Opener& opener, ChunkIndex index, Sources* sources = nullptr) {
     const auto& chunk = plan_->chunk(index);
     auto sealed = store_.get(chunk.id);
     ASSERT_DONE(sealed);
@@ -89,6 +91,10 @@ class SurveyTest : public ::testing::Test {
     ASSERT_DONE(plain);
     std::vector<disk::Placement> placements;
     plan_->add_placements(*plain, index, placements);
+    const auto is_clear = [&](const disk::Placement& one) {
+      return sources == nullptr || sources->are_clear_of({one.at, Size{one.chunk.bytes().size()}});
+    };
+    while (!std::ranges::all_of(placements, is_clear)) std::this_thread::yield();
     target_->place(std::move(slab), std::move(placements), [](const Result<>&) {});
   }
 
@@ -111,7 +117,8 @@ TEST_F(SurveyTest, ADisturbedDiskBecomesTheImage) {
     const Survey found = look();
     kept += found.kept;
     ASSERT_DONE(target_->begin({.image = {}, .deployment = {}, .started = 0, .disk_size = kDisk}));
-    auto carried = carry_out(*plan_, *target_, found.moves, [] { return true; });
+    Sources sources(*plan_, found.moves);
+    auto carried = carry_out(*plan_, *target_, found.moves, sources, [](auto) { return true; });
     ASSERT_DONE(carried);
     for (const Move& move : found.moves)
       EXPECT_TRUE(plan_->holds(move.chunk)) << "seed " << seed << ", from " << move.from.bytes;
@@ -120,6 +127,48 @@ TEST_F(SurveyTest, ADisturbedDiskBecomesTheImage) {
     target_.reset();
   }
   EXPECT_GT(kept, kDisk);
+  EXPECT_GT(moved * 16, kDisk);
+}
+
+// What comes by the network while chunks are moved is not written to where one is still to be read.
+TEST_F(SurveyTest, WhatIsFetchedMeanwhileSparesTheSources) {
+  Size moved;
+  for (std::uint64_t seed = 11; seed <= 16; ++seed) {
+    make_image(seed);
+    SeededRandom random(seed);
+    for (int i = 0; i < 12; ++i) disturb(random);
+    open({.slabs = 6, .depth = 4, .hash_threads = 2});
+    const Survey found = look();
+    ASSERT_DONE(target_->begin({.image = {}, .deployment = {}, .started = 0, .disk_size = kDisk}));
+    Sources sources(*plan_, found.moves);
+    std::vector<ChunkIndex> lacking;
+    for (std::uint32_t span = 0; span < plan_->spans().size(); ++span)
+      for (std::uint32_t i = 0; i < plan_->spans()[span].chunks.size(); ++i)
+        if (const ChunkIndex at{{span}, i};
+            !plan_->holds(at) && std::ranges::find(found.moves, at, &Move::chunk) == found.moves.end())
+          lacking.push_back(at);
+    std::thread network([&] {
+      chunker::Opener opener;
+      for (const ChunkIndex at : lacking) fetch(opener, at, &sources);
+    });
+    std::set<std::uint32_t> with_moves, settled;
+    for (const Move& move : found.moves) with_moves.insert(move.chunk.span.value);
+    auto carried = carry_out(*plan_, *target_, found.moves, sources, [&](std::span<const chunker::SpanIndex> spans) {
+      for (const auto span : spans) EXPECT_TRUE(settled.insert(span.value).second);
+      for (const Move& move : found.moves)
+        if (settled.contains(move.chunk.span.value)) EXPECT_TRUE(plan_->holds(move.chunk));
+      return true;
+    });
+    network.join();
+    EXPECT_EQ(settled, with_moves);
+    ASSERT_DONE(carried);
+    for (const Move& move : found.moves)
+      EXPECT_TRUE(plan_->holds(move.chunk)) << "seed " << seed << ", from " << move.from.bytes;
+    moved += *carried;
+    for (const ChunkIndex at : lacking) plan_->hold(at);
+    finish();
+    target_.reset();
+  }
   EXPECT_GT(moved * 16, kDisk);
 }
 
@@ -179,7 +228,8 @@ TEST_F(SurveyTest, WhatCannotBeReadIsNotThere) {
   EXPECT_LE(found.read.bytes, kDisk.bytes / 2);
   std::filesystem::resize_file(disk_, kDisk.bytes);
   ASSERT_DONE(target_->begin({.image = {}, .deployment = {}, .started = 0, .disk_size = kDisk}));
-  ASSERT_DONE(carry_out(*plan_, *target_, found.moves, [] { return true; }));
+  Sources sources(*plan_, found.moves);
+  ASSERT_DONE(carry_out(*plan_, *target_, found.moves, sources, [](auto) { return true; }));
   finish();
 }
 

@@ -1,6 +1,8 @@
 // What the picker leaves to multicast.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "transport/swarm/picker.h"
 
 namespace stampede::swarm {
@@ -63,6 +65,27 @@ TEST_F(Multicast, AllIsAskedForWhenItEnds) {
   const auto asks = picker_.poll(now_);
   ASSERT_EQ(asks.size(), 1U);
   EXPECT_EQ(asks[0].count, 8U);
+}
+
+// What a disk may hold elsewhere: the rest is asked for by name, since the depot knows nothing of it.
+TEST_F(Multicast, OnlyWhatSomebodyIsToBringIsLeftToHim) {
+  Picker picker{{.span_count = 10}, Bitmap(10), random_};
+  Bitmap elsewhere(10);
+  for (std::uint32_t span = 0; span < 8; ++span) elsewhere.set(span);
+  picker.expect(Bitmap(9));
+  picker.expect(elsewhere);
+  picker.set_credit(8);
+  picker.peer_joined(kDepot, {}, now_);
+  auto asks = picker.poll(now_);
+  std::ranges::sort(asks, {}, &Ask::span);
+  ASSERT_EQ(asks.size(), 2U);
+  for (std::uint32_t i = 0; i < 2; ++i) EXPECT_EQ(asks[i], (Ask{Ask::Kind::span, kDepot, 8 + i, 0}));
+  for (std::uint32_t span = 0; span < 7; ++span) picker.had(span, now_);
+  EXPECT_TRUE(picker.poll(now_).empty());
+  picker.release_all(now_);
+  asks = picker.poll(now_);
+  ASSERT_EQ(asks.size(), 1U) << "it was not there after all";
+  EXPECT_EQ(asks[0].count, 1U);
 }
 
 TEST_F(Multicast, WhatItBringsDamagedIsAskedForAndItIsNotBanned) {

@@ -132,9 +132,13 @@ Result<> SwarmNode::join(SwarmJob job) {
   return result;
 }
 
-void SwarmNode::hold_parts(std::vector<wire::ChunkRun> lacks) {
-  loop_.post([this, partial = PartialSpans(std::move(lacks))]() mutable {
+// It waits: credit that is given next is for what this leaves.
+void SwarmNode::hold_parts(std::vector<wire::ChunkRun> lacks, std::optional<Bitmap> later) {
+  loop_.run_and_wait([&] {
     if (!picker_) return;
+    PartialSpans partial(std::move(lacks));
+    if (std::exchange(defers_, later.has_value())) picker_->release_all(system_clock().now());
+    if (later) picker_->expect(*later);
     partial_ = std::move(partial);
     peers_->set_partial(partial_);
     tell_partial();

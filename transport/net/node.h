@@ -122,8 +122,11 @@ class Node : public chunker::SpanFeed {  // what it had, it serves from then on
 
   virtual Result<> join(SwarmJob job) = 0;
   // Of the spans that `lacks` names (in the order that wire::Partial demands) all other chunks are held: depot and peers may
-  // leave those out, and multicast is not waited for. Before credit is given.
-  virtual void hold_parts(std::vector<wire::ChunkRun> lacks) = 0;
+  // leave those out, and multicast is not waited for. Of the spans `later` that is not known yet: they are not asked for,
+  // and multicast, which would bring them too, is not listened to, before it is called without them. After join(), before
+  // credit is given; may be called again as more is known.
+  virtual void hold_parts(std::vector<wire::ChunkRun> lacks, std::optional<Bitmap> later) = 0;
+  void hold_parts(std::vector<wire::ChunkRun> lacks) { hold_parts(std::move(lacks), {}); }
   // Until all spans are had. `tick` is called about ten times a second from the calling thread; returning false ends the
   // waiting with `interrupted`.
   virtual Result<> wait_complete(const std::function<bool(const SwarmStatus&)>& tick) = 0;

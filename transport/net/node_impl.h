@@ -31,7 +31,8 @@ class SwarmNode final : public Node {
   Result<SignedReceipt> find_receipt(const DiskNames& disk) override;
   Result<wire::Message> ask_push(const wire::Message& message) override;
   Result<> join(SwarmJob job) override;
-  void hold_parts(std::vector<wire::ChunkRun> lacks) override;
+  using Node::hold_parts;
+  void hold_parts(std::vector<wire::ChunkRun> lacks, std::optional<Bitmap> later) override;
   void set_credit(std::uint32_t spans) override;
   void had(chunker::SpanIndex span) override;
   void bad(chunker::SpanIndex span, const chunker::Origin& origin) override;
@@ -101,6 +102,7 @@ class SwarmNode final : public Node {
   // The loop's own.
   SwarmJob job_;
   std::optional<swarm::Picker> picker_;
+  bool defers_ = false;  // some spans are not asked for yet: see hold_parts()
   PartialSpans partial_;
   std::vector<std::uint32_t> fresh_;
   std::set<std::uint32_t> unreadable_;  // spans that the depot cannot read and that we lack

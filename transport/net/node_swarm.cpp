@@ -173,9 +173,9 @@ void SwarmNode::take_span(swarm::PeerId peer, wire::SpanData data) {
   pump();
 }
 
-// Once the disk is ready: until then the stream would pass by unused.
+// Once the disk is ready, and it is known what it lacks: until then the stream would pass by unused.
 void SwarmNode::listen_to_multicast() {
-  if (!offer_ || credit_ == 0 || picker_->complete()) return;
+  if (!offer_ || credit_ == 0 || defers_ || picker_->complete()) return;
   const wire::MulticastOffer offer = *std::exchange(offer_, std::nullopt);
   if (!listens_to_multicast()) return;
   catcher_.reset();

@@ -45,6 +45,12 @@ void Picker::State::stop(std::uint32_t span) {
   spans.open(span);
 }
 
+void Picker::State::expect(std::uint32_t span) {
+  if (!spans.is_open(span)) return;
+  spans.close(span);
+  expected.set(span);
+}
+
 // Released by multicast: what nobody holds is new to ask for.
 void Picker::State::reopen(std::uint32_t span, Instant now) {
   if (!expected.clear(span)) return;
@@ -177,12 +183,13 @@ bool Picker::caught(std::uint32_t span) {
 }
 
 void Picker::expect_all() {
-  State& s = *state_;
-  for (std::uint32_t span = 0; span < s.config.span_count; ++span) {
-    if (!s.spans.is_open(span)) continue;
-    s.spans.close(span);
-    s.expected.set(span);
-  }
+  for (std::uint32_t span = 0; span < state_->config.span_count; ++span) state_->expect(span);
+}
+
+void Picker::expect(const Bitmap& spans) {
+  if (spans.size() != state_->config.span_count) return;
+  for (std::uint32_t span = 0; span < spans.size(); ++span)
+    if (spans.test(span)) state_->expect(span);
 }
 
 void Picker::release(std::uint32_t span, Instant now) {

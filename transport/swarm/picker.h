@@ -74,8 +74,10 @@ class Picker {
   bool received(PeerId peer, std::uint32_t span, Instant now);
   // The same for one that came by multicast, unasked. False: it is here already, or on its way to be verified: drop it.
   bool caught(std::uint32_t span);
-  // Multicast is to bring all that is lacking and not under way: it is not asked for, until released.
+  // Multicast is to bring all that is lacking and not under way, or somebody else these spans of it: they are not asked for,
+  // until released.
   void expect_all();
+  void expect(const Bitmap& spans);
   void release(std::uint32_t span, Instant now);
   void release_all(Instant now);
   // Verified, from any path (multicast and the local disk too).

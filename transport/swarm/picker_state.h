@@ -35,6 +35,7 @@ struct Picker::State {
   void ask(Source& source, std::uint32_t span, Instant now);
   void start(Source& source, std::uint32_t span, Instant now);  // asks for it by name
   void stop(std::uint32_t span);  // one live request for it less; open again if it was the last
+  void expect(std::uint32_t span);
   void reopen(std::uint32_t span, Instant now);
   void settle(std::uint32_t span);  // it needs no request any more
   void forget(Source& source);      // a source that goes: none of its requests is live
@@ -73,7 +74,7 @@ struct Picker::State {
   Bitmap have;
   SeededRandom random;
   Availability spans;
-  Bitmap expected;  // from multicast
+  Bitmap expected;  // from multicast, or from the target's own disk
   std::uint32_t credit = 0;
   std::uint32_t active = 1;
   std::optional<Source> depot;

@@ -1,0 +1,53 @@
+#include "src/disk/reader.h"
+
+#include <algorithm>
+#include <array>
+
+namespace stampede::disk {
+
+namespace {
+
+constexpr std::size_t kRequest = 512UL << 10;
+constexpr std::size_t kMostRequests = 16;
+
+bool contains(ByteView memory, ByteView part) {
+  return part.data() >= memory.data() && part.data() + part.size() <= memory.data() + memory.size();
+}
+
+}  // namespace
+
+void FileReader::will_read_into(MutableBytes memory) {
+  auto engine = open_engine({.fd = file_.fd(), .path = file_.name(), .depth = kMostRequests});
+  if (!engine || (*engine)->name() != "io_uring") return;
+  (*engine)->register_buffers(std::span(&memory, 1));
+  engine_ = *std::move(engine);
+  memory_ = memory;
+}
+
+Result<std::size_t> FileReader::read_some_at(Offset offset, MutableBytes out) const {
+  // What fails or ends early says why when it is asked in the usual way.
+  if (engine_ && contains(memory_, out) && read_all(offset, out)) return out.size();
+  return file_.read_some_at(offset, out);
+}
+
+bool FileReader::read_all(Offset offset, MutableBytes out) const {
+  std::array<std::size_t, kMostRequests> wanted{};
+  std::vector<Completion> done;
+  bool all = true;
+  while (!out.empty() && all) {
+    std::size_t started = 0;
+    for (; started < kMostRequests && !out.empty(); ++started) {
+      const MutableBytes part = out.first(std::min(kRequest, out.size()));
+      wanted[started] = part.size();
+      engine_->start({.write = false, .at = offset.bytes, .bytes = part, .buffer = 0, .tag = &wanted[started]});
+      offset += Size{part.size()};
+      out = out.subspan(part.size());
+    }
+    for (done.clear(); done.size() < started;) engine_->wait(true, done);
+    for (const Completion& one : done)
+      all = all && one.result >= 0 && static_cast<std::size_t>(one.result) == *static_cast<std::size_t*>(one.tag);
+  }
+  return all;
+}
+
+}  // namespace stampede::disk
