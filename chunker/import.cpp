@@ -1,10 +1,9 @@
-#include <fcntl.h>
-
 #include <thread>
 
 #include "chunker/import_cutter.h"
 #include "chunker/import_line.h"
 #include "chunker/import_plan.h"
+#include "chunker/import_reader.h"
 #include "chunker/package.h"
 #include "chunker/parallel.h"
 #include "chunker/seal.h"
@@ -19,23 +18,20 @@ constexpr Duration kProgressEvery = std::chrono::milliseconds(100);
 // Enough requests for any disk; what they wait for takes no core.
 constexpr unsigned kFetchers = 8;
 
-Result<> fetch(const File& file, const ImportBatch& batch) {
+Result<> fetch(const ImportReader& reader, const ImportBatch& batch) {
   std::size_t at = kImportHead;
   for (const ImportPart& part : batch.parts) {
     if (part.kind != ExtentKind::data) continue;
-    // All of it at once, not in the small steps in which the kernel reads ahead. Only a hint.
-    (void)::posix_fadvise(file.fd(), static_cast<off_t>(part.at.bytes), static_cast<off_t>(part.length.bytes),
-                          POSIX_FADV_WILLNEED);
-    if (auto read = file.read_at(part.at, batch.bytes.subspan(at, part.length.bytes)); !read)
+    if (auto read = reader.read(part.at, batch.bytes.subspan(at, part.length.bytes)); !read)
       return pass(std::move(read).error(), "importing");
     at += part.length.bytes;
   }
   return {};
 }
 
-void fetch_all(ImportLine& line, const File& file, ImportPlan& plan) {
+void fetch_all(ImportLine& line, const ImportReader& reader, ImportPlan& plan) {
   const auto next = [&](ImportBatch& batch) { return plan.next(batch); };
-  while (ImportBatch* const batch = line.next_to_fetch(next)) line.fetched(batch, fetch(file, *batch));
+  while (ImportBatch* const batch = line.next_to_fetch(next)) line.fetched(batch, fetch(reader, *batch));
 }
 
 void cut_all(ImportLine& line) {
@@ -164,12 +160,13 @@ Result<ImportReport> import_image(const File& file, const TableFacts& table, Chu
   };
 
   ImportPlan plan(file, size, options.unspecified);
+  const ImportReader reader(file, size);
   ImportLine line;
   Collector collector(sink, table, options.level);
   Result<> collected;
   {
     std::vector<std::jthread> threads;
-    for (unsigned i = 0; i < kFetchers; ++i) threads.emplace_back([&] { fetch_all(line, file, plan); });
+    for (unsigned i = 0; i < kFetchers; ++i) threads.emplace_back([&] { fetch_all(line, reader, plan); });
     threads.emplace_back([&] { cut_all(line); });
     for (unsigned i = thread_count(options.threads); i > 0; --i)
       threads.emplace_back([&] { work(line, sink, options.level); });

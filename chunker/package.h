@@ -9,6 +9,7 @@
 #include <functional>
 
 #include "chunker/manifest.h"
+#include "chunker/seal.h"
 #include "chunker/source.h"
 #include "src/base/error.h"
 #include "src/base/file.h"
@@ -40,7 +41,7 @@ struct ImportReport {
 
 struct ImportOptions {
   unsigned threads = 0;  // 0: as many as there are cores
-  int level = 1;
+  int level = kDefaultLevel;
   // What is free on the disk, in order and apart from each other: whole 4 KiB blocks in it become unspecified.
   std::vector<volume::BlockRange> unspecified = {};
   // Called about ten times a second from the calling thread with the disk offset reached and the image's size.

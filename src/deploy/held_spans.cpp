@@ -42,7 +42,7 @@ class DiskSpans {
   const disk::Reader& disk_;
   disk::AlignedMemory plain_;
   chunker::Digester digester_;
-  chunker::Sealer sealer_;
+  chunker::Sealer sealer_{chunker::kQuickLevel};
 };
 
 }  // namespace

@@ -60,7 +60,7 @@ Result<std::optional<Bytes>> FixedShelf::piece(const chunker::ChunkId& id) {
   }
   if (!index) return std::nullopt;
   STAMPEDE_TRY(const Bytes plain, index->read(store_.chunks(), *piece));
-  static thread_local chunker::Sealer sealer;
+  static thread_local chunker::Sealer sealer(chunker::kQuickLevel);
   static thread_local chunker::Digester digester;
   STAMPEDE_TRY(const auto verified, digester.verify(id, plain));
   auto sealed = sealer.seal(verified);
