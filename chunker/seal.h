@@ -9,8 +9,9 @@
 
 namespace stampede::chunker {
 
-// Of images: packaged once and sent often. Against level 1 it saves 4 % for half as much again of a processor's time, which an
-// import of data that is new mostly spends elsewhere; the levels above it cost more than they save (bench/dedup --cutters).
+// Of images: packaged once and sent often. Against level 1 it saves 4 % for half as much again of a processor's time, which
+// an import of data that is new mostly spends elsewhere; the levels above it cost more than they save (bench/dedup
+// --cutters).
 inline constexpr int kDefaultLevel = 3;
 // For who waits.
 inline constexpr int kQuickLevel = 1;
