@@ -239,8 +239,8 @@ class Deployment {
     STAMPEDE_CHECK(receiver_->keep_journal());
     receipt_.wiped = preview_.wiped;
     STAMPEDE_CHECK(move_what_is_elsewhere());
-    node()->hold_parts(plan_->lacking_parts());
-    node()->set_credit(target_->free_slabs());
+    node()->hold_parts(plan_->lacking_parts(receiver_->placed()));
+    receiver_->give_credit();
     clear_all();
     std::optional<Error> disk_failure;
     const auto waited = node()->wait_complete([&](const net::SwarmStatus& status) {
@@ -297,7 +297,7 @@ class Deployment {
   Result<> move_what_is_elsewhere() {
     if (moves_.empty()) return {};
     Meanwhile meanwhile(*plan_, *receiver_, *node(), moves_);
-    node()->set_credit(target_->free_slabs());
+    receiver_->give_credit();
     const auto go_on = [&, next = Instant()](auto spans) mutable {
       meanwhile.settled(spans);
       const Instant now = system_clock().now();

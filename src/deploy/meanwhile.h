@@ -19,6 +19,8 @@ class Meanwhile {
   void settled(std::span<const chunker::SpanIndex> spans);
 
  private:
+  void tell();
+
   const Plan& plan_;
   Receiver& receiver_;
   net::Node& node_;

@@ -123,9 +123,9 @@ class Mover {
     };
     // Who waits for its turn holds a slab: with more threads than slabs whose turn it is might get none. What comes by the
     // network meanwhile needs some too.
-    const unsigned threads = std::min(4 * chunker::thread_count(0), std::max(1U, target_.free_slabs() / 2));
+    const unsigned threads = std::min(4 * chunker::thread_count(0), std::max(1U, all_slabs() / 2));
     const auto all = chunker::run_parallel(threads, batches_.size(), make_job, ask, kSettle);
-    sources_.all_have_read();
+    if (!is_stopped()) sources_.all_have_read();  // or what is left of the sources stays for the next run
     wait_for_writes(ask);
     ask();
     STAMPEDE_CHECK(all);
@@ -178,6 +178,8 @@ class Mover {
     }
     return verified;
   }
+
+  unsigned all_slabs() const { return static_cast<unsigned>(target_.slab_memory().size() / disk::kSlab.bytes); }
 
   disk::Slab wait_for_slab() {
     while (true) {
@@ -244,6 +246,10 @@ class Mover {
       if (!stopped_) stopped_ = std::move(why);
     }
     turn_changed_.notify_all();
+  }
+  bool is_stopped() {
+    const std::lock_guard lock(mutex_);
+    return stopped_.has_value();
   }
   Result<> why_stopped() {
     const std::lock_guard lock(mutex_);

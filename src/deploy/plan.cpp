@@ -114,9 +114,10 @@ Bitmap Plan::held_spans() const {
   return out;
 }
 
-std::vector<wire::ChunkRun> Plan::lacking_parts() const {
+std::vector<wire::ChunkRun> Plan::lacking_parts(const Bitmap& skip) const {
   std::vector<wire::ChunkRun> out;
   for (std::uint32_t span = 0; span < spans_.size(); ++span) {
+    if (skip.test(span)) continue;
     const std::size_t before = out.size();
     std::uint32_t lacking = 0;
     const auto chunks = static_cast<std::uint32_t>(spans_[span].chunks.size());

@@ -66,9 +66,9 @@ class Plan {
   std::vector<ChunkIndex> whole(const std::vector<bool>& matching) const;
   // The spans of which nothing is lacking.
   Bitmap held_spans() const;
-  // What is lacking of the spans of which something is held, as Node::hold_parts() takes it; of the first kMaxChunkRuns
-  // runs.
-  std::vector<wire::ChunkRun> lacking_parts() const;
+  // What is lacking of the spans, but for those to `skip`, of which something is held, as Node::hold_parts() takes it; of
+  // the first kMaxChunkRuns runs.
+  std::vector<wire::ChunkRun> lacking_parts(const Bitmap& skip) const;
 
   // The fingerprint of a chunk, taken when it was verified. From any thread, for one span from one at a time.
   void remember(ChunkIndex chunk, chunker::Fingerprint fingerprint) { fingerprints_[number(chunk)] = fingerprint; }

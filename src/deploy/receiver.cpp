@@ -43,6 +43,11 @@ void Receiver::was_placed(chunker::SpanIndex span) {
   placed_.set(span.value);
 }
 
+void Receiver::give_credit() {
+  const std::lock_guard lock(mutex_);
+  feed_.set_credit(slabs_ - writing_);
+}
+
 Bitmap Receiver::placed() const {
   const std::lock_guard lock(mutex_);
   return placed_;

@@ -34,8 +34,12 @@ class Receiver final : public chunker::SpanInbox {
   Size verified() const { return {verified_.load(std::memory_order_relaxed)}; }
   // After the target's begin(): has it name in its journal what has been placed. Until stop().
   Result<> keep_journal();
+  // Tells the feed of all the credit that there is. What is told otherwise may be overtaken by what was true before.
+  void give_credit();
   // Somebody else has placed it, and its writes have ended: the journal may name it.
   void was_placed(chunker::SpanIndex span);
+  // The spans that are in their places.
+  Bitmap placed() const;
   // The first error of the disk, if there was one.
   std::optional<Error> failure() const;
 
@@ -54,7 +58,6 @@ class Receiver final : public chunker::SpanInbox {
   void handle(chunker::Opener& opener, Arrival arrival);
   bool has_unseen_parts(const chunker::SealedSpan& span) const;
   Result<std::vector<disk::Placement>> open(chunker::Opener& opener, const chunker::SealedSpan& sealed, MutableBytes slab);
-  Bitmap placed() const;
   void written(chunker::SpanIndex span, const Result<>& result);
 
   Plan& plan_;

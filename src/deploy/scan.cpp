@@ -24,6 +24,13 @@ std::size_t run_of_data(ByteView bytes) {
   return std::min(end, bytes.size());
 }
 
+// Of one thread.
+struct Tools {
+  disk::AlignedMemory memory{(kScanPiece + kScanOverlap).bytes};  // goes after who reads into it
+  std::unique_ptr<disk::Reader> file;
+  chunker::Digester digester;
+};
+
 unsigned scan_threads() { return std::clamp(2 * chunker::thread_count(0), 8U, kMostScanThreads); }
 
 }  // namespace
@@ -53,14 +60,13 @@ Result<> Scan::run(std::span<const disk::Range> ranges, bool elsewhere, const st
   std::atomic<bool> stopped = false;
   const auto interrupted = [this] { return fail(Code::interrupted, "reading {} was interrupted", target_.identity().path); };
   const auto make_job = [&]() -> chunker::Job {
-    return [&, file = std::unique_ptr<disk::Reader>(), memory = disk::AlignedMemory((kScanPiece + kScanOverlap).bytes),
-            digester = chunker::Digester()](std::size_t index) mutable -> Result<> {
+    return [&, tools = Tools()](std::size_t index) mutable -> Result<> {
       if (stopped) return interrupted();
-      if (!file) {
-        STAMPEDE_TRY(file, target_.reader());
-        if (pieces.size() > kSample) file->will_read_into(memory.bytes());
+      if (!tools.file) {
+        STAMPEDE_TRY(tools.file, target_.reader());
+        if (pieces.size() > kSample) tools.file->will_read_into(tools.memory.bytes());
       }
-      search({*file, pieces[index], memory.bytes()}, elsewhere, digester);
+      search({*tools.file, pieces[index], tools.memory.bytes()}, elsewhere, tools.digester);
       return {};
     };
   };

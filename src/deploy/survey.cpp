@@ -13,10 +13,12 @@ constexpr Size kSamplePiece = 512_KiB;
 // What is between two things that are no further apart is read with them.
 constexpr Size kGap = 256_KiB;
 
-Result<bool> sample_matches(const Plan& plan, disk::Target& target) {
-  const std::size_t all = plan.places().size(), count = std::min(kSampled, all);
+// Of `all` places, numbered so.
+template <class Place>
+Result<bool> sample_matches(const Plan& plan, disk::Target& target, std::size_t all, Place place) {
+  const std::size_t count = std::min(kSampled, all);
   std::vector<disk::Expected> sample;
-  for (std::size_t i = 0; i < count; ++i) sample.push_back(plan.expected(i * all / count));
+  for (std::size_t i = 0; i < count; ++i) sample.push_back(plan.expected(place(i * all / count)));
   const auto matching = target.compare(sample, {});
   if (!matching && matching.error().code == Code::read_failed) return false;  // nothing of it is needed
   if (!matching) return pass(matching.error());
@@ -50,14 +52,27 @@ std::vector<disk::Range> where_things_are(const volume::DiskUse& use, Size image
   return out;
 }
 
-// What the disk's own file systems call free holds nothing of the image, but by chance.
-void leave_out_free(const Plan& plan, const volume::DiskUse& use, std::vector<bool>& places) {
+// The places that the disk's own file systems call free.
+std::vector<std::uint32_t> free_places(const Plan& plan, const volume::DiskUse& use) {
+  std::vector<std::uint32_t> out;
   auto free = use.free.begin();
-  for (std::size_t i = 0; i < places.size(); ++i) {
+  for (std::uint32_t i = 0; i < plan.places().size(); ++i) {
     const Place& place = plan.places()[i];
     while (free != use.free.end() && free->end() <= place.at) ++free;
-    if (free != use.free.end() && free->at <= place.at && place.at + place.length <= free->end()) places[i] = false;
+    if (free == use.free.end()) break;
+    if (free->at <= place.at && place.at + place.length <= free->end()) out.push_back(i);
   }
+  return out;
+}
+
+// They hold nothing of the image, but where that was there before those file systems were: a sample of them tells.
+Result<> leave_out_free(const Plan& plan, disk::Target& target, const std::vector<std::uint32_t>& free,
+                        std::vector<bool>& places) {
+  if (free.empty()) return {};
+  STAMPEDE_TRY(const bool matches, sample_matches(plan, target, free.size(), [&](std::size_t i) { return free[i]; }));
+  if (matches) return {};
+  for (const std::uint32_t place : free) places[place] = false;
+  return {};
 }
 
 // What has to be read for these places and to find what is in those ranges.
@@ -103,7 +118,7 @@ Result<bool> is_worthwhile(Plan& plan, disk::Target& target, const SurveyInput& 
                            const std::vector<disk::Range>& used) {
   if (input.delta != Delta::automatic) return input.delta == Delta::always;
   if (input.interrupted && !input.journal) return true;
-  STAMPEDE_TRY(const bool matches, sample_matches(plan, target));
+  STAMPEDE_TRY(const bool matches, sample_matches(plan, target, plan.places().size(), [](std::size_t i) { return i; }));
   return matches || input.interrupted ? matches : sample_holds_chunks(plan, target, used);
 }
 
@@ -122,13 +137,17 @@ Result<Survey> survey(Plan& plan, disk::Target& target, const SurveyInput& input
   Survey out;
   const bool by_journal = input.journal && input.delta != Delta::never;
   if (input.delta == Delta::never) return out;
-  const auto use = volume::disk_use(input.base.value_or(target.identity().path)).value_or(volume::DiskUse{});
-  auto used = where_things_are(use, input.image);
+  std::vector<disk::Range> used;
+  std::vector<std::uint32_t> free;
+  if (const auto use = volume::disk_use(input.base.value_or(target.identity().path))) {
+    used = where_things_are(*use, input.image);
+    if (!input.interrupted) free = free_places(plan, *use);
+  }
   STAMPEDE_TRY(const bool worthwhile, is_worthwhile(plan, target, input, used));
   if (!worthwhile && !by_journal) return out;
   if (!worthwhile) used.clear();
   auto asked = places_to_read(plan, target, worthwhile ? nullptr : &*input.journal);
-  if (!input.interrupted) leave_out_free(plan, use, asked);
+  STAMPEDE_CHECK(leave_out_free(plan, target, free, asked));
   Scan scan(plan, target, asked);
   STAMPEDE_CHECK(scan.run(join(plan, asked, used), worthwhile, input.progress));
   out.read = scan.read();

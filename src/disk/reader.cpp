@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 
 namespace stampede::disk {
 
@@ -26,7 +27,7 @@ void FileReader::will_read_into(MutableBytes memory) {
 
 Result<std::size_t> FileReader::read_some_at(Offset offset, MutableBytes out) const {
   // What fails or ends early says why when it is asked in the usual way.
-  if (engine_ && contains(memory_, out) && read_all(offset, out)) return out.size();
+  if (engine_ && !failed_ && contains(memory_, out) && read_all(offset, out)) return out.size();
   return file_.read_some_at(offset, out);
 }
 
@@ -44,8 +45,10 @@ bool FileReader::read_all(Offset offset, MutableBytes out) const {
       out = out.subspan(part.size());
     }
     for (done.clear(); done.size() < started;) engine_->wait(true, done);
-    for (const Completion& one : done)
+    for (const Completion& one : done) {
       all = all && one.result >= 0 && static_cast<std::size_t>(one.result) == *static_cast<std::size_t*>(one.tag);
+      failed_ = failed_ || (one.result < 0 && one.result != -EINTR && one.result != -EAGAIN);
+    }
   }
   return all;
 }

@@ -33,6 +33,7 @@ class FileReader final : public Reader {
   const File file_;
   MutableBytes memory_;
   std::unique_ptr<Engine> engine_;
+  mutable bool failed_ = false;  // a disk that does so takes long enough as it is: it is not asked twice any more
 };
 
 }  // namespace stampede::disk

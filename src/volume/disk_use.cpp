@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "src/volume/fat.h"
+#include "src/volume/free_space.h"
 #include "src/volume/inspect.h"
 #include "src/volume/probe.h"
 
@@ -25,19 +26,25 @@ std::vector<BlockRange> between(const std::vector<BlockRange>& ranges, const Blo
   return out;
 }
 
-// What a damaged file system says of itself is not worth less than to take all of it.
+// What a damaged file system says of itself is not worth less than to take all of it. Nothing of it is called free but by
+// one that is sound and was unmounted: of others the bitmaps may be out of date.
+DiskUse use_of_ext(BlockAccess& blocks, const BlockRange& whole) {
+  DiskUse out{{whole}, {}};
+  auto files = Ext4::look(blocks, whole.at);
+  if (!files) return out;
+  if (auto used = files->used(); used && used->size() <= kMostFreeRanges) out.used = *std::move(used);
+  if (auto sound = Ext4::open(blocks, whole.at, false))
+    if (auto free = sound->unused(); free && free->size() <= kMostFreeRanges) out.free = *std::move(free);
+  return out;
+}
+
 DiskUse use_of(BlockAccess& blocks, const BlockRange& whole, std::string_view type) {
   if (type == "swap") return {};
-  if (is_ext(type)) {
-    if (auto files = Ext4::look(blocks, whole.at)) {
-      if (auto used = files->used()) return {*used, between(*used, whole)};
-    }
-  }
-  if (type == "vfat") {
-    if (auto files = Fat::open(blocks, whole.at, whole.length)) {
-      if (auto free = files->unused()) return {between(*free, whole), *free};
-    }
-  }
+  if (is_ext(type)) return use_of_ext(blocks, whole);
+  if (type == "vfat")
+    if (auto files = Fat::open(blocks, whole.at, whole.length))
+      if (auto free = files->unused(); free && free->size() <= kMostFreeRanges)
+        return {between(*free, whole), *std::move(free)};
   return {{whole}, {}};
 }
 

@@ -73,8 +73,9 @@ Result<ImageFacts> inspect(const std::filesystem::path& path, bool ids = true);
 Result<std::vector<std::string>> find_fixed_ids(const std::filesystem::path& path, const ImageFacts& facts);
 
 // Where on a disk something may be: the blocks in use of its ext2/3/4 and FAT file systems, and all of its other partitions
-// but for swap. And where, by the word of those file systems, nothing is. Each in order. A disk without a partition table
-// counts as one partition; of one on which nothing is known both are empty.
+// but for swap. And where nothing is, by the word of those of them that are sound and were unmounted. Each in order. A disk
+// without a partition table counts as one partition; of one on which nothing is known both are empty. Memory: three times
+// 16 bytes for a range; kMostFreeRanges of a file system at most, of one with more all of it counts as used.
 struct DiskUse {
   std::vector<BlockRange> used;
   std::vector<BlockRange> free;

@@ -46,7 +46,7 @@ class LocalFeedTest : public ::testing::Test {
     Sources nothing_moves;
     Receiver receiver(*plan_, *target_, nothing_moves, held, feed, Bitmap(static_cast<std::uint32_t>(plan_->spans().size())),
                       2);
-    feed.set_credit(target_->free_slabs());
+    receiver.give_credit();
     feed.start(receiver);
     clear(*target_, plan_->zero_extents(), Clearing::zero);
     const auto waited = feed.wait_complete([&] { return !receiver.failure(); });
@@ -98,6 +98,39 @@ TEST_F(LocalFeedTest, TheJournalNamesWhatOthersHavePlaced) {
   ASSERT_TRUE(journal->has_value());
   EXPECT_EQ((*journal)->count(), 1U);
   EXPECT_TRUE((*journal)->test(3));
+}
+
+// What arrives while a move has yet to read where it goes waits; the others do not.
+TEST_F(LocalFeedTest, ASpanThatWouldOverwriteASourceWaits) {
+  open_disk();
+  const auto spans = static_cast<std::uint32_t>(plan_->spans().size());
+  const Move move{{{1}, 0}, plan_->spans()[2].chunks[0].offset};
+  Sources sources(*plan_, std::span(&move, 1));
+  Bitmap waits(spans);
+  for (const Place& place : plan_->places())
+    if (!sources.are_clear_of({place.at, place.length})) waits.set(place.chunk.span.value);
+  ASSERT_TRUE(waits.test(2));
+  ASSERT_LT(waits.count(), 4U) << "or no slab would be left";
+
+  auto reader = target_->reader();
+  ASSERT_DONE(reader);
+  HeldSpans held(*plan_, {}, *std::move(reader));
+  LocalFeed feed(plan_->spans(), store_);
+  Receiver receiver(*plan_, *target_, sources, held, feed, Bitmap(spans), 2);
+  receiver.give_credit();
+  feed.start(receiver);
+  while (receiver.placed().count() < spans - waits.count()) std::this_thread::yield();
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  EXPECT_EQ(receiver.placed().count(), spans - waits.count());
+  EXPECT_FALSE(receiver.placed().test(2));
+  sources.have_read(0, 1);
+  EXPECT_DONE(feed.wait_complete([&] { return !receiver.failure(); }));
+  clear(*target_, plan_->zero_extents(), Clearing::zero);
+  ASSERT_DONE(target_->flush());
+  EXPECT_EQ(receiver.placed().count(), spans);
+  EXPECT_DONE(read_back(*target_, {*plan_, plan_->zero_extents(), Verify::data}, [](Size) { return true; }));
+  feed.stop();
+  receiver.stop();
 }
 
 TEST_F(LocalFeedTest, AnAlteredChunkEndsIt) {

@@ -40,7 +40,9 @@ class PlanParts : public ::testing::Test {
   void hold(std::uint32_t span, std::uint32_t first, std::uint32_t count) {
     for (std::uint32_t i = first; i < first + count; ++i) plan_.hold({{span}, i});
   }
+  std::vector<wire::ChunkRun> lacking_parts() const { return plan_.lacking_parts(skip_); }
   Plan plan_{manifest()};
+  Bitmap skip_{3};
 };
 
 TEST_F(PlanParts, ASpanIsHeldWithItsLastChunk) {
@@ -53,15 +55,18 @@ TEST_F(PlanParts, ASpanIsHeldWithItsLastChunk) {
 }
 
 TEST_F(PlanParts, OnlySpansHeldInPartAreToldOf) {
-  EXPECT_EQ(plan_.lacking_parts(), std::vector<wire::ChunkRun>{});
+  EXPECT_EQ(lacking_parts(), std::vector<wire::ChunkRun>{});
   hold(0, 0, 16);
   hold(1, 2, 3);
   hold(1, 8, 8);
-  EXPECT_EQ(plan_.lacking_parts(), (std::vector<wire::ChunkRun>{{1, 0, 2}, {1, 5, 3}}));
+  EXPECT_EQ(lacking_parts(), (std::vector<wire::ChunkRun>{{1, 0, 2}, {1, 5, 3}}));
   hold(2, 0, 15);
-  EXPECT_EQ(plan_.lacking_parts().back(), (wire::ChunkRun{2, 15, 1}));
+  EXPECT_EQ(lacking_parts().back(), (wire::ChunkRun{2, 15, 1}));
+  skip_.set(1);
+  EXPECT_EQ(lacking_parts(), (std::vector<wire::ChunkRun>{{2, 15, 1}}));
+  skip_.clear(1);
   // As it is told, it can be read.
-  const Bytes frame = wire::encode(wire::Partial{plan_.lacking_parts()});
+  const Bytes frame = wire::encode(wire::Partial{lacking_parts()});
   const auto header = wire::decode_header(ByteView(frame).first(wire::kHeaderSize));
   ASSERT_TRUE(header);
   EXPECT_TRUE(wire::decode(*header, Buffer(ByteView(frame).subspan(wire::kHeaderSize))));

@@ -143,6 +143,8 @@ void SwarmNode::hold_parts(std::vector<wire::ChunkRun> lacks, std::optional<Bitm
     peers_->set_partial(partial_);
     tell_partial();
     announce();  // or the depot would give what was had a moment ago
+    listen_to_multicast();
+    pump();
   });
 }
 

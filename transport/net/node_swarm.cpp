@@ -127,7 +127,7 @@ void SwarmNode::from_depot(wire::Message message) {
   } else if (!picker_) {
     return;
   } else if (auto* members = std::get_if<wire::Members>(&message)) {
-    set_active(members->active);
+    set_active(active_ = members->active);
     depot_takes_part(now);
     if (trades_with_peers()) {
       picker_->set_active(members->active, now);
@@ -259,8 +259,13 @@ void SwarmNode::announce() {
   fresh_.clear();
 }
 
+// With others there, one stream will bring all of them what they lack: what is asked for before it is listened to would
+// leave the depot once for each.
+bool SwarmNode::waits_for_multicast() const { return defers_ && offer_ && active_ > 1 && listens_to_multicast(); }
+
 void SwarmNode::pump() {
   repoll_set_ = false;
+  if (waits_for_multicast()) return refresh();
   const Instant now = system_clock().now();
   for (const swarm::Ask& ask : picker_->poll(now)) {
     if (ask.kind == swarm::Ask::Kind::any)
