@@ -118,18 +118,21 @@ several_at_once() {
   done
 }
 
-# One stream brings all of them what is new, and no more.
+# One stream brings all of them what is new, and no more; but for what one that was there before the others had fetched while
+# it moved chunks.
 several_by_multicast() {
   need stampede loop namespaces
-  local i
+  local i streamed=0
   end_process "$DEPOT"
   start_depot "$store" --min-receivers 3 --wait 20s
   several auto
   for i in 1 2 3; do
     receipt=$LAB/node-$i.receipt
     figures "node $i of three"
-    says ".multicast > $fresh * 9 / 10 and .depot + .peers + .multicast < $fresh * 12 / 10"
+    says ".depot + .peers + .multicast < $fresh * 12 / 10"
+    ! jq -e ".bytes.multicast > $fresh * 9 / 10" "$receipt" >/dev/null || streamed=$((streamed + 1))
   done
+  [ "$streamed" -ge 2 ] || no "the stream brought only $streamed of three what is new"
 }
 
 # The stream was begun for one that lacks little; empty machines that come amid it lack more of what it brings.
