@@ -8,7 +8,7 @@ spare=2  # seconds that a killed depot stays away
 
 prepare() {
   image=$("$LAB_HERE/make-image" --variant tiny)/disk.img
-  sealed=$(import_image "$image" tiny:1 "$store" | jq -e .new_sealed)
+  import_image "$image" tiny:1 "$store" >/dev/null
   total=$("$STAMPEDE" image show tiny:1 --store "$store" --json | jq -e .data_size)
   make_network 4 50mbit
 }
@@ -74,20 +74,25 @@ depot_restarted() {
   complete 1 2 3 4
 }
 
-# All of the image is out, in different hands: the targets need the depot no more.
+# All of the image is out once one target has it: the others need the depot no more. (Counting what the depot sent does not tell:
+# on a loaded machine some of that is sent twice.)
 depot_gone_but_all_is_out() {
   need stampede namespaces loop
-  local before
   later eval 'shape depot e0; shape switch vdepot'
   shape depot e0 400mbit
   shape switch vdepot 400mbit
-  before=$(sent_by depot)
   start_all --patience 20s --transfer swarm  # by multicast they would all lack the same
-  wait_for 60 "the depot to have sent all" depot_has_sent $((before + sealed + sealed / 4))
+  wait_for 60 "one to have all of it" one_has_all
   kill_depot
   complete 1 2 3 4
 }
-depot_has_sent() { [ "$(sent_by depot)" -ge "$1" ]; }
+one_has_all() {
+  local i
+  for i in 1 2 3 4; do
+    [ "$(jq -Rr 'fromjson? | .stage // empty' "$LAB/node-$i.out" | grep -cE '^(flush|read-back|commit)$')" -eq 0 ] || return 0
+  done
+  return 1
+}
 
 patience_ends() {
   need stampede namespaces loop
