@@ -84,11 +84,12 @@ std::optional<Receiver::Arrival> Receiver::unless_parked(Arrival arrival) {
 
 void Receiver::unpark() {
   const std::lock_guard lock(parking_);
-  std::erase_if(parked_, [this](Arrival& arrival) {
-    if (!may_be_placed(arrival.span)) return false;
-    queue_.push(std::move(arrival));
-    return true;
-  });
+  for (Arrival& arrival : std::exchange(parked_, {})) {
+    if (may_be_placed(arrival.span))
+      queue_.push(std::move(arrival));
+    else
+      parked_.push_back(std::move(arrival));
+  }
 }
 
 // The credit keeps spans within slabs, so this seldom waits.

@@ -30,11 +30,13 @@ std::vector<BlockRange> between(const std::vector<BlockRange>& ranges, const Blo
 // one that is sound and was unmounted: of others the bitmaps may be out of date.
 DiskUse use_of_ext(BlockAccess& blocks, const BlockRange& whole) {
   DiskUse out{{whole}, {}};
-  auto files = Ext4::look(blocks, whole.at);
+  auto files = Ext4::open(blocks, whole.at, false);
+  const bool sound = files.has_value();
+  if (!sound) files = Ext4::look(blocks, whole.at);
   if (!files) return out;
   if (auto used = files->used(); used && used->size() <= kMostFreeRanges) out.used = *std::move(used);
-  if (auto sound = Ext4::open(blocks, whole.at, false))
-    if (auto free = sound->unused(); free && free->size() <= kMostFreeRanges) out.free = *std::move(free);
+  if (!sound) return out;
+  if (auto free = files->unused(); free && free->size() <= kMostFreeRanges) out.free = *std::move(free);
   return out;
 }
 

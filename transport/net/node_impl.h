@@ -81,7 +81,7 @@ class SwarmNode final : public Node {
   void dismissed();
   void drop_peer(chunker::SpanIndex span, const std::string& node);
   void announce();
-  bool waits_for_multicast() const;
+  bool waits_for_multicast();
   void pump();
   void set_active(std::uint32_t active);
   void refresh();
@@ -110,7 +110,6 @@ class SwarmNode final : public Node {
   std::set<std::uint32_t> altered_;     // came damaged from the depot
   std::optional<wire::Progress> last_report_;
   std::uint16_t port_ = 0;
-  std::uint32_t active_ = 1;  // members, as the depot says
   bool depot_joined_ = false;
   bool depot_serves_ = false;
   bool repoll_set_ = false;

@@ -127,7 +127,7 @@ void SwarmNode::from_depot(wire::Message message) {
   } else if (!picker_) {
     return;
   } else if (auto* members = std::get_if<wire::Members>(&message)) {
-    set_active(active_ = members->active);
+    set_active(members->active);
     depot_takes_part(now);
     if (trades_with_peers()) {
       picker_->set_active(members->active, now);
@@ -261,7 +261,11 @@ void SwarmNode::announce() {
 
 // With others there, one stream will bring all of them what they lack: what is asked for before it is listened to would
 // leave the depot once for each.
-bool SwarmNode::waits_for_multicast() const { return defers_ && offer_ && active_ > 1 && listens_to_multicast(); }
+bool SwarmNode::waits_for_multicast() {
+  if (!defers_ || !offer_ || !listens_to_multicast()) return false;
+  const std::lock_guard lock(mutex_);
+  return status_.active > 1;
+}
 
 void SwarmNode::pump() {
   repoll_set_ = false;
