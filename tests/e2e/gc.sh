@@ -57,12 +57,12 @@ importer() {
   while [ ! -e "$LAB/stop" ]; do
     seed=$((RANDOM % 3 * 100 + RANDOM % 4))
     name=$1-$((++i))
-    import "$seed" "$name:1" || { echo "import of $name failed" >>"$LAB/wrong"; continue; }
+    import "$seed" "$name:1" 2>"$LAB/$1.log" || { echo "import of $name failed: $(tail -n 1 "$LAB/$1.log")" >>"$LAB/wrong"; continue; }
     echo "$seed" >"$LAB/tags/$name"
     [ $((RANDOM % 3)) -eq 0 ] && continue
     name=$(find "$LAB/tags" -name "$1-*" -printf '%f\n' | shuf -n 1)
     rm -f "$LAB/tags/$name"
-    remove "$name:1" || echo "rm of $name failed" >>"$LAB/wrong"
+    remove "$name:1" 2>"$LAB/$1.log" || echo "rm of $name failed: $(tail -n 1 "$LAB/$1.log")" >>"$LAB/wrong"
   done
 }
 # Imports that die: what they had begun to rely on is nobody's.
