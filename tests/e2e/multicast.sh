@@ -210,7 +210,8 @@ over_ipv6() {
     in_node "$i" sysctl -qw net.ipv6.conf.all.disable_ipv6=0 net.ipv6.conf.e0.disable_ipv6=0 net.ipv6.conf.e0.accept_dad=0
     ip -n "$LAB_NETID-$i" addr add "fd77::$([ "$i" = depot ] && echo 1 || echo 1$i)/64" dev e0 nodad
   done
-  start_in depot depot6 "$STAMPEDE" serve --store "$store" --listen "[fd77::1]:7447" --multicast-group "[ff12::7753]:7441" --multicast-rate 92M
+  start_in depot depot6 "$STAMPEDE" serve --store "$store" --listen "[fd77::1]:7447" --multicast-group "[ff12::7753]:7441" --multicast-rate 92M \
+    --min-receivers 2
   wait_for 20 "the depot to listen" grep -q 'serves' "$LAB/depot6.log"
   for i in 1 2; do
     blank_disk "$LAB/disk-$i.img" "$(stat -c %s "$image")"
