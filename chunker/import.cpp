@@ -159,7 +159,7 @@ Result<ImportReport> import_image(const File& file, const TableFacts& table, Chu
     if (options.progress) options.progress(done, size);
   };
 
-  ImportPlan plan(file, size, options.unspecified);
+  ImportPlan plan(file, size, options.unspecified, options.off_grid);
   const ImportReader reader(file, size);
   ImportLine line;
   Collector collector(sink, table, options.level);

@@ -22,6 +22,7 @@ void ImportCutter::cut(ImportBatch& batch) {
       add_gap(part.kind, part.length);
       continue;
     }
+    if (part.apart) cut_run({});
     for (std::size_t left = part.length.bytes; left > 0;) {
       const std::size_t size = std::min(left, kStep);
       take_in(size);

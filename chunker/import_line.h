@@ -19,6 +19,7 @@ struct ImportPart {
   ExtentKind kind = ExtentKind::zero;
   Offset at;
   Size length;
+  bool apart = false;  // no chunk reaches into it from what comes before
 };
 
 // One stretch of the disk in a batch: a gap, or a chunk that lies at `at` in the batch's bytes.

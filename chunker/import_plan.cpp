@@ -10,8 +10,9 @@ constexpr std::size_t kMostParts = 4096;
 
 }  // namespace
 
-ImportPlan::ImportPlan(const File& file, Size size, std::span<const volume::BlockRange> unspecified)
-    : file_(file), end_{size.bytes}, unspecified_(whole_blocks(unspecified, size)) {}
+ImportPlan::ImportPlan(const File& file, Size size, std::span<const volume::BlockRange> unspecified,
+                       std::span<const volume::BlockRange> off_grid)
+    : file_(file), end_{size.bytes}, unspecified_(whole_blocks(unspecified, size)), off_grid_(off_grid) {}
 
 // The disk's last block may be a short one.
 std::vector<ImportPlan::Range> ImportPlan::whole_blocks(std::span<const volume::BlockRange> ranges, Size size) {
@@ -29,7 +30,7 @@ Result<> ImportPlan::next(ImportBatch& batch) {
   Size room = kImportBatch;
   while (at_ < end_ && room > Size{} && batch.parts.size() < kMostParts) {
     STAMPEDE_TRY(const ImportPart next, part(room));
-    if (next.kind == ExtentKind::data) room -= next.length;
+    if (next.kind == ExtentKind::data) room -= Size{round_up(next.length.bytes, kBlock.bytes)};
     at_ += next.length;
     if (next.length > Size{}) batch.parts.push_back(next);
   }
@@ -40,10 +41,28 @@ Result<> ImportPlan::next(ImportBatch& batch) {
 
 Result<ImportPart> ImportPlan::part(Size room) {
   if (next_gap_ < unspecified_.size() && unspecified_[next_gap_].begin <= at_) return gap(unspecified_[next_gap_++].end);
-  const Offset limit = next_gap_ < unspecified_.size() ? unspecified_[next_gap_].begin : end_;
+  Offset limit = next_gap_ < unspecified_.size() ? unspecified_[next_gap_].begin : end_;
+  const auto off_grid = next_off_grid();
+  if (off_grid != nullptr && off_grid->at <= at_) {
+    // Holes in it would begin and end between its blocks: it is read.
+    const Offset end = std::min(off_grid->end(), limit);
+    const ImportPart whole{ExtentKind::data, at_, std::min(end - at_, room), apart_ || off_grid->at == at_};
+    apart_ = at_ + whole.length == end;
+    return whole;
+  }
+  if (off_grid != nullptr) limit = std::min(limit, off_grid->at);
+  const bool between = at_.bytes % kBlock.bytes != 0;  // until the next block
+  if (between) limit = std::min(limit, Offset{round_up(at_.bytes, kBlock.bytes)});
   STAMPEDE_TRY(const Range stored, next_stored(at_));
   if (stored.begin > at_) return ImportPart{ExtentKind::zero, at_, std::min(stored.begin, limit) - at_};
-  return ImportPart{ExtentKind::data, at_, std::min({stored.end - at_, limit - at_, room})};
+  const ImportPart part{ExtentKind::data, at_, std::min({stored.end - at_, limit - at_, room}), apart_};
+  apart_ = between;
+  return part;
+}
+
+const volume::BlockRange* ImportPlan::next_off_grid() {
+  while (!off_grid_.empty() && off_grid_.front().end() <= at_) off_grid_ = off_grid_.subspan(1);
+  return off_grid_.empty() ? nullptr : off_grid_.data();
 }
 
 Result<ImportPart> ImportPlan::gap(Offset end) {

@@ -17,7 +17,7 @@ class ImportReader {
   ImportReader(const ImportReader&) = delete;
   ImportReader& operator=(const ImportReader&) = delete;
 
-  // `at` in whole blocks, the length too but for the file's end, and `out` aligned to blocks. Errors: read_failed.
+  // What is not in memory by the page cache where `at` and `out` are not aligned to blocks. Errors: read_failed.
   Result<> read(Offset at, MutableBytes out) const;
 
  private:

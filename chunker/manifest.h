@@ -5,7 +5,8 @@
 // Root record ("STMPROOT"); its SHA-256 is the image id. At most kMaxObject bytes.
 //   0   8  magic "STMPROOT"
 //   8   2  version = 1
-//   10  2  cutter profile = 1 (4 KiB blocks, XXH3, min 16 / mean 64 / max 256 KiB; see cutter.h)
+//   10  2  cutter profile: 1 (4 KiB blocks, XXH3, min 16 / mean 64 / max 256 KiB; see cutter.h); 2, the same, and some
+//          records begin between blocks of the disk, at sectors of 512 bytes: files of a FAT, cut by themselves
 //   12  4  logical sector size the image was made for: 512 or 4096
 //   16  8  disk size in bytes (need not be a multiple of anything)
 //   24  8  total plain bytes of data and repeat records
@@ -37,7 +38,7 @@
 //
 // A "data" record is the first place in disk order where its chunk occurs; a "repeat" is a later place of a chunk that a
 // data record has named. Data and repeat lengths are 1…kMaxChunk; all but the last record of the disk are multiples of 4
-// KiB. Adjacent zero (unspecified) records are merged. An empty disk has no segments.
+// KiB, with profile 2 of 512 bytes. Adjacent zero (unspecified) records are merged. An empty disk has no segments.
 //
 // Spans: the data records of a segment in order, gathered until the next would take their plain bytes above kSpan; a span
 // does not cross segments. Span indices run through the whole image. Everyone computes the same spans from the manifest:
@@ -101,6 +102,7 @@ struct SegmentRef {
 
 struct Root {
   std::uint32_t sector_size = 512;
+  bool off_grid = false;  // cutter profile 2
   Size disk_size;
   Size data_size;
   TableKind table = TableKind::none;

@@ -20,6 +20,7 @@ struct ManifestBuilder::State {
 Result<> ManifestBuilder::State::add(Record record) {
   if (record.length > kMaxDisk - root.disk_size) return fail(Code::usage, "the image is larger than 64 PiB");
   if (!is_aligned(root.disk_size.bytes)) return fail(Code::internal, "a manifest record after the disk's unaligned end");
+  if (root.disk_size.bytes % kBlock.bytes != 0) root.off_grid = true;
   root.disk_size += record.length;
   // A full segment stays open until a record comes that its last one cannot take in.
   if (!open.records.empty() && open.records.back().kind == record.kind && !is_chunk(record.kind)) {

@@ -9,6 +9,7 @@ namespace stampede::chunker {
 
 inline constexpr std::uint16_t kManifestVersion = 1;
 inline constexpr std::uint16_t kCutterProfile = 1;
+inline constexpr std::uint16_t kOffGridProfile = 2;
 inline constexpr std::size_t kRootHead = 48;
 inline constexpr std::size_t kPartitionEntry = 48;
 inline constexpr std::size_t kSegmentEntry = 64;
@@ -18,7 +19,9 @@ inline constexpr std::size_t kRecordEntry = 40;
 inline constexpr Size kMaxDisk{(std::uint64_t{1} << 56) - 1};
 
 inline constexpr bool is_chunk(RecordKind kind) { return kind == RecordKind::data || kind == RecordKind::repeat; }
-inline constexpr bool is_aligned(std::uint64_t bytes) { return bytes % kBlock.bytes == 0; }
+inline constexpr bool is_aligned(std::uint64_t bytes) { return bytes % kSector.bytes == 0; }
+// That, and where nothing is off the grid whole blocks.
+inline constexpr Size grid_of(const Root& root) { return root.off_grid ? kSector : kBlock; }
 
 // Walks the data records of a segment as spans: calls first(index) for the record with which a span begins.
 template <class First>

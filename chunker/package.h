@@ -44,6 +44,9 @@ struct ImportOptions {
   int level = kDefaultLevel;
   // What is free on the disk, in order and apart from each other: whole 4 KiB blocks in it become unspecified.
   std::vector<volume::BlockRange> unspecified = {};
+  // What does not lie on the disk's grid of 4 KiB blocks (volume/off_grid.h), in order and apart from each other, at whole
+  // sectors: each is cut by itself, in blocks counted from its own beginning.
+  std::vector<volume::BlockRange> off_grid = {};
   // Called about ten times a second from the calling thread with the disk offset reached and the image's size.
   std::function<void(Offset done, Size total)> progress;
   // Asked often, from the calling thread: true ends the import with `interrupted`.

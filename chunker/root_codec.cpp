@@ -61,14 +61,15 @@ Result<SegmentRef> read_segment(ByteReader& in) {
 // Segments cover the disk from its start, in order; where each ends is seen when it is decoded.
 Result<> check_order(const Root& root) {
   if (root.segments.empty() != (root.disk_size == Size{})) return bad("segments and disk size disagree");
+  const Size grid = grid_of(root);
   Offset least;
   for (const SegmentRef& segment : root.segments) {
     const bool first = &segment == &root.segments.front();
     if (first ? segment.offset != Offset{} : segment.offset < least) return bad("segments out of order");
-    if (!is_aligned(segment.offset.bytes) || segment.offset.bytes >= root.disk_size.bytes)
+    if (segment.offset.bytes % grid.bytes != 0 || segment.offset.bytes >= root.disk_size.bytes)
       return bad("a segment at byte {} of {}", segment.offset.bytes, root.disk_size.bytes);
-    // Each record but the disk's last is a block long at least.
-    least = segment.offset + kBlock * segment.records;
+    // Each record but the disk's last is as long as that at least.
+    least = segment.offset + grid * segment.records;
   }
   return {};
 }
@@ -77,7 +78,10 @@ Result<> check_order(const Root& root) {
 
 Bytes encode(const Root& root) {
   ByteWriter out(kRootHead + kPartitionEntry * root.partitions.size() + kSegmentEntry * root.segments.size());
-  out.raw(as_bytes(kMagic)).u16(kManifestVersion).u16(kCutterProfile).u32(root.sector_size);
+  out.raw(as_bytes(kMagic))
+      .u16(kManifestVersion)
+      .u16(root.off_grid ? kOffGridProfile : kCutterProfile)
+      .u32(root.sector_size);
   out.u64(root.disk_size.bytes).u64(root.data_size.bytes);
   out.u32(static_cast<std::uint32_t>(root.segments.size())).u32(static_cast<std::uint32_t>(root.partitions.size()));
   out.u8(static_cast<std::uint8_t>(root.table)).raw(std::array<std::byte, 7>{});
@@ -92,9 +96,12 @@ Result<Root> decode_root(ByteView bytes) {
   if (as_text(in.view(kMagic.size())) != kMagic) return bad("not one");
   if (const auto version = in.u16(); version != kManifestVersion)
     return bad("version {} is unknown here; a newer stampede may read it", version);
-  if (const auto profile = in.u16(); profile != kCutterProfile) return bad("cutter profile {} is unknown here", profile);
+  const auto profile = in.u16();
+  if (profile != kCutterProfile && profile != kOffGridProfile)
+    return bad("cutter profile {} is unknown here; a newer stampede may read it", profile);
 
   Root root;
+  root.off_grid = profile == kOffGridProfile;
   root.sector_size = in.u32();
   root.disk_size = {in.u64()};
   root.data_size = {in.u64()};
@@ -104,6 +111,7 @@ Result<Root> decode_root(ByteView bytes) {
   root.table = static_cast<TableKind>(table);
   if (!all_zero(in.view(7))) return bad("reserved bytes are not zero");
   if (root.sector_size != 512 && root.sector_size != 4096) return bad("sector size {}", root.sector_size);
+  if (root.off_grid && root.sector_size != kSector.bytes) return bad("records between sectors");
   if (root.disk_size > kMaxDisk || root.data_size > root.disk_size) return bad("impossible sizes");
   if (table > static_cast<std::uint8_t>(TableKind::gpt)) return bad("table kind {}", table);
   if (partitions > kMaxPartitions || (root.table == TableKind::none && partitions > 0))

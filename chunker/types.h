@@ -17,8 +17,10 @@
 
 namespace stampede::chunker {
 
-// Disks are cut and hashed in blocks of 4 KiB; file systems place their data in the same.
+// Disks are cut and hashed in blocks of 4 KiB; most file systems place their data in the same.
 inline constexpr Size kBlock = 4_KiB;
+// Where chunks may begin at all: a FAT's files lie at sectors.
+inline constexpr Size kSector = 512_B;
 // The largest chunk of image data; sealed bytes are never longer than plain ones (else the seal is raw).
 inline constexpr Size kMaxChunk = 256_KiB;
 // The largest stored object that is not image data: a manifest's root record.

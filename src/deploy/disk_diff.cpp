@@ -53,7 +53,7 @@ Result<File> DiskDiff::open() const {
 Result<> DiskDiff::read(const std::function<bool(Size read, Size total)>& progress) {
   std::atomic<bool> stopped = false;
   const auto make_job = [&]() -> chunker::Job {
-    return [&, file = std::optional<File>(), memory = disk::AlignedMemory(kRead.bytes + kBlockSize),
+    return [&, file = std::optional<File>(), memory = disk::AlignedMemory(kRead.bytes + 2 * kBlockSize),
             digester = chunker::Digester()](std::size_t batch) mutable -> Result<> {
       if (stopped) return fail(Code::interrupted, "reading {} was interrupted", path_.string());
       if (!file) {
@@ -72,7 +72,7 @@ Result<> DiskDiff::read(const std::function<bool(Size read, Size total)>& progre
 
 Result<> DiskDiff::check_batch(const File& file, Batch batch, MutableBytes memory, chunker::Digester& digester) {
   const std::span<const Item> items(items_.data() + batch.first, batch.count);
-  const Offset begin = items.front().at;
+  const Offset begin{round_down(items.front().at.bytes, kBlockSize)};
   const Size length = items.back().at + items.back().length - begin;
   STAMPEDE_TRY(const std::size_t got, file.read_some_at(begin, memory.first(round_up(length.bytes, kBlockSize))));
   if (got < length.bytes) return fail(Code::read_failed, "{} ends at byte {}", path_.string(), begin.bytes + got);
@@ -110,7 +110,7 @@ Result<> DiskDiff::narrow(Size most, const Fetch& fetch) {
     return std::pair(!has_altered(a.at, a.length), a.at) < std::pair(!has_altered(b.at, b.length), b.at);
   });
   STAMPEDE_TRY(const File file, open());
-  const disk::AlignedMemory memory(chunker::kMaxChunk.bytes);
+  const disk::AlignedMemory memory(chunker::kMaxChunk.bytes + kBlockSize);
   chunker::Opener opener;
   Bytes plain(chunker::kMaxChunk.bytes);
   std::size_t next = 0;
@@ -135,8 +135,10 @@ Result<> DiskDiff::narrow(Size most, const Fetch& fetch) {
 }
 
 Result<> DiskDiff::compare(const File& file, const Item& item, ByteView plain, MutableBytes memory) {
-  STAMPEDE_TRY(const std::size_t got, file.read_some_at(item.at, memory.first(round_up(item.length.bytes, kBlockSize))));
-  const ByteView bytes = ByteView(memory).first(std::min<std::size_t>(got, item.length.bytes));
+  const Offset begin{round_down(item.at.bytes, kBlockSize)};
+  const std::size_t skip = (item.at - begin).bytes, length = item.length.bytes;
+  STAMPEDE_TRY(const std::size_t got, file.read_some_at(begin, memory.first(round_up(skip + length, kBlockSize))));
+  const ByteView bytes = ByteView(memory).first(std::min(got, skip + length)).subspan(std::min(got, skip));
   count_blocks(item.at, item.length, [&](std::size_t at, std::size_t size) {
     return at + size > bytes.size() || !std::ranges::equal(bytes.subspan(at, size), plain.subspan(at, size));
   });
@@ -146,9 +148,11 @@ Result<> DiskDiff::compare(const File& file, const Item& item, ByteView plain, M
 template <class Differs>
 void DiskDiff::count_blocks(Offset at, Size length, Differs differs) {
   const std::lock_guard lock(mutex_);
-  for (std::uint64_t within = 0; within < length.bytes; within += kBlockSize) {
+  for (std::uint64_t within = 0; within < length.bytes;) {
     const std::uint64_t block = (at.bytes + within) / kBlockSize;
-    if (!is_altered(block) && differs(within, std::min(kBlockSize, length.bytes - within))) wrong_[block] = true;
+    const std::uint64_t size = std::min((block + 1) * kBlockSize - at.bytes - within, length.bytes - within);
+    if (!is_altered(block) && differs(within, size)) wrong_[block] = true;
+    within += size;
   }
 }
 

@@ -48,8 +48,14 @@ std::size_t read_what_can_be(const disk::Reader& file, Offset at, MutableBytes o
   return end;
 }
 
-Scan::Scan(Plan& plan, const disk::Target& target, const std::vector<bool>& asked)
-    : plan_(plan), target_(target), asked_(asked), matching_(plan.places().size()), sources_(plan.chunks(), kNowhere) {}
+Scan::Scan(Plan& plan, const disk::Target& target, const std::vector<bool>& asked,
+           std::span<const volume::BlockRange> off_grid)
+    : plan_(plan),
+      target_(target),
+      asked_(asked),
+      off_grid_(off_grid),
+      matching_(plan.places().size()),
+      sources_(plan.chunks(), kNowhere) {}
 
 Result<> Scan::run(std::span<const disk::Range> ranges, bool elsewhere, const std::function<bool(Size read)>& progress) {
   std::vector<Piece> pieces;
@@ -129,7 +135,22 @@ std::optional<chunker::Fingerprint> Scan::stands(const Place& place, ByteView by
   return std::nullopt;
 }
 
+// In blocks of the disk, and within what is off their grid in its own.
 void Scan::cut_up(Offset begin, ByteView bytes, chunker::Digester& digester, Seen& seen) {
+  const Offset end = begin + Size{bytes.size()};
+  auto own = std::ranges::upper_bound(off_grid_, begin, {}, [](const auto& range) { return range.end(); });
+  for (Offset at = begin; at < end;) {
+    const bool within = own != off_grid_.end() && own->at <= at;
+    const Offset grid = within ? own->at : Offset{};
+    const Offset stop = own == off_grid_.end() ? end : std::min(end, within ? own->end() : own->at);
+    const Offset from = grid + Size{round_up((at - grid).bytes, kBlock)};
+    if (from < stop) cut_blocks(from, bytes.subspan((from - begin).bytes, (stop - from).bytes), digester, seen);
+    if (within) ++own;
+    at = stop;
+  }
+}
+
+void Scan::cut_blocks(Offset begin, ByteView bytes, chunker::Digester& digester, Seen& seen) {
   for (std::size_t at = 0; at < bytes.size();) {
     const ByteView run =
         bytes.subspan(at, run_of_data(bytes.subspan(at, std::min(chunker::kMaxChunk.bytes, bytes.size() - at))));

@@ -18,6 +18,7 @@
 #include "chunker/digest.h"
 #include "src/deploy/moves.h"
 #include "src/deploy/plan.h"
+#include "src/volume/ext4.h"
 
 namespace stampede::deploy {
 
@@ -29,8 +30,10 @@ inline constexpr unsigned kMostScanThreads = 12;
 
 class Scan {
  public:
-  // Looks at the places of which `asked` says so, in the order of Plan::places(). All three outlive it.
-  Scan(Plan& plan, const disk::Target& target, const std::vector<bool>& asked);
+  // Looks at the places of which `asked` says so, in the order of Plan::places(). `off_grid` is what the disk's own file
+  // systems have off the grid (volume/off_grid.h): it is cut as at import. All of them outlive it.
+  Scan(Plan& plan, const disk::Target& target, const std::vector<bool>& asked,
+       std::span<const volume::BlockRange> off_grid = {});
 
   // Reads the ranges (in order, apart; whole blocks but for the disk's end), which hold all places that are asked for. The
   // fingerprints of what stands in its place are remembered by the plan. `progress` is called about ten times a second from
@@ -74,13 +77,15 @@ class Scan {
   ByteView read(Reading& reading, Size wanted);
   std::optional<chunker::Fingerprint> stands(const Place& place, ByteView bytes, chunker::Digester& digester,
                                              Seen& seen) const;
-  void cut_up(Offset at, ByteView bytes, chunker::Digester& digester, Seen& seen);
+  void cut_up(Offset begin, ByteView bytes, chunker::Digester& digester, Seen& seen);
+  void cut_blocks(Offset begin, ByteView bytes, chunker::Digester& digester, Seen& seen);
   void note(const Seen& seen);
   bool note_source(ChunkIndex chunk, Offset at);  // is it the first one?
 
   Plan& plan_;
   const disk::Target& target_;
   const std::vector<bool>& asked_;
+  const std::span<const volume::BlockRange> off_grid_;
   std::atomic<std::uint64_t> read_ = 0, data_ = 0;
   std::mutex mutex_;
   std::vector<bool> matching_;

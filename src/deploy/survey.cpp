@@ -4,6 +4,7 @@
 
 #include "src/deploy/scan.h"
 #include "src/volume/inspect.h"
+#include "src/volume/off_grid.h"
 
 namespace stampede::deploy {
 
@@ -33,21 +34,23 @@ std::vector<bool> places_to_read(const Plan& plan, const disk::Target& target, c
   return out;
 }
 
-// Collects ranges that come in order.
-void add_range(std::vector<disk::Range>& ranges, disk::Range next) {
+// Collects ranges that come in order, as whole blocks.
+void add_range(std::vector<disk::Range>& ranges, disk::Range next, Size disk) {
+  const Offset at{round_down(next.at.bytes, chunker::kBlock.bytes)};
+  next = {at, Offset{std::min(round_up(next.end().bytes, chunker::kBlock.bytes), disk.bytes)} - at};
   if (ranges.empty() || next.at > ranges.back().end() + kGap) return ranges.push_back(next);
   ranges.back().length = std::max(ranges.back().end(), next.end()) - ranges.back().at;
 }
 
 // Where the image's part of the disk may hold something, in order.
-std::vector<disk::Range> where_things_are(const volume::DiskUse& use, Size image) {
+std::vector<disk::Range> where_things_are(const volume::DiskUse& use, Size image, Size disk) {
   std::vector<disk::Range> out;
   for (const auto& range : use.used) {
     // Outwards: as an import cuts, which leaves out whole blocks alone.
     const Offset at{round_down(range.at.bytes, chunker::kBlock.bytes)};
     const Offset end{
         std::min(round_up(range.end().bytes, chunker::kBlock.bytes), round_down(image.bytes, chunker::kBlock.bytes))};
-    if (at < end) add_range(out, {at, end - at});
+    if (at < end) add_range(out, {at, end - at}, disk);
   }
   return out;
 }
@@ -76,16 +79,17 @@ Result<> leave_out_free(const Plan& plan, disk::Target& target, const std::vecto
 }
 
 // What has to be read for these places and to find what is in those ranges.
-std::vector<disk::Range> join(const Plan& plan, const std::vector<bool>& asked, const std::vector<disk::Range>& ranges) {
+std::vector<disk::Range> join(const Plan& plan, const std::vector<bool>& asked, const std::vector<disk::Range>& ranges,
+                              Size disk) {
   std::vector<disk::Range> out;
   auto range = ranges.begin();
   for (std::size_t i = 0; i < asked.size(); ++i) {
     if (!asked[i]) continue;
     const Place& place = plan.places()[i];
-    for (; range != ranges.end() && range->at < place.at; ++range) add_range(out, *range);
-    add_range(out, {place.at, place.length});
+    for (; range != ranges.end() && range->at < place.at; ++range) add_range(out, *range, disk);
+    add_range(out, {place.at, place.length}, disk);
   }
-  for (; range != ranges.end(); ++range) add_range(out, *range);
+  for (; range != ranges.end(); ++range) add_range(out, *range, disk);
   return out;
 }
 
@@ -109,7 +113,7 @@ std::vector<disk::Range> sample_of(const std::vector<disk::Range>& ranges) {
 Result<bool> sample_holds_chunks(Plan& plan, const disk::Target& target, const std::vector<disk::Range>& used) {
   const std::vector<bool> none(plan.places().size());
   Scan scan(plan, target, none);
-  const auto ranges = used.empty() ? join(plan, std::vector<bool>(none.size(), true), {}) : used;
+  const auto ranges = used.empty() ? join(plan, std::vector<bool>(none.size(), true), {}, target.identity().size) : used;
   STAMPEDE_CHECK(scan.run(sample_of(ranges), true, {}));
   return scan.data() > Size{} && scan.found() * kSampled >= scan.data() * kWorthwhile;
 }
@@ -139,8 +143,9 @@ Result<Survey> survey(Plan& plan, disk::Target& target, const SurveyInput& input
   if (input.delta == Delta::never) return out;
   std::vector<disk::Range> used;
   std::vector<std::uint32_t> free;
-  if (const auto use = volume::disk_use(input.base.value_or(target.identity().path))) {
-    used = where_things_are(*use, input.image);
+  const std::filesystem::path holds = input.base.value_or(target.identity().path);
+  if (const auto use = volume::disk_use(holds)) {
+    used = where_things_are(*use, input.image, target.identity().size);
     if (!input.interrupted) free = free_places(plan, *use);
   }
   STAMPEDE_TRY(const bool worthwhile, is_worthwhile(plan, target, input, used));
@@ -148,8 +153,9 @@ Result<Survey> survey(Plan& plan, disk::Target& target, const SurveyInput& input
   if (!worthwhile) used.clear();
   auto asked = places_to_read(plan, target, worthwhile ? nullptr : &*input.journal);
   STAMPEDE_CHECK(leave_out_free(plan, target, free, asked));
-  Scan scan(plan, target, asked);
-  STAMPEDE_CHECK(scan.run(join(plan, asked, used), worthwhile, input.progress));
+  const auto off_grid = volume::find_off_grid(holds).value_or(std::vector<volume::BlockRange>{});
+  Scan scan(plan, target, asked, off_grid);
+  STAMPEDE_CHECK(scan.run(join(plan, asked, used, target.identity().size), worthwhile, input.progress));
   out.read = scan.read();
   if (by_journal) out.lost = count_lost(plan, target, *input.journal, scan.matching());
   for (const ChunkIndex chunk : plan.whole(scan.matching())) {

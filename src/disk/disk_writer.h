@@ -9,6 +9,7 @@
 #include "src/disk/commit_steps.h"
 #include "src/disk/error_latch.h"
 #include "src/disk/journal_keeper.h"
+#include "src/disk/placing.h"
 #include "src/disk/raw_disk.h"
 #include "src/disk/ring.h"
 #include "src/disk/slab_pool.h"
@@ -61,6 +62,7 @@ class DiskWriter final : public Target {
   void without_bytes(Zeroer::Work work, Range range, std::function<void(Result<>)> done);
   void part_done(const std::shared_ptr<Job>& job, Result<> result);
   void finish(Job& job);
+  Result<> write_edges(std::span<const PlannedEdge> edges);
   Result<> wait_for_jobs(const std::function<bool()>& go_on);
   Result<> sync();
   Result<> end_journal();

@@ -134,7 +134,7 @@ Result<std::unique_ptr<Reader>> RawDisk::reader() const {
   const int direct = ::fcntl(fd(), F_GETFL) & O_DIRECT;
   const int again = ::open(fmt::format("/proc/self/fd/{}", fd()).c_str(), O_RDONLY | O_CLOEXEC | direct);
   if (again < 0) return fail(Code::read_failed, "cannot open {} for reading: {}", path(), errno_text(errno));
-  return std::make_unique<FileReader>(File(again, path()));
+  return std::make_unique<FileReader>(File(again, path()), disk_.alignment);
 }
 
 void RawDisk::drop_cache() {

@@ -4,6 +4,8 @@
 #include <array>
 #include <cerrno>
 
+#include "src/disk/aligned.h"
+
 namespace stampede::disk {
 
 namespace {
@@ -26,9 +28,20 @@ void FileReader::will_read_into(MutableBytes memory) {
 }
 
 Result<std::size_t> FileReader::read_some_at(Offset offset, MutableBytes out) const {
+  if (offset.bytes % alignment_ != 0) return read_unaligned(offset, out);
   // What fails or ends early says why when it is asked in the usual way.
   if (engine_ && !failed_ && contains(memory_, out) && read_all(offset, out)) return out.size();
   return file_.read_some_at(offset, out);
+}
+
+Result<std::size_t> FileReader::read_unaligned(Offset offset, MutableBytes out) const {
+  const Offset from{round_down(offset.bytes, alignment_)};
+  const std::size_t skip = (offset - from).bytes;
+  const AlignedMemory whole(round_up(skip + out.size(), alignment_));
+  STAMPEDE_TRY(const std::size_t got, file_.read_some_at(from, whole.bytes()));
+  const ByteView found = ByteView(whole.bytes()).first(std::min(got, skip + out.size())).subspan(std::min(got, skip));
+  std::ranges::copy(found, out.begin());
+  return found.size();
 }
 
 bool FileReader::read_all(Offset offset, MutableBytes out) const {

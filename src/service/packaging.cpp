@@ -14,6 +14,7 @@
 #include "src/volume/free_space.h"
 #include "src/volume/id_mentions.h"
 #include "src/volume/lint.h"
+#include "src/volume/off_grid.h"
 
 namespace stampede::service {
 
@@ -158,6 +159,9 @@ Result<Imported> package(const ImageSource& source, const std::filesystem::path&
     STAMPEDE_TRY(auto free, volume::find_free_space(disk, [&] { return !import.interrupted || !import.interrupted(); }));
     import.unspecified = std::move(free.ranges);
     imported.taken_whole = std::move(free.taken_whole);
+  }
+  if (table.sector_size == chunker::kSector.bytes) {
+    STAMPEDE_TRY(import.off_grid, volume::find_off_grid(disk));
   }
   File own;
   const bool held = source.file && disk == source.path;

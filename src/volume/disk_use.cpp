@@ -5,7 +5,7 @@
 #include "src/volume/fat.h"
 #include "src/volume/free_space.h"
 #include "src/volume/inspect.h"
-#include "src/volume/probe.h"
+#include "src/volume/places.h"
 
 namespace stampede::volume {
 
@@ -57,18 +57,11 @@ Result<DiskUse> disk_use(const std::filesystem::path& path) {
   STAMPEDE_TRY(const Size size, disk.size());
   STAMPEDE_TRY(const auto blocks, open_blocks(path, false));
   DiskUse out;
-  const auto add = [&](Offset offset, Size length) {
-    const std::string type = find_signature(disk, offset, length).type;
-    const DiskUse use = use_of(*blocks, {offset, length}, type);
+  for (const Place& place : places_on(disk, size)) {
+    if (place.partition == 0 && place.type.empty()) break;
+    const DiskUse use = use_of(*blocks, {place.at, place.length}, place.type);
     out.used.insert(out.used.end(), use.used.begin(), use.used.end());
     out.free.insert(out.free.end(), use.free.begin(), use.free.end());
-  };
-  if (const auto table = find_table(disk, size, false)) {
-    for (const PartitionFacts& partition : table->partitions)
-      if (partition.offset.bytes < size.bytes)
-        add(partition.offset, std::min(partition.length, Offset{size.bytes} - partition.offset));
-  } else if (!find_signature(disk, {}, size).type.empty()) {
-    add({}, size);
   }
   std::ranges::sort(out.used, {}, &BlockRange::at);
   std::ranges::sort(out.free, {}, &BlockRange::at);

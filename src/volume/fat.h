@@ -26,6 +26,8 @@ class Fat {
   };
   // Every file, at most 10000, in folders at most 8 deep.
   Result<std::vector<Entry>> files() const;
+  // Where a file's content lies, in the file's order; neighbours together, whole clusters but for the last.
+  Result<std::vector<BlockRange>> where(const Entry& file) const;
   // The clusters that no file has. Error: cannot_customise where it was not unmounted, or the copies of its table differ.
   Result<std::vector<BlockRange>> unused() const;
   // Errors: read_failed, also where it is larger than `limit`.

@@ -8,7 +8,7 @@
 #include "src/volume/fat.h"
 #include "src/volume/inspect.h"
 #include "src/volume/lvm.h"
-#include "src/volume/probe.h"
+#include "src/volume/places.h"
 #include "src/volume/superblock.h"
 #include "src/volume/swap.h"
 
@@ -18,14 +18,6 @@ namespace {
 
 // Boot loaders and both copies of a GPT.
 constexpr Size kEdge = 1_MiB;
-
-struct Place {
-  unsigned partition = 0;
-  Offset at;
-  Size length;
-  std::string type;
-  Offset end() const { return at + length; }
-};
 
 Result<std::vector<BlockRange>> free_of_ext(BlockAccess& blocks, const Place& place) {
   STAMPEDE_TRY(const Superblock super, read_superblock(blocks, place.at));
@@ -52,22 +44,6 @@ Result<std::vector<BlockRange>> free_of(BlockAccess& blocks, const Place& place,
 
 std::string name_of(const Place& place) {
   return place.partition == 0 ? std::string("the whole disk") : fmt::format("partition {}", place.partition);
-}
-
-std::vector<Place> places_on(const File& disk, Size size) {
-  std::vector<Place> out;
-  const auto add = [&](unsigned partition, Offset at, Size length) {
-    out.push_back({partition, at, length, find_signature(disk, at, length).type});
-  };
-  const auto table = find_table(disk, size, false);
-  if (!table) add(0, {}, size);
-  if (!table) return out;
-  for (const PartitionFacts& partition : table->partitions) {
-    if (is_extended(partition.type) || partition.offset.bytes >= size.bytes) continue;
-    add(partition.number, partition.offset, std::min(partition.length, Offset{size.bytes} - partition.offset));
-  }
-  std::ranges::sort(out, {}, &Place::at);
-  return out;
 }
 
 // Of partitions that share blocks it is not known whose those are.

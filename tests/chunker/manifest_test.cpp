@@ -91,6 +91,38 @@ TEST(Manifest, RoundTrips) {
   EXPECT_EQ(*decoded, root);
 }
 
+// Only where records begin between blocks may they: who knows that profile alone then knows that it cannot read it.
+TEST(Manifest, RecordsBetweenBlocksAreAProfileOfTheirOwn) {
+  const auto with = [](Size length) {
+    return build([&](ManifestBuilder& builder) {
+      EXPECT_DONE(builder.add_chunk(id_of(1), 64_KiB + length));
+      for (std::uint64_t i = 2; i < kSegmentRecords + 1; ++i) EXPECT_DONE(builder.add_chunk(id_of(i), 4_KiB));
+      EXPECT_DONE(builder.add_chunk(id_of(1), 64_KiB + length));
+    });
+  };
+  EXPECT_FALSE(with({}).root.off_grid);
+  EXPECT_FALSE(small().root.off_grid);
+  const Built built = with(512_B);
+  EXPECT_TRUE(built.root.off_grid);
+  ASSERT_EQ(built.root.segments.size(), 2U);
+  EXPECT_EQ(load(built).segments[1].offset.bytes % 4096, 512U);
+  Bytes bytes = encode(built.root);
+  const auto decoded = decode_root(bytes);
+  ASSERT_DONE(decoded);
+  EXPECT_EQ(*decoded, built.root);
+  EXPECT_EQ(bytes[10], std::byte{2});
+  bytes[10] = std::byte{1};
+  EXPECT_CODE(Code::content_altered, decode_root(bytes));
+  bytes[10] = std::byte{3};
+  EXPECT_CODE(Code::content_altered, decode_root(bytes));
+  Root large = built.root;
+  large.sector_size = 4096;
+  EXPECT_CODE(Code::content_altered, decode_root(encode(large)));
+  ManifestBuilder odd(512, [](const ChunkId&, ByteView) -> Result<> { return {}; });
+  EXPECT_DONE(odd.add_chunk(id_of(1), 700_B));
+  EXPECT_CODE(Code::internal, odd.add_chunk(id_of(2), 4_KiB));
+}
+
 TEST(Manifest, AnEmptyDiskHasNoSegments) {
   const Built built = build([](ManifestBuilder&) {});
   EXPECT_TRUE(built.segments.empty());
@@ -223,11 +255,11 @@ Code segment_with(const std::function<void(Segment&)>& change) {
 TEST(Manifest, SegmentRefusesWhatCannotBe) {
   EXPECT_EQ(segment_with([](Segment&) {}), Code{});
   const std::vector<std::function<void(Segment&)>> changes{
-      [](Segment& s) { s.offset = {512}; },
+      [](Segment& s) { s.offset = {511}; },
       [](Segment& s) { s.records.clear(); },
       [](Segment& s) { s.records.resize(kSegmentRecords + 1, s.records[1]); },
       [](Segment& s) { s.records[0].length = {}; },
-      [](Segment& s) { s.records[0].length = 512_B; },
+      [](Segment& s) { s.records[0].length = 511_B; },
       [](Segment& s) { s.records[0].chunk = id_of(1); },
       [](Segment& s) { s.records[0].length = s.records[2].length = kMaxDisk - 4095_B; },
       [](Segment& s) { s.records[1].length = kMaxChunk + 4_KiB; },

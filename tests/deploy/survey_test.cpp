@@ -23,10 +23,11 @@ class SurveyTest : public ::testing::Test {
  protected:
   static constexpr Size kDisk{24 << 20};
 
-  void make_image(std::uint64_t seed) {
+  void make_image(std::uint64_t seed, std::vector<volume::BlockRange> off_grid = {}) {
     write_image(image_, kDisk, filesystem_like(seed, kDisk.bytes / 4096));
-    auto report =
-        chunker::import_image(*File::open(image_, O_RDONLY), {}, store_, {.threads = 2, .level = 1, .progress = {}});
+    chunker::ImportOptions options{.threads = 2, .level = 1, .progress = {}};
+    options.off_grid = std::move(off_grid);
+    auto report = chunker::import_image(*File::open(image_, O_RDONLY), {}, store_, options);
     ASSERT_DONE(report);
     auto manifest = chunker::load_manifest(store_, report->image);
     ASSERT_DONE(manifest);
@@ -54,10 +55,11 @@ class SurveyTest : public ::testing::Test {
         ASSERT_DONE(file->write_at({to * 4096}, run));
     }
   }
-  void open(const disk::TargetOptions& options = {.slabs = 4, .depth = 4, .hash_threads = 2}) {
+  void open(const disk::TargetOptions& options = {.slabs = 4, .depth = 4, .hash_threads = 2},
+            std::uint32_t alignment = 512) {
     auto file = File::open(disk_, O_RDWR);
     ASSERT_DONE(file);
-    disk::GuardedDisk guarded{*std::move(file), false, {}, true, false, 512, std::nullopt, {}};
+    disk::GuardedDisk guarded{*std::move(file), false, {}, true, false, alignment, std::nullopt, {}};
     guarded.identity.path = disk_;
     guarded.identity.size = kDisk;
     guarded.identity.sector_size = 512;
@@ -128,6 +130,33 @@ TEST_F(SurveyTest, ADisturbedDiskBecomesTheImage) {
   }
   EXPECT_GT(kept, kDisk);
   EXPECT_GT(moved * 16, kDisk);
+}
+
+// The same where files of the image lie off the grid of blocks, on disks whose blocks are sectors and larger.
+TEST_F(SurveyTest, ADisturbedDiskBecomesAnImageThatIsPartlyOffTheGrid) {
+  Size kept, moved;
+  for (std::uint64_t seed = 21; seed <= 26; ++seed) {
+    SeededRandom random(seed);
+    std::vector<volume::BlockRange> off_grid;
+    for (Offset at{(2 << 20) + 512 * random.below(9)}; at.bytes < kDisk.bytes - (2 << 20);) {
+      off_grid.push_back({at, Size{512 * (128 + random.below(4000))}});
+      at = off_grid.back().end() + Size{512 * random.below(3000)};
+    }
+    make_image(seed, off_grid);
+    for (int i = 0; i < 8; ++i) disturb(random);
+    open({.slabs = static_cast<std::uint32_t>(1 + seed % 4), .depth = 4, .hash_threads = 2}, seed % 2 == 0 ? 512 : 4096);
+    const Survey found = look();
+    kept += found.kept;
+    ASSERT_DONE(target_->begin({.image = {}, .deployment = {}, .started = 0, .disk_size = kDisk}));
+    Sources sources(*plan_, found.moves);
+    auto carried = carry_out(*plan_, *target_, found.moves, sources, [](auto) { return true; });
+    ASSERT_DONE(carried);
+    moved += *carried;
+    finish();
+    target_.reset();
+  }
+  EXPECT_GT(kept, kDisk);
+  EXPECT_GT(moved, 1_MiB);
 }
 
 // What comes by the network while chunks are moved is not written to where one is still to be read.

@@ -9,11 +9,11 @@ namespace stampede::disk {
 
 using chunker::ExtentKind;
 
-SampleImage make_image(Random& random, Size size) {
+SampleImage make_image(Random& random, Size size, Size grid) {
   SampleImage image;
   image.bytes.resize(size.bytes);
   for (std::uint64_t at = 0; at < size.bytes;) {
-    const std::uint64_t length = std::min((1 + random.below(64)) * 4096, size.bytes - at);
+    const std::uint64_t length = std::min((1 + random.below((256 << 10) / grid.bytes)) * grid.bytes, size.bytes - at);
     SampleImage::Piece piece{{at}, {length}, ExtentKind::data, {}};
     const std::uint64_t dice = random.below(10);
     auto* const before = image.pieces.empty() ? nullptr : &image.pieces[random.below(image.pieces.size())];
@@ -27,7 +27,7 @@ SampleImage make_image(Random& random, Size size) {
                   image.bytes.begin() + static_cast<long>(at));
       before->repeats.push_back({at});
       at += before->length.bytes;
-      at = std::min(round_up(at, 4096), size.bytes);
+      at = std::min(round_up(at, grid.bytes), size.bytes);
       continue;
     } else {
       random.fill(MutableBytes(image.bytes).subspan(at, length));
@@ -132,7 +132,7 @@ Result<> transfer(Target& target, const SampleImage& image) {
     const auto chunk = digester.name(there);
     placements.push_back({chunk, piece.at});
     for (const Offset at : piece.repeats) placements.push_back({chunk, at});
-    used = round_up(used + there.size(), 4096);
+    used = round_up(used + there.size(), 512);
   }
   send();
   return waiter.wait();

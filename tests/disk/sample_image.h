@@ -27,7 +27,8 @@ struct SampleImage {
   Bytes over(Bytes before, Size disk) const;
 };
 
-SampleImage make_image(Random& random, Size size);
+// Pieces begin at multiples of `grid`, at 4 KiB blocks or at sectors.
+SampleImage make_image(Random& random, Size size, Size grid = {4096});
 
 // Counts callbacks down and keeps the first error.
 class Waiter {

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <set>
 #include <thread>
 
@@ -94,6 +95,21 @@ INSTANTIATE_TEST_SUITE_P(Sizes, FileTarget,
                                            std::pair{6 * kMiB, 6 * kMiB}, std::pair{6 * kMiB, 4 * kMiB + 512},
                                            std::pair{6 * kMiB + 1, 5 * kMiB + 4097}));
 
+// Where blocks are larger than the sectors at which chunks begin, those that two share are read and written back.
+TEST(Target, ChunksMayBeginBetweenBlocks) {
+  for (const std::uint32_t alignment : {512U, 4096U}) {
+    for (std::uint64_t seed = 1; seed <= 6; ++seed) {
+      SeededRandom random(seed);
+      const Scratch folder;
+      const auto path = folder.path() / "disk";
+      put(path, random_bytes(random, 6 * kMiB));
+      GuardedDisk disk = guarded_file(path, {6 * kMiB});
+      disk.alignment = alignment;
+      deploy_and_check(std::move(disk), path, make_image(random, {6 * kMiB - 512}, {512}));
+    }
+  }
+}
+
 TEST(Target, AFileMadeByThisRunKeepsItsHoles) {
   SeededRandom random(5);
   const Scratch folder;
@@ -112,7 +128,7 @@ TEST(Target, LoopDeviceHoldsTheImage) {
     const auto device = LoopDevice::make(path, 8_MiB, sector);
     NEED_LOOP(device);
     // The backing file sees what the device was given: direct I/O, no page cache of the device's in between.
-    deploy_and_check(guarded_device(device->path(), 8_MiB, sector), path, make_image(random, 7_MiB));
+    deploy_and_check(guarded_device(device->path(), 8_MiB, sector), path, make_image(random, 7_MiB, {512}));
   }
 }
 
@@ -205,10 +221,21 @@ TEST_F(Opened, PlacementBeyondTheEndIsAnError) {
   EXPECT_FALSE(target_->commit());
 }
 
-TEST_F(Opened, PlacementOffTheBlocksIsAnError) {
-  open(4_MiB);
+// What shares a block with it cannot be read, so it cannot be kept.
+TEST_F(Opened, AnEdgeThatCannotBeReadIsAnError) {
+  std::atomic<bool> broken = false;
+  TargetOptions options{.slabs = 4, .depth = 4};
+  options.faults = [&](const Operation& operation) {
+    return Fault{.error = broken && operation.kind == Operation::Kind::read ? EIO : 0};
+  };
+  open(4_MiB, options);
   ASSERT_TRUE(target_->begin(sample_record(4_MiB)));
-  EXPECT_EQ(place(Bytes(4096), {{2 * kMiB + 512}}).error().code, Code::internal);
+  ASSERT_TRUE(place(Bytes(4096), {{2 * kMiB + 512}}));
+  broken = true;
+  const auto placed = place(Bytes(4096), {{2 * kMiB + 512}});
+  ASSERT_FALSE(placed);
+  EXPECT_EQ(placed.error().code, Code::read_failed);
+  EXPECT_FALSE(target_->flush());
 }
 
 TEST_F(Opened, ChunkOffAlignmentInItsSlabIsCopied) {

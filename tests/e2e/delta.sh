@@ -261,12 +261,13 @@ no_drift_on_a_fitted_machine() {
   finds '.differs == 4096 and (.entries | map(select(.counts)) == [{"partition": 2, "kind": "file", "what": "/srv/random", "bytes": 4096, "counts": true}])'
 }
 
-# free_blocks: of the new image's root, as numbers of 4 KiB on the disk.
+# free_blocks: of the new image's root and ESP, as numbers of 4 KiB on the disk.
 free_blocks() {
   local at
   read -ra at < <(partition_of "$new" "$ROOT_TYPE")
   dumpe2fs "$new?offset=${at[1]}" 2>/dev/null | sed -n 's/^  Free blocks: \([0-9]\)/\1/p' | tr -s ', ' '\n\n' |
     awk -F- -v first=$((at[1] / 4096)) 'NF { for (i = $1; i <= (NF > 1 ? $2 : $1); i++) print first + i }'
+  free_in_esp "$new" | awk '{ for (i = int(($1 + 4095) / 4096); i < int($2 / 4096); i++) print i }'
 }
 
 # Anywhere on the disk but in the partition table, by which it is known, and in free space: data, zeros, what first boot wrote.

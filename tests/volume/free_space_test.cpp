@@ -7,6 +7,7 @@
 #include "src/volume/domain_map.h"
 #include "src/volume/inspect.h"
 #include "src/volume/lvm.h"
+#include "src/volume/off_grid.h"
 #include "src/volume/served_blocks.h"
 #include "src/volume/settled.h"
 #include "tests/volume/images.h"
@@ -248,6 +249,34 @@ INSTANTIATE_TEST_SUITE_P(
                             "xfs_repair -n -f $part", 320},
                     Foreign{"btrfs", "mkfs.btrfs -q --rootdir $tree $part", "btrfs check --check-data-csum $part", 128},
                     Foreign{"ntfs", "mkfs.ntfs -F -q $part && ntfscp -f $part $tree/file file", "ntfsfix -n $part", 64}));
+
+// A FAT32 of the usual small clusters: its second file begins at an odd sector, and where there is one on the grid nothing
+// is to be cut apart.
+TEST_F(FreeSpaceOf, FilesOfAFatAreFoundOffTheGrid) {
+  if (!have("mkfs.vfat") || !have("mcopy")) GTEST_SKIP() << "needs dosfstools and mtools";
+  std::string text;
+  for (int line = 0; line < 40000; ++line) text += fmt::format("line {:6} of a file\n", line);
+  volume::put(scratch_ / "tree/file", text);
+  volume::put(scratch_ / "tree/small", "only a little");
+  for (const auto& [options, wanted] : {std::pair{"-F 32 -s 1", true}, std::pair{"-F 32 -s 8", false}}) {
+    SCOPED_TRACE(options);
+    const unsigned mib = wanted ? 64 : 300;
+    make_disk(part_, std::uint64_t{mib} << 20);
+    sh(fmt::format("mkfs.vfat {} {}; cd {}; mcopy -i {} small ::; mcopy -i {} file ::", options, part_.string(),
+                   (scratch_ / "tree").string(), part_.string(), part_.string()));
+    make_table(2, mib);
+    put(part_, 2);
+    const auto off_grid = find_off_grid(disk_);
+    ASSERT_TRUE(off_grid);
+    ASSERT_EQ(off_grid->size(), wanted ? 1U : 0U);
+    if (!wanted) continue;
+    const BlockRange file = off_grid->front();
+    EXPECT_EQ(file.length.bytes, round_up(text.size(), 512));
+    Bytes bytes(file.length.bytes);
+    ASSERT_TRUE(File::open(disk_, O_RDONLY)->read_at(file.at, bytes));
+    EXPECT_EQ(as_text(ByteView(bytes).first(text.size())), text);
+  }
+}
 
 TEST_F(FreeSpaceOf, AFatThatIsNotSoundIsTakenWhole) {
   if (!have("mkfs.vfat")) GTEST_SKIP() << "needs dosfstools";

@@ -6,6 +6,7 @@ build_image() {
   lay_out "$1/disk.img" 256 40
   tiny_root "$LAB/root"
   fill_root "$1/disk.img" "$LAB/root"
+  tiny_esp "$LAB/esp"
   mkdir -p "$LAB/esp/EFI/BOOT"
   clang-19 --target=x86_64-unknown-windows -ffreestanding -fshort-wchar -mno-red-zone -O2 -Wall -Wextra -Werror \
     -c -o "$LAB/booted.o" "$LAB_HERE/uefi/booted.c"

@@ -1,0 +1,20 @@
+// Files that do not lie on the 4 KiB grid of the disk. A FAT's clusters begin wherever its tables end, on a small EFI system
+// partition at any sector: what is cut into chunks at blocks of the disk is never equal there to the same kernel in /boot.
+#pragma once
+
+#include <filesystem>
+#include <vector>
+
+#include "src/base/error.h"
+#include "src/volume/ext4.h"
+
+namespace stampede::volume {
+
+// Shorter pieces are not worth a cut of their own.
+inline constexpr Size kLeastOffGrid = 64_KiB;
+
+// The pieces of FAT's files that begin between blocks: whole sectors of 512 bytes, in order, apart. Of an image file or
+// block device, which nobody writes meanwhile; a damaged table or file system has none. Errors: usage, read_failed.
+Result<std::vector<BlockRange>> find_off_grid(const std::filesystem::path& path);
+
+}  // namespace stampede::volume

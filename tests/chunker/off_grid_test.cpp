@@ -1,0 +1,90 @@
+// Images with files that do not lie on the disk's grid of blocks.
+#include <fcntl.h>
+#include <gtest/gtest.h>
+
+#include "chunker/manifest_layout.h"
+#include "chunker/package.h"
+#include "tests/chunker/images.h"
+#include "tests/chunker/memory_store.h"
+
+namespace stampede::chunker {
+namespace {
+
+using namespace stampede::testing;
+
+// The same file on the grid and off it is stored once, wherever it lies, and the disk comes out as it was.
+TEST(OffTheGrid, AFileIsCutFromItsOwnBeginning) {
+  const Scratch scratch;
+  const Bytes file = random_bytes(31, (3 << 20) + 700);
+  constexpr std::uint64_t kAt = 1 << 20, kOff = (8 << 20) + 1536;
+  // It follows on other data, has zeros within, and is followed by data and by another at once.
+  Bytes holey = random_bytes(32, 1 << 20);
+  std::fill_n(holey.begin() + 300'000, 400'000, std::byte{0});
+  const Size length{round_up(file.size(), 512)};
+  const Offset next{kOff + length.bytes};
+  write_image(scratch / "image", {24 << 20},
+              {{kAt, file},
+               {kOff - 10'000, random_bytes(33, 10'000)},
+               {kOff, file},
+               {next.bytes, holey},
+               {next.bytes + holey.size(), random_bytes(34, 5 << 20)}});
+  MemoryStore plain, store;
+  const auto before = import_image(*File::open(scratch / "image", O_RDONLY), {}, plain, {});
+  ASSERT_DONE(before);
+  EXPECT_LT(before->shared_data, 100_KiB);
+  ImportOptions options;
+  options.off_grid = {{{kOff}, length}, {next, Size{holey.size()}}};
+  const auto report = import_image(*File::open(scratch / "image", O_RDONLY), {}, store, options);
+  ASSERT_DONE(report);
+  EXPECT_TRUE(report->root.off_grid);
+  EXPECT_EQ(report->zero + report->data, report->disk);
+  EXPECT_GT(report->shared_data + 512_KiB, Size{file.size()});
+  const auto manifest = load_manifest(store, report->image);
+  ASSERT_DONE(manifest);
+  ASSERT_DONE(export_image(*manifest, store, scratch / "out", {}));
+  EXPECT_TRUE(same_content(scratch / "image", scratch / "out"));
+  Size off_grid;
+  for (const Segment& segment : manifest->segments)
+    for (Offset at = segment.offset; const Record& record : segment.records) {
+      if (is_chunk(record.kind) && at.bytes % 4096 != 0) off_grid += record.length;
+      at += record.length;
+    }
+  EXPECT_LT(off_grid, length + Size{holey.size()} + 4_KiB);
+}
+
+// What lies off the grid may come in any order of sizes and gaps; the image is the same, and its chunks depend on it alone.
+TEST(OffTheGrid, AnyRangesRoundTrip) {
+  for (std::uint64_t seed = 1; seed <= 12; ++seed) {
+    SCOPED_TRACE(seed);
+    const Scratch scratch;
+    write_image(scratch / "image", {12 << 20}, filesystem_like(seed, 3072));
+    SeededRandom random(seed);
+    ImportOptions options;
+    for (Offset at{random.below(3000) * 512}; at.bytes < (11 << 20);) {
+      const Size length{(1 + random.below(3000)) * 512};
+      options.off_grid.push_back({at, length});
+      at += length + Size{random.below(3) == 0 ? 0 : random.below(2000) * 512};
+    }
+    for (std::uint64_t at = random.below(400); at < 3000; at += 1 + random.below(900))
+      if (random.below(2) == 0) options.unspecified.push_back({{at * 4096}, {4096 * 3}});
+    std::erase_if(options.unspecified, [&](const volume::BlockRange& free) {
+      return std::ranges::any_of(
+          options.off_grid, [&](const volume::BlockRange& used) { return free.at < used.end() && used.at < free.end(); });
+    });
+    MemoryStore store;
+    const auto report = import_image(*File::open(scratch / "image", O_RDONLY), {}, store, options);
+    ASSERT_DONE(report);
+    EXPECT_EQ(report->data + report->zero + report->unspecified, report->disk);
+    const auto manifest = load_manifest(store, report->image);
+    ASSERT_DONE(manifest);
+    ASSERT_DONE(export_image(*manifest, store, scratch / "out", {}));
+    auto in = read_file(scratch / "image", 16_MiB);
+    const auto out = read_file(scratch / "out", 16_MiB);
+    for (const volume::BlockRange& free : options.unspecified)
+      std::fill_n(in->begin() + static_cast<long>(free.at.bytes), free.length.bytes, std::byte{0});
+    EXPECT_TRUE(*in == *out);
+  }
+}
+
+}  // namespace
+}  // namespace stampede::chunker
