@@ -51,9 +51,10 @@ Result<> PushSink::begin() {
   return {};
 }
 
-// Whoever finds the push forgotten begins it anew, once for all, and offers again what the depot is still to get.
+// Whoever finds the push forgotten begins it anew, once for all, and offers again what the depot is still to get. Nobody
+// else asks meanwhile: between the beginning and the offers a chunk would come unexpected.
 Result<> PushSink::begin_again(std::uint64_t generation) {
-  const std::lock_guard one(beginning_);
+  const std::lock_guard alone(asking_);
   std::vector<wire::Digest> ids;
   {
     const std::lock_guard lock(mutex_);
@@ -78,12 +79,15 @@ Result<wire::Message> PushSink::ask(const wire::Message& message) {
   while (true) {
     std::uint64_t generation = 0;
     {
-      const std::lock_guard lock(mutex_);
-      if (broken_) return pass(*broken_);
-      generation = generation_;
+      const std::shared_lock with_others(asking_);
+      {
+        const std::lock_guard lock(mutex_);
+        if (broken_) return pass(*broken_);
+        generation = generation_;
+      }
+      auto answer = node_.ask_push(message);
+      if (answer || !forgotten(answer.error())) return answer;
     }
-    auto answer = node_.ask_push(message);
-    if (answer || !forgotten(answer.error())) return answer;
     STAMPEDE_CHECK(begin_again(generation));
   }
 }

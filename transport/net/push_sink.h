@@ -15,6 +15,7 @@
 #include <map>
 #include <mutex>
 #include <optional>
+#include <shared_mutex>
 #include <thread>
 
 #include "chunker/source.h"
@@ -91,7 +92,7 @@ class PushSink final : public chunker::ChunkSink {
   std::uint64_t chunks_ = 0;
   std::optional<Error> broken_;
   bool stopping_ = false;
-  std::mutex beginning_;
+  std::shared_mutex asking_;  // held alone by who begins the push again
   std::vector<std::thread> senders_;
 };
 
