@@ -93,10 +93,8 @@ Result<> condemn(const std::filesystem::path& folder, const PackNames& packs) {
 
 Result<PackNames> condemned(const std::filesystem::path& folder) {
   PackNames names;
-  const auto text = read_file(folder / kCondemned, kMostCondemned);
-  std::error_code error;
-  if (!text && !std::filesystem::exists(folder / kCondemned, error)) return names;
-  if (!text) return pass(text.error());
+  STAMPEDE_TRY(const auto text, read_file_if_there(folder / kCondemned, kMostCondemned));
+  if (!text) return names;
   for (const auto line : std::views::split(as_text(*text), '\n')) names.emplace(line.begin(), line.end());
   return names;
 }

@@ -170,8 +170,9 @@ Result<> File::sync() const {
   return {};
 }
 
-Result<Bytes> read_file(const std::filesystem::path& path, Size limit) {
-  STAMPEDE_TRY(const File file, File::open(path, O_RDONLY));
+namespace {
+
+Result<Bytes> read_all(const File& file, const std::filesystem::path& path, Size limit) {
   constexpr std::size_t kPart = 64 * 1024;
   Bytes out;
   while (true) {
@@ -185,6 +186,21 @@ Result<Bytes> read_file(const std::filesystem::path& path, Size limit) {
     if (out.size() > limit.bytes) return fail(Code::usage, "{} is larger than {}", path.string(), human_size(limit.bytes));
     if (got == 0) return out;
   }
+}
+
+}  // namespace
+
+Result<Bytes> read_file(const std::filesystem::path& path, Size limit) {
+  STAMPEDE_TRY(const File file, File::open(path, O_RDONLY));
+  return read_all(file, path, limit);
+}
+
+Result<std::optional<Bytes>> read_file_if_there(const std::filesystem::path& path, Size limit) {
+  // One look says both: who asks after a failure whether it is there may be told of one that came after it.
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0 && errno == ENOENT) return std::nullopt;
+  if (fd < 0) return fail(Code::usage, "cannot open {}: {}", path.string(), errno_text(errno));
+  return read_all(File(fd, path.string()), path, limit);
 }
 
 Result<> replace_file(const std::filesystem::path& path, ByteView bytes, unsigned mode) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -78,6 +79,8 @@ class File {
 
 // Whole files, pipes too. Errors: usage, also where there is more than `limit`.
 Result<Bytes> read_file(const std::filesystem::path& path, Size limit);
+// The same of a file that others make and remove meanwhile: nothing where there was none when it was opened.
+Result<std::optional<Bytes>> read_file_if_there(const std::filesystem::path& path, Size limit);
 // Writes a temporary file beside `path`, syncs, renames over it and syncs the folder.
 Result<> replace_file(const std::filesystem::path& path, ByteView bytes, unsigned mode = 0600);
 // Gives a finished file its name and syncs the folder. Errors: usage where the name is taken already; write_failed.

@@ -35,6 +35,10 @@ TEST_F(FileTest, ReadingHasALimit) {
   EXPECT_EQ(read_file(folder_ / "f", 99'999_B).error().code, Code::usage);
   EXPECT_EQ(read_file(folder_ / "missing", 1_B).error().code, Code::usage);
   EXPECT_EQ(read_file(folder_.path(), 1_B).error().code, Code::usage);
+  EXPECT_EQ(read_file_if_there(folder_ / "f", 100'000_B).value()->size(), 100'000U);
+  EXPECT_EQ(read_file_if_there(folder_ / "missing", 1_B).value(), std::nullopt);
+  EXPECT_EQ(read_file_if_there(folder_ / "f", 99'999_B).error().code, Code::usage);
+  EXPECT_EQ(read_file_if_there(folder_ / "f/below", 1_B).error().code, Code::usage);
 }
 
 TEST_F(FileTest, PipesCanBeReadToTheirEnd) {

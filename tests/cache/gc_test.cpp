@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <map>
+#include <thread>
 
 #include "cache/pack.h"
 #include "tests/cache/gc_fixture.h"
@@ -105,6 +106,24 @@ TEST(Gc, ForgetsWhatADeadOneCondemned) {
   EXPECT_NE(stamp_of(pack)->inode, before->inode) << "it was relied on";
   Library::collect(*store);
   EXPECT_TRUE(condemned(library.scratch / "store/leases")->empty());
+}
+
+// An import may look for what is condemned just when a collection names it, or is through with it.
+TEST(Gc, WhatIsCondemnedComesAndGoesWhileItIsLookedFor) {
+  const Scratch folder;
+  ASSERT_DONE(condemn(folder.path(), {"pack"}));
+  std::jthread collections([&](const std::stop_token& stop) {
+    while (!stop.stop_requested()) {
+      std::filesystem::rename(folder / "condemned", folder / "aside");
+      std::filesystem::rename(folder / "aside", folder / "condemned");
+    }
+  });
+  std::size_t with = 0, without = 0;
+  while (with < 20'000 || without < 20'000) {
+    const auto names = condemned(folder.path());
+    ASSERT_DONE(names);
+    ++(names->contains("pack") ? with : without);
+  }
 }
 
 // An import found everything there, and has not named it yet.
