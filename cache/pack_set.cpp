@@ -13,6 +13,8 @@ namespace {
 
 // From so many on they are opened by several threads, each of which holds one footer in memory.
 constexpr std::size_t kManyPacks = 8;
+// As often as that a collection ends while the packs are listed.
+constexpr unsigned kMostLooks = 8;
 
 }  // namespace
 
@@ -38,7 +40,7 @@ PackSet::Opened PackSet::open_pack(const std::filesystem::path& path) {
 }
 
 // Opens the packs of these names; with `kept` they are all that is known then. refreshing_ is held.
-Result<> PackSet::take_in(const std::vector<std::string>& names, std::vector<Known> kept) {
+Result<bool> PackSet::take_in(const std::vector<std::string>& names, std::vector<Known> kept) {
   std::vector<Opened> opened(names.size());
   const auto job = [&]() -> chunker::Job {
     return [&](std::size_t i) -> Result<> {
@@ -61,7 +63,7 @@ Result<> PackSet::take_in(const std::vector<std::string>& names, std::vector<Kno
   const std::unique_lock lock(mutex_);
   view_.swap(view);
   known_ = std::move(kept);
-  return {};
+  return std::ranges::all_of(opened, [](const Opened& one) { return one.known.has_value(); });
 }
 
 Result<> PackSet::add(const std::filesystem::path& path) {
@@ -79,6 +81,16 @@ Result<> PackSet::add(const std::filesystem::path& path) {
 Result<> PackSet::refresh() {
   // One at a time, or two threads that miss would open every new pack twice.
   const std::lock_guard one(refreshing_);
+  // What went between listing and opening a collection has put into another pack, which the listing need not have shown.
+  for (unsigned i = 0; i < kMostLooks; ++i) {
+    STAMPEDE_TRY(const bool all_there, look());
+    if (all_there) break;
+  }
+  return {};
+}
+
+// False: it has to be looked again.
+Result<bool> PackSet::look() {
   std::unordered_map<std::string_view, const Known*> before;
   for (const Known& known : known_) before[known.name] = &known;
   std::vector<Known> kept;
@@ -97,7 +109,7 @@ Result<> PackSet::refresh() {
       fresh.push_back(std::move(name));
   }
   if (error) return fail(Code::usage, "cannot list {}: {}", folder_.string(), error.message());
-  if (fresh.empty() && kept.size() == known_.size()) return {};
+  if (fresh.empty() && kept.size() == known_.size()) return true;
   std::ranges::sort(fresh);
   return take_in(fresh, std::move(kept));
 }

@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "cache/pack.h"
+#include "cache/pack_set.h"
 #include "tests/cache/store_fixture.h"
 
 namespace stampede::cache {
@@ -66,6 +67,35 @@ TEST(Store, IsMadeWhereAnotherDiedBeforeAndOnAFreshFileSystem) {
   ASSERT_DONE(make_folders(scratch / "lost+found"));
   ASSERT_DONE(replace_file(scratch / "version.new-123", as_bytes("stamp")));
   EXPECT_DONE(Store::open(scratch / "", system_clock()));
+}
+
+// As a collection does it: the pack that was listed is gone, and what it held is in one that was not there yet.
+TEST(Store, WhatIsInAPackThatGoesMeanwhileIsFoundWhereItIsNow) {
+  const Scratch scratch;
+  const auto wanted = some_chunks(3, 1);
+  std::vector<std::filesystem::path> packs;
+  for (std::uint64_t i = 0; i < 8; ++i) {
+    auto chunks = some_chunks(10 + i, 1);
+    chunks.push_back(wanted[0]);
+    const auto store = scratch / fmt::format("store{}", i);
+    put_all(*open_store(store), chunks);
+    packs.push_back(files(store, ".pack").at(0));
+  }
+  const auto in_folder = [&](const std::filesystem::path& pack) { return scratch / "packs" / pack.filename(); };
+  std::filesystem::create_directory(scratch / "packs");
+  std::filesystem::create_hard_link(packs[0], in_folder(packs[0]));
+  std::jthread collections([&](const std::stop_token& stop) {
+    for (std::size_t i = 0; !stop.stop_requested(); i = (i + 1) % packs.size()) {
+      std::filesystem::create_hard_link(packs[(i + 1) % packs.size()], in_folder(packs[(i + 1) % packs.size()]));
+      std::filesystem::remove(in_folder(packs[i]));
+      std::this_thread::sleep_for(std::chrono::microseconds(200));
+    }
+  });
+  for (int i = 0; i < 3000; ++i) {
+    const auto set = PackSet::open(scratch / "packs");
+    ASSERT_DONE(set);
+    ASSERT_TRUE((*set)->knows(wanted[0].id)) << i;
+  }
 }
 
 TEST(Store, KeepsWhatWasCommitted) {
