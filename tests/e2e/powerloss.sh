@@ -183,7 +183,7 @@ of_the_same_size() { again=1 rate=${RATE:-300mbit}; power_loss same_size; }
 # A disk of 4096-byte sectors, whose image has the same files. (FAT32 would be too large with such sectors.)
 native_image() {
   local at esp=$LAB/native-esp.img disk
-  truncate -s "$(stat -c %s "$2")" "$1"
+  blank_disk "$1" "$(stat -c %s "$2")"
   sector=4096 on_loop sgdisk -n 1:1M:+40M -t 1:ef00 -n 2:0:0 -t "2:$ROOT_TYPE" "$1"
   mkfs.vfat --invariant -F 16 -S 4096 -s 1 -C "$esp" $((40 << 10))
   mcopy -i "$2@@1M" ::EFI/BOOT/BOOTX64.EFI "$LAB/booted.efi"
