@@ -40,7 +40,7 @@ PackSet::Opened PackSet::open_pack(const std::filesystem::path& path) {
 }
 
 // Opens the packs of these names; with `kept` they are all that is known then. refreshing_ is held.
-Result<bool> PackSet::take_in(const std::vector<std::string>& names, std::vector<Known> kept) {
+Result<> PackSet::take_in(const std::vector<std::string>& names, std::vector<Known> kept) {
   std::vector<Opened> opened(names.size());
   const auto job = [&]() -> chunker::Job {
     return [&](std::size_t i) -> Result<> {
@@ -63,7 +63,7 @@ Result<bool> PackSet::take_in(const std::vector<std::string>& names, std::vector
   const std::unique_lock lock(mutex_);
   view_.swap(view);
   known_ = std::move(kept);
-  return std::ranges::all_of(opened, [](const Opened& one) { return one.known.has_value(); });
+  return {};
 }
 
 Result<> PackSet::add(const std::filesystem::path& path) {
@@ -81,15 +81,15 @@ Result<> PackSet::add(const std::filesystem::path& path) {
 Result<> PackSet::refresh() {
   // One at a time, or two threads that miss would open every new pack twice.
   const std::lock_guard one(refreshing_);
-  // What went between listing and opening a collection has put into another pack, which the listing need not have shown.
+  // What a pack held that has gone a collection has put into another, which the listing need not have shown.
   for (unsigned i = 0; i < kMostLooks; ++i) {
-    STAMPEDE_TRY(const bool all_there, look());
-    if (all_there) break;
+    STAMPEDE_TRY(const bool gone, look());
+    if (!gone) break;
   }
   return {};
 }
 
-// False: it has to be looked again.
+// Is a pack not there any more that was known, or listed?
 Result<bool> PackSet::look() {
   std::unordered_map<std::string_view, const Known*> before;
   for (const Known& known : known_) before[known.name] = &known;
@@ -109,9 +109,14 @@ Result<bool> PackSet::look() {
       fresh.push_back(std::move(name));
   }
   if (error) return fail(Code::usage, "cannot list {}: {}", folder_.string(), error.message());
-  if (fresh.empty() && kept.size() == known_.size()) return true;
+  if (fresh.empty() && kept.size() == known_.size()) return false;
+  const auto again =
+      static_cast<std::size_t>(std::ranges::count_if(fresh, [&](auto& name) { return before.contains(name); }));
+  const bool gone = kept.size() + again < known_.size();
+  const std::size_t listed = kept.size() + fresh.size();
   std::ranges::sort(fresh);
-  return take_in(fresh, std::move(kept));
+  STAMPEDE_CHECK(take_in(fresh, std::move(kept)));
+  return gone || known_.size() < listed;
 }
 
 std::vector<Error> PackSet::damaged() const {

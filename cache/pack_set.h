@@ -50,8 +50,7 @@ class PackSet final : public chunker::ChunkSource {
 
   explicit PackSet(std::filesystem::path folder) : folder_(std::move(folder)), view_(std::make_shared<const PackView>()) {}
   static Opened open_pack(const std::filesystem::path& path);
-  // False: one of them is not there any more.
-  Result<bool> take_in(const std::vector<std::string>& names, std::vector<Known> kept);
+  Result<> take_in(const std::vector<std::string>& names, std::vector<Known> kept);
   Result<bool> look();
   Result<chunker::SealedChunk> read_any(const chunker::ChunkId& id) const;
   Error missing(const chunker::ChunkId& id) const;

@@ -19,6 +19,10 @@ class Checker {
     const Root& root = manifest_.root;
     const Offset end = index + 1 < root.segments.size() ? root.segments[index + 1].offset : Offset{root.disk_size.bytes};
     if (end_of(segment) != end) return bad("a segment that ends elsewhere than the next begins");
+    for (Offset at = segment.offset; const Record& record : segment.records) {
+      if (at.bytes % grid_of(root).bytes != 0) return bad("a record between blocks, which its profile does not have");
+      at += record.length;
+    }
     if (!segment.records.empty() && segment.records.front().kind == last_ && !is_chunk(last_))
       return bad("extents that are not merged");
     for (std::size_t i = 0; i < segment.records.size(); ++i)

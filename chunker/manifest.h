@@ -1,4 +1,5 @@
-// The manifest: the list of extents and chunk ids that is an image. Content only: the same disk has the same id for ever.
+// The manifest: the list of extents and chunk ids that is an image. Content only: the same disk has the same id wherever and
+// whenever it is imported by the same rules of cutting, and with the same free space left out.
 //
 // Two kinds of record, both stored as chunks and both little-endian, fixed width:
 //

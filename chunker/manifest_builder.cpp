@@ -19,8 +19,8 @@ struct ManifestBuilder::State {
 
 Result<> ManifestBuilder::State::add(Record record) {
   if (record.length > kMaxDisk - root.disk_size) return fail(Code::usage, "the image is larger than 64 PiB");
-  if (!is_aligned(root.disk_size.bytes)) return fail(Code::internal, "a manifest record after the disk's unaligned end");
-  if (root.disk_size.bytes % kBlock.bytes != 0) root.off_grid = true;
+  if (!is_at_sector(root.disk_size.bytes)) return fail(Code::internal, "a manifest record after the disk's unaligned end");
+  const Offset at{root.disk_size.bytes};
   root.disk_size += record.length;
   // A full segment stays open until a record comes that its last one cannot take in.
   if (!open.records.empty() && open.records.back().kind == record.kind && !is_chunk(record.kind)) {
@@ -30,7 +30,8 @@ Result<> ManifestBuilder::State::add(Record record) {
   if (open.records.size() == kSegmentRecords) STAMPEDE_CHECK(close());
   if (records + open.records.size() == kMaxManifestRecords)
     return fail(Code::usage, "the image has more than {} extents and chunks", kMaxManifestRecords);
-  if (open.records.empty()) open.offset = {root.disk_size.bytes - record.length.bytes};
+  if (at.bytes % kBlock.bytes != 0) root.off_grid = true;
+  if (open.records.empty()) open.offset = at;
   open.records.push_back(record);
   return {};
 }

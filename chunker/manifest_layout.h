@@ -19,8 +19,8 @@ inline constexpr std::size_t kRecordEntry = 40;
 inline constexpr Size kMaxDisk{(std::uint64_t{1} << 56) - 1};
 
 inline constexpr bool is_chunk(RecordKind kind) { return kind == RecordKind::data || kind == RecordKind::repeat; }
-inline constexpr bool is_aligned(std::uint64_t bytes) { return bytes % kSector.bytes == 0; }
-// That, and where nothing is off the grid whole blocks.
+inline constexpr bool is_at_sector(std::uint64_t bytes) { return bytes % kSector.bytes == 0; }
+// What the lengths of an image's records are multiples of, but for the disk's last.
 inline constexpr Size grid_of(const Root& root) { return root.off_grid ? kSector : kBlock; }
 
 // Walks the data records of a segment as spans: calls first(index) for the record with which a span begins.

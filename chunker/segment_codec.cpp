@@ -31,7 +31,7 @@ Result<> check_neighbours(const Segment& segment) {
   Offset end = segment.offset;
   const Record* before = nullptr;
   for (const Record& record : segment.records) {
-    if (before != nullptr && !is_aligned(before->length.bytes)) return bad("a record of {} bytes", before->length.bytes);
+    if (before != nullptr && !is_at_sector(before->length.bytes)) return bad("a record of {} bytes", before->length.bytes);
     if (before != nullptr && before->kind == record.kind && !is_chunk(record.kind))
       return bad("extents that are not merged");
     if (record.length.bytes > kMaxDisk.bytes - end.bytes) return bad("ends beyond any disk");
@@ -63,7 +63,7 @@ Result<Segment> decode_segment(ByteView bytes, const SegmentRef& ref) {
   segment.offset = {in.u64()};
   if (count == 0 || count > kSegmentRecords || in.left() != kRecordEntry * count)
     return bad("{} records in {} bytes", count, bytes.size());
-  if (!is_aligned(segment.offset.bytes) || segment.offset.bytes > kMaxDisk.bytes)
+  if (!is_at_sector(segment.offset.bytes) || segment.offset.bytes > kMaxDisk.bytes)
     return bad("at byte {}", segment.offset.bytes);
 
   segment.records.reserve(count);

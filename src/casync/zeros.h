@@ -1,5 +1,5 @@
 // Chunks of zeros, which a store does not hold: an index names a run of them, or of free space, as chunks of 256 KiB, then
-// what is left of whole blocks of 4 KiB, then what is left of a disk that ends in the middle of one. So there are few enough
+// what is left of whole blocks of 4 KiB, then what is left of a run that ends in the middle of one. So there are few enough
 // kinds that the one meant is found by its id.
 #pragma once
 

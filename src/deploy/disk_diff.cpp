@@ -76,8 +76,8 @@ Result<> DiskDiff::check_batch(const File& file, Batch batch, MutableBytes memor
   const Size length = items.back().at + items.back().length - begin;
   STAMPEDE_TRY(const std::size_t got, file.read_some_at(begin, memory.first(round_up(length.bytes, kBlockSize))));
   if (got < length.bytes) return fail(Code::read_failed, "{} ends at byte {}", path_.string(), begin.bytes + got);
-  read_ += length.bytes;
   for (const Item& item : items) {
+    read_ += item.length.bytes;
     const ByteView bytes = memory.subspan((item.at - begin).bytes, item.length.bytes);
     if (item.chunk == nullptr) {
       if (!all_zero(bytes))

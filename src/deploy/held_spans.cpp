@@ -29,7 +29,7 @@ class DiskSpans {
 
  private:
   std::optional<chunker::SealedChunk> read(const chunker::SpanChunk& chunk) {
-    // The disk's last chunk may end within a block.
+    // The last chunk of a FAT's file and of the disk may end within a block.
     const MutableBytes out = plain_.bytes().first(round_up(chunk.length, chunker::kBlock.bytes));
     const auto got = disk_.read_some_at(chunk.offset, out);
     if (!got || *got < chunk.length) return std::nullopt;

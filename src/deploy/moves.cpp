@@ -18,7 +18,7 @@ namespace {
 constexpr std::chrono::milliseconds kTick{100};
 constexpr std::chrono::milliseconds kSettle{20};
 
-// Every chunk lies aligned in its slab; only the disk's last is not whole blocks.
+// Every chunk lies aligned in its slab; the last of a FAT's file and of the disk are not whole blocks.
 std::size_t room_of(const Plan& plan, const Move& move) {
   return round_up(plan.chunk(move.chunk).length, chunker::kBlock.bytes);
 }

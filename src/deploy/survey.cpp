@@ -153,7 +153,8 @@ Result<Survey> survey(Plan& plan, disk::Target& target, const SurveyInput& input
   if (!worthwhile) used.clear();
   auto asked = places_to_read(plan, target, worthwhile ? nullptr : &*input.journal);
   STAMPEDE_CHECK(leave_out_free(plan, target, free, asked));
-  const auto off_grid = volume::find_off_grid(holds).value_or(std::vector<volume::BlockRange>{});
+  std::vector<volume::BlockRange> off_grid;
+  if (worthwhile) off_grid = volume::find_off_grid(holds).value_or(std::move(off_grid));
   Scan scan(plan, target, asked, off_grid);
   STAMPEDE_CHECK(scan.run(join(plan, asked, used, target.identity().size), worthwhile, input.progress));
   out.read = scan.read();

@@ -18,7 +18,6 @@ constexpr std::chrono::milliseconds kTick{100};
 
 struct DiskWriter::Job {
   Slab slab;
-  std::vector<AlignedMemory> bounced;
   Size size;
   std::function<void(Result<>)> done;
   std::atomic<std::size_t> parts = 1;  // one is the call that made it
@@ -98,7 +97,6 @@ void DiskWriter::finish(Job& job) {
     written_ += job.size.bytes;
   else
     latch_.set(job.result.error());
-  job.bounced.clear();
   job.slab = {};  // before `done`, which may want a slab
   std::exchange(job.done, {})(std::move(job.result));
   const std::scoped_lock lock(mutex_);
@@ -113,21 +111,20 @@ void DiskWriter::place(Slab slab, std::vector<Placement> placements, std::functi
   auto plan = plan_placements(input, placements, region_);
   if (!plan) return part_done(job, std::unexpected(std::move(plan).error()));
   job->size = plan->placed;
-  job->bounced = std::move(plan->bounced);
   job->parts += plan->writes.size();
   std::vector<Transfer> transfers;
   for (const PlannedWrite& write : plan->writes) {
-    const int buffer = write.in_slab ? static_cast<int>(job->slab.index()) : -1;
-    transfers.push_back({true, write.at.bytes, write.bytes, write.bytes.size(), buffer,
+    transfers.push_back({true, write.at.bytes, write.bytes, write.bytes.size(), static_cast<int>(job->slab.index()),
                          [this, job](Result<> result) { part_done(job, std::move(result)); }});
   }
-  ring_->submit(std::move(transfers));
-  part_done(job, write_edges(plan->edges));
+  if (!transfers.empty()) ring_->submit(std::move(transfers));
+  part_done(job, write(plan->copied));
 }
 
-// Here and now: they are few, and of two that share a block each has to see what the other wrote.
-Result<> DiskWriter::write_edges(std::span<const PlannedEdge> edges) {
-  for (const PlannedEdge& edge : edges) STAMPEDE_CHECK(disk_.write(edge.at, edge.bytes));
+// Here and now: they are few. Of two that share a block each has to see what the other wrote: the disk's mutex is held from
+// reading a block to writing it back, and nobody writes such a block otherwise.
+Result<> DiskWriter::write(std::span<const PlannedCopy> copied) {
+  for (const PlannedCopy& copy : copied) STAMPEDE_CHECK(disk_.write(copy.at, copy.bytes));
   return {};
 }
 

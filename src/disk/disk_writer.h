@@ -62,7 +62,7 @@ class DiskWriter final : public Target {
   void without_bytes(Zeroer::Work work, Range range, std::function<void(Result<>)> done);
   void part_done(const std::shared_ptr<Job>& job, Result<> result);
   void finish(Job& job);
-  Result<> write_edges(std::span<const PlannedEdge> edges);
+  Result<> write(std::span<const PlannedCopy> copied);
   Result<> wait_for_jobs(const std::function<bool()>& go_on);
   Result<> sync();
   Result<> end_journal();

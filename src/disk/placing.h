@@ -4,31 +4,28 @@
 #include <span>
 #include <vector>
 
-#include "src/disk/aligned.h"
 #include "src/disk/commit_region.h"
 #include "src/disk/target.h"
 
 namespace stampede::disk {
 
-// A write of neighbouring bytes.
+// A write of neighbouring whole blocks, from the slab.
 struct PlannedWrite {
   Offset at;
   MutableBytes bytes;
-  bool in_slab = true;
 };
 
-// Less than a block, which has to be read and written back: at the ends of what a FAT's file has, where blocks are larger
-// than its sectors.
-struct PlannedEdge {
+// What O_DIRECT cannot write as it lies: it is not of whole blocks, as where a chunk of a FAT's file ends and blocks are
+// larger than its sectors, or does not lie so in memory.
+struct PlannedCopy {
   Offset at;
   ByteView bytes;
 };
 
 struct Plan {
-  std::vector<PlannedWrite> writes;    // outside the commit region; by offset
-  std::vector<AlignedMemory> bounced;  // what `writes` of bytes outside the slab point into
-  std::vector<PlannedEdge> edges;      // the same, into the slab; no write has anything of their blocks
-  Size placed;                         // all bytes, the commit region's too
+  std::vector<PlannedWrite> writes;  // outside the commit region; by offset
+  std::vector<PlannedCopy> copied;   // the same
+  Size placed;                       // all bytes, the commit region's too
 };
 
 struct PlanInput {

@@ -67,8 +67,8 @@ class Slab {
   MutableBytes bytes_;
 };
 
-// One place of one verified chunk, whose bytes lie 4096-aligned in the slab that is handed over with it. Several placements
-// may name the same chunk (repeats).
+// One place of one verified chunk, whose bytes lie in the slab that is handed over with it. Several placements may name the
+// same chunk (repeats). What is not aligned, in the slab or on the disk, place() writes itself before it returns.
 struct Placement {
   chunker::VerifiedChunk chunk;
   Offset at;

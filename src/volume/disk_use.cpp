@@ -58,7 +58,7 @@ Result<DiskUse> disk_use(const std::filesystem::path& path) {
   STAMPEDE_TRY(const auto blocks, open_blocks(path, false));
   DiskUse out;
   for (const Place& place : places_on(disk, size)) {
-    if (place.partition == 0 && place.type.empty()) break;
+    if (place.partition == 0 && place.type.empty()) continue;
     const DiskUse use = use_of(*blocks, {place.at, place.length}, place.type);
     out.used.insert(out.used.end(), use.used.begin(), use.used.end());
     out.free.insert(out.free.end(), use.free.begin(), use.free.end());

@@ -103,13 +103,6 @@ Result<std::vector<Fat::Run>> Fat::runs(std::uint32_t cluster, Size size) const 
   return out;
 }
 
-Result<std::vector<BlockRange>> Fat::where(const Entry& file) const {
-  STAMPEDE_TRY(const auto parts, runs(file.cluster, file.size));
-  std::vector<BlockRange> out;
-  for (const Run& run : parts) out.push_back({run.at, run.length});
-  return out;
-}
-
 Result<Bytes> Fat::read_chain(std::uint32_t cluster, Size most) const {
   STAMPEDE_TRY(const auto parts, runs(cluster, most));
   Bytes out;

@@ -46,18 +46,6 @@ std::string name_of(const Place& place) {
   return place.partition == 0 ? std::string("the whole disk") : fmt::format("partition {}", place.partition);
 }
 
-// Of partitions that share blocks it is not known whose those are.
-std::vector<Place> apart(const std::vector<Place>& places) {
-  std::vector<Place> out;
-  Offset end;  // of all before
-  for (std::size_t i = 0; i < places.size(); ++i) {
-    const bool alone = places[i].at >= end && (i + 1 == places.size() || places[i].end() <= places[i + 1].at);
-    end = std::max(end, places[i].end());
-    if (alone) out.push_back(places[i]);
-  }
-  return out;
-}
-
 // Keeps what lies within the place and off the edges of the disk.
 void add_within(std::vector<BlockRange>& out, std::span<const BlockRange> ranges, const Place& place, Size size) {
   if (size <= kEdge * 2) return;

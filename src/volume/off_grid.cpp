@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "src/volume/fat.h"
+#include "src/volume/free_space.h"
 #include "src/volume/places.h"
 
 namespace stampede::volume {
@@ -13,16 +14,25 @@ namespace {
 
 constexpr std::uint64_t kBlock = 4096, kSector = 512;
 
-void add_off_grid(const Fat& fat, std::vector<BlockRange>& out) {
+// Nothing where it is damaged: the files of a sound one share nothing, so that all of them have no more than it holds.
+std::vector<BlockRange> off_grid_of(const Fat& fat, Size whole) {
   const auto files = fat.files();
-  if (!files) return;
+  if (!files) return {};
+  std::vector<BlockRange> out;
+  Size all;
   for (const Fat::Entry& file : *files) {
     const auto pieces = fat.where(file);
-    if (!pieces) continue;
-    for (const BlockRange& piece : *pieces)
+    if (!pieces) return {};
+    for (const BlockRange& piece : *pieces) {
+      all += piece.length;
       if (piece.length >= kLeastOffGrid && piece.at.bytes % kBlock != 0 && piece.at.bytes % kSector == 0)
         out.push_back({piece.at, {round_up(piece.length.bytes, kSector)}});
+    }
+    if (all > whole || out.size() > kMostFreeRanges) return {};
   }
+  std::ranges::sort(out, {}, &BlockRange::at);
+  const auto shared = std::ranges::adjacent_find(out, [](const auto& a, const auto& b) { return a.end() > b.at; });
+  return shared == out.end() ? out : std::vector<BlockRange>{};
 }
 
 }  // namespace
@@ -31,15 +41,14 @@ Result<std::vector<BlockRange>> find_off_grid(const std::filesystem::path& path)
   STAMPEDE_TRY(const File disk, File::open(path, O_RDONLY));
   STAMPEDE_TRY(const Size size, disk.size());
   STAMPEDE_TRY(const auto blocks, open_blocks(path, false));
-  std::vector<BlockRange> found, out;
-  for (const Place& place : places_on(disk, size)) {
+  std::vector<BlockRange> out;
+  for (const Place& place : apart(places_on(disk, size))) {
     if (place.type != "vfat") continue;
-    if (const auto fat = Fat::open(*blocks, place.at, place.length)) add_off_grid(*fat, found);
+    const auto fat = Fat::open(*blocks, place.at, place.length);
+    if (!fat) continue;
+    const auto found = off_grid_of(*fat, place.length);
+    if (out.size() + found.size() <= kMostFreeRanges) out.insert(out.end(), found.begin(), found.end());
   }
-  std::ranges::sort(found, {}, &BlockRange::at);
-  // Of files that share clusters the first has them.
-  for (const BlockRange& piece : found)
-    if ((out.empty() || out.back().end() <= piece.at) && piece.end().bytes <= size.bytes) out.push_back(piece);
   return out;
 }
 

@@ -14,7 +14,9 @@ namespace stampede::volume {
 inline constexpr Size kLeastOffGrid = 64_KiB;
 
 // The pieces of FAT's files that begin between blocks: whole sectors of 512 bytes, in order, apart. Of an image file or
-// block device, which nobody writes meanwhile; a damaged table or file system has none. Errors: usage, read_failed.
+// block device, which nobody writes meanwhile. A damaged table or file system has none, nor one whose files share clusters,
+// nor partitions that overlap; of all together at most kMostFreeRanges (free_space.h). Memory: 32 bytes for each cluster of
+// the FAT with most, at worst. Errors: usage, read_failed.
 Result<std::vector<BlockRange>> find_off_grid(const std::filesystem::path& path);
 
 }  // namespace stampede::volume

@@ -23,4 +23,15 @@ std::vector<Place> places_on(const File& disk, Size size) {
   return out;
 }
 
+std::vector<Place> apart(const std::vector<Place>& places) {
+  std::vector<Place> out;
+  Offset end;  // of all before
+  for (std::size_t i = 0; i < places.size(); ++i) {
+    const bool alone = places[i].at >= end && (i + 1 == places.size() || places[i].end() <= places[i + 1].at);
+    end = std::max(end, places[i].end());
+    if (alone) out.push_back(places[i]);
+  }
+  return out;
+}
+
 }  // namespace stampede::volume

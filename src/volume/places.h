@@ -20,5 +20,7 @@ struct Place {
 
 // In order; they may overlap. Partitions that only frame others are left out.
 std::vector<Place> places_on(const File& disk, Size size);
+// Those of them that share no blocks with another: of blocks that are shared it is not known whose they are.
+std::vector<Place> apart(const std::vector<Place>& places);
 
 }  // namespace stampede::volume

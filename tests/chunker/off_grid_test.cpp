@@ -86,5 +86,68 @@ TEST(OffTheGrid, AnyRangesRoundTrip) {
   }
 }
 
+// An image of the first profile, or of a disk of large sectors, has no record between blocks, whatever its segments say.
+TEST(OffTheGrid, RecordsAreWhereTheProfileHasThem) {
+  MemoryStore store;
+  const auto put = [&](ByteView bytes) {
+    Digester digester;
+    const VerifiedChunk object = digester.name(bytes);
+    EXPECT_DONE(store.put(Sealer().seal(object)));
+    return object.id();
+  };
+  ManifestBuilder builder(512, [&](const ChunkId&, ByteView bytes) -> Result<> {
+    put(bytes);
+    return {};
+  });
+  for (std::uint64_t i = 0; i < 3; ++i) EXPECT_DONE(builder.add_chunk(id_of(i), 4_KiB + 512_B));
+  auto root = builder.finish();
+  ASSERT_DONE(root);
+  EXPECT_TRUE(root->off_grid);
+  const auto load = [&] { return load_manifest(store, {put(encode(*root)).digest}); };
+  EXPECT_DONE(load());
+  root->off_grid = false;
+  EXPECT_CODE(Code::content_altered, load());
+  root->sector_size = 4096;
+  EXPECT_CODE(Code::content_altered, load());
+}
+
+// Free space wins where somebody says both of a range.
+TEST(OffTheGrid, WhatIsAlsoUnspecifiedIsLeftOut) {
+  const Scratch scratch;
+  write_image(scratch / "image", {4 << 20}, {{0, random_bytes(41, 4 << 20)}});
+  MemoryStore store;
+  ImportOptions options;
+  options.off_grid = {{{(1 << 20) + 512}, 1_MiB}};
+  options.unspecified = {{{(1 << 20) - 8192}, 64_KiB}, {{(1 << 20) + (256 << 10)}, 64_KiB}, {{2 << 20}, 8_KiB}};
+  const auto report = import_image(*File::open(scratch / "image", O_RDONLY), {}, store, options);
+  ASSERT_DONE(report);
+  EXPECT_EQ(report->unspecified, 136_KiB);
+  const auto manifest = load_manifest(store, report->image);
+  ASSERT_DONE(manifest);
+  ASSERT_DONE(export_image(*manifest, store, scratch / "out", {}));
+  auto in = read_file(scratch / "image", 4_MiB);
+  for (const auto& free : options.unspecified)
+    std::fill_n(in->begin() + static_cast<long>(free.at.bytes), free.length.bytes, std::byte{0});
+  EXPECT_TRUE(*in == *read_file(scratch / "out", 4_MiB));
+}
+
+// Where a file system stores zeros and where it has holes does not show.
+TEST(OffTheGrid, HolesDoNotCount) {
+  const Scratch scratch;
+  const auto pieces = filesystem_like(42, 2048);
+  write_image(scratch / "holes", {8 << 20}, pieces);
+  auto all = pieces;
+  all.insert(all.begin(), {0, Bytes(8 << 20)});
+  write_image(scratch / "stored", {8 << 20}, all);
+  MemoryStore store;
+  ImportOptions options;
+  options.off_grid = {{{1536}, {2 << 20}}, {{(3 << 20) + 2560}, {(4 << 20) + 512}}};
+  const auto with = import_image(*File::open(scratch / "holes", O_RDONLY), {}, store, options);
+  const auto without = import_image(*File::open(scratch / "stored", O_RDONLY), {}, store, options);
+  ASSERT_DONE(with);
+  ASSERT_DONE(without);
+  EXPECT_EQ(with->image, without->image);
+}
+
 }  // namespace
 }  // namespace stampede::chunker

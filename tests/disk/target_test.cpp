@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <set>
 #include <thread>
@@ -219,6 +220,42 @@ TEST_F(Opened, PlacementBeyondTheEndIsAnError) {
   EXPECT_EQ(place(Bytes(8192), {{4 * kMiB - 4096}}).error().code, Code::internal);
   EXPECT_FALSE(target_->flush());  // and it is not forgotten
   EXPECT_FALSE(target_->commit());
+}
+
+// One chunk is moved there while its whole span comes by the network too: neither undoes what the other wrote of the block
+// that it shares with the next chunk.
+TEST_F(Opened, ChunksThatShareABlockMayBePlacedTwiceAtOnce) {
+  path_ = folder_.path() / "disk";
+  GuardedDisk disk = guarded_file(path_, 4_MiB);
+  disk.alignment = 4096;
+  auto target = Target::open(std::move(disk), 4_MiB, {.slabs = 4, .depth = 4});
+  ASSERT_TRUE(target) << target.error().message;
+  ASSERT_TRUE((*target)->begin(sample_record(4_MiB)));
+  constexpr std::size_t kFirst = (64 << 10) + 512, kBoth = 128 << 10;
+  for (std::uint64_t i = 0; i < 40; ++i) {
+    const Bytes bytes = random_bytes(random_, kBoth);
+    const Offset at{2 * kMiB};
+    const auto place = [&](std::size_t first, std::size_t count) {
+      for (int times = 0; times < 10; ++times) {
+        Slab slab;
+        while (!(slab = (*target)->try_slab())) std::this_thread::yield();
+        std::ranges::copy(bytes, slab.bytes().begin());
+        chunker::Digester digester;
+        const std::array chunks{slab.bytes().first(kFirst), slab.bytes().subspan(kFirst, kBoth - kFirst)};
+        std::vector<Placement> placements;
+        for (std::size_t n = first; n < first + count; ++n)
+          placements.push_back({digester.name(chunks.at(n)), n == 0 ? at : at + Size{kFirst}});
+        Waiter waiter;
+        (*target)->place(std::move(slab), std::move(placements), waiter.expect_one());
+        EXPECT_TRUE(waiter.wait());
+      }
+    };
+    {
+      const std::jthread moved([&] { place(0, 1); });
+      place(0, 2);
+    }
+    ASSERT_TRUE(same(ByteView(content_of(path_)).subspan(at.bytes, kBoth), bytes)) << i;
+  }
 }
 
 // What shares a block with it cannot be read, so it cannot be kept.

@@ -250,8 +250,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Foreign{"btrfs", "mkfs.btrfs -q --rootdir $tree $part", "btrfs check --check-data-csum $part", 128},
                     Foreign{"ntfs", "mkfs.ntfs -F -q $part && ntfscp -f $part $tree/file file", "ntfsfix -n $part", 64}));
 
-// A FAT32 of the usual small clusters: its second file begins at an odd sector, and where there is one on the grid nothing
-// is to be cut apart.
+// A FAT32 of the usual small clusters: its second file begins at an odd sector.
 TEST_F(FreeSpaceOf, FilesOfAFatAreFoundOffTheGrid) {
   if (!have("mkfs.vfat") || !have("mcopy")) GTEST_SKIP() << "needs dosfstools and mtools";
   std::string text;
@@ -275,6 +274,18 @@ TEST_F(FreeSpaceOf, FilesOfAFatAreFoundOffTheGrid) {
     Bytes bytes(file.length.bytes);
     ASSERT_TRUE(File::open(disk_, O_RDONLY)->read_at(file.at, bytes));
     EXPECT_EQ(as_text(ByteView(bytes).first(text.size())), text);
+    // A second name for the same clusters: whose they are is not known then, and a list of such names has no end.
+    sh(fmt::format("mcopy -i {} {}/tree/file ::other", part_.string(), scratch_.path().string()));
+    const File raw = std::move(File::open(part_, O_RDWR).value());
+    Bytes all(raw.size()->bytes);
+    ASSERT_TRUE(raw.read_at({}, all));
+    const auto find = [&](std::string_view name) { return as_text(ByteView(all)).find(name); };
+    const std::size_t first = find("FILE       "), second = find("OTHER      ");
+    ASSERT_NE(second, std::string_view::npos);
+    for (const std::size_t field : {20, 21, 26, 27}) all[second + field] = all[first + field];
+    ASSERT_TRUE(raw.write_at({}, all));
+    put(part_, 2);
+    EXPECT_TRUE(find_off_grid(disk_)->empty());
   }
 }
 

@@ -60,9 +60,13 @@ Result<> PushSink::begin_again(std::uint64_t generation) {
     const std::lock_guard lock(mutex_);
     if (broken_) return pass(*broken_);
     if (generation_ != generation) return {};
-    for (const auto& [id, state] : wanted_) ids.push_back(id);
   }
   STAMPEDE_CHECK(begin());
+  {
+    // Not before: who has an answer from before enters its ids until then, and offers them again after.
+    const std::lock_guard lock(mutex_);
+    for (const auto& [id, state] : wanted_) ids.push_back(id);
+  }
   for (std::size_t at = 0; at < ids.size(); at += wire::kMaxOffer)
     STAMPEDE_CHECK(offer_again(std::span(ids).subspan(at, std::min(wire::kMaxOffer, ids.size() - at))));
   return {};
