@@ -4,15 +4,14 @@
 
 #include <algorithm>
 
-#include "src/volume/fat.h"
 #include "src/volume/free_space.h"
 #include "src/volume/places.h"
 
 namespace stampede::volume {
 
 namespace {
-
 constexpr std::uint64_t kBlock = 4096, kSector = 512;
+}
 
 // Nothing where it is damaged: the files of a sound one share nothing, so that all of them have no more than it holds.
 std::vector<BlockRange> off_grid_of(const Fat& fat, Size whole) {
@@ -34,8 +33,6 @@ std::vector<BlockRange> off_grid_of(const Fat& fat, Size whole) {
   const auto shared = std::ranges::adjacent_find(out, [](const auto& a, const auto& b) { return a.end() > b.at; });
   return shared == out.end() ? out : std::vector<BlockRange>{};
 }
-
-}  // namespace
 
 Result<std::vector<BlockRange>> find_off_grid(const std::filesystem::path& path) {
   STAMPEDE_TRY(const File disk, File::open(path, O_RDONLY));

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "src/base/error.h"
-#include "src/volume/ext4.h"
+#include "src/volume/fat.h"
 
 namespace stampede::volume {
 
@@ -18,5 +18,7 @@ inline constexpr Size kLeastOffGrid = 64_KiB;
 // nor partitions that overlap; of all together at most kMostFreeRanges (free_space.h). Memory: 32 bytes for each cluster of
 // the FAT with most, at worst. Errors: usage, read_failed.
 Result<std::vector<BlockRange>> find_off_grid(const std::filesystem::path& path);
+// The same of one FAT, which lies on `whole` bytes.
+std::vector<BlockRange> off_grid_of(const Fat& fat, Size whole);
 
 }  // namespace stampede::volume

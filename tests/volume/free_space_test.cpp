@@ -7,7 +7,6 @@
 #include "src/volume/domain_map.h"
 #include "src/volume/inspect.h"
 #include "src/volume/lvm.h"
-#include "src/volume/off_grid.h"
 #include "src/volume/served_blocks.h"
 #include "src/volume/settled.h"
 #include "tests/volume/images.h"
@@ -249,45 +248,6 @@ INSTANTIATE_TEST_SUITE_P(
                             "xfs_repair -n -f $part", 320},
                     Foreign{"btrfs", "mkfs.btrfs -q --rootdir $tree $part", "btrfs check --check-data-csum $part", 128},
                     Foreign{"ntfs", "mkfs.ntfs -F -q $part && ntfscp -f $part $tree/file file", "ntfsfix -n $part", 64}));
-
-// A FAT32 of the usual small clusters: its second file begins at an odd sector.
-TEST_F(FreeSpaceOf, FilesOfAFatAreFoundOffTheGrid) {
-  if (!have("mkfs.vfat") || !have("mcopy")) GTEST_SKIP() << "needs dosfstools and mtools";
-  std::string text;
-  for (int line = 0; line < 40000; ++line) text += fmt::format("line {:6} of a file\n", line);
-  volume::put(scratch_ / "tree/file", text);
-  volume::put(scratch_ / "tree/small", "only a little");
-  for (const auto& [options, wanted] : {std::pair{"-F 32 -s 1", true}, std::pair{"-F 32 -s 8", false}}) {
-    SCOPED_TRACE(options);
-    const unsigned mib = wanted ? 64 : 300;
-    make_disk(part_, std::uint64_t{mib} << 20);
-    sh(fmt::format("mkfs.vfat {} {}; cd {}; mcopy -i {} small ::; mcopy -i {} file ::", options, part_.string(),
-                   (scratch_ / "tree").string(), part_.string(), part_.string()));
-    make_table(2, mib);
-    put(part_, 2);
-    const auto off_grid = find_off_grid(disk_);
-    ASSERT_TRUE(off_grid);
-    ASSERT_EQ(off_grid->size(), wanted ? 1U : 0U);
-    if (!wanted) continue;
-    const BlockRange file = off_grid->front();
-    EXPECT_EQ(file.length.bytes, round_up(text.size(), 512));
-    Bytes bytes(file.length.bytes);
-    ASSERT_TRUE(File::open(disk_, O_RDONLY)->read_at(file.at, bytes));
-    EXPECT_EQ(as_text(ByteView(bytes).first(text.size())), text);
-    // A second name for the same clusters: whose they are is not known then, and a list of such names has no end.
-    sh(fmt::format("mcopy -i {} {}/tree/file ::other", part_.string(), scratch_.path().string()));
-    const File raw = std::move(File::open(part_, O_RDWR).value());
-    Bytes all(raw.size()->bytes);
-    ASSERT_TRUE(raw.read_at({}, all));
-    const auto find = [&](std::string_view name) { return as_text(ByteView(all)).find(name); };
-    const std::size_t first = find("FILE       "), second = find("OTHER      ");
-    ASSERT_NE(second, std::string_view::npos);
-    for (const std::size_t field : {20, 21, 26, 27}) all[second + field] = all[first + field];
-    ASSERT_TRUE(raw.write_at({}, all));
-    put(part_, 2);
-    EXPECT_TRUE(find_off_grid(disk_)->empty());
-  }
-}
 
 TEST_F(FreeSpaceOf, AFatThatIsNotSoundIsTakenWhole) {
   if (!have("mkfs.vfat")) GTEST_SKIP() << "needs dosfstools";

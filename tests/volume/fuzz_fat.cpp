@@ -1,6 +1,7 @@
+#include <cstdlib>
 #include <tuple>
 
-#include "src/volume/fat.h"
+#include "src/volume/off_grid.h"
 #include "src/volume/packed.h"
 #include "tests/volume/images.h"
 
@@ -15,6 +16,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (!fat) return 0;
   const auto files = fat->files();
   if (!files) return 0;
+  Offset end;
+  for (const auto& piece : volume::off_grid_of(*fat, blocks.size())) {
+    if (piece.at < end) std::abort();
+    end = piece.end();
+  }
   for (const auto& file : *files)
     if (const auto content = fat->read(file, 1_MiB)) std::ignore = fat->overwrite(file, *content);
   for (std::size_t i = 0; i < files->size() && i < 20; ++i) std::ignore = fat->remove((*files)[i]);
