@@ -4,6 +4,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
+#include <atomic>
 #include <cerrno>
 #include <thread>
 
@@ -84,17 +85,24 @@ TEST(Store, WhatIsInAPackThatGoesMeanwhileIsFoundWhereItIsNow) {
   const auto in_folder = [&](const std::filesystem::path& pack) { return scratch / "packs" / pack.filename(); };
   std::filesystem::create_directory(scratch / "packs");
   std::filesystem::create_hard_link(packs[0], in_folder(packs[0]));
+  // One in each opening, at any time of it.
+  std::atomic<unsigned> begun = 0, over = 0;
   std::jthread collections([&](const std::stop_token& stop) {
+    SeededRandom random(3);
     for (std::size_t i = 0; !stop.stop_requested(); i = (i + 1) % packs.size()) {
+      while (begun == over && !stop.stop_requested()) std::this_thread::yield();
+      std::this_thread::sleep_for(std::chrono::microseconds(random.below(200)));
       std::filesystem::create_hard_link(packs[(i + 1) % packs.size()], in_folder(packs[(i + 1) % packs.size()]));
       std::filesystem::remove(in_folder(packs[i]));
-      std::this_thread::sleep_for(std::chrono::microseconds(200));
+      ++over;
     }
   });
-  for (int i = 0; i < 3000; ++i) {
+  for (int i = 0; i < 1000; ++i) {
+    ++begun;
     const auto set = PackSet::open(scratch / "packs");
     ASSERT_DONE(set);
     ASSERT_TRUE((*set)->knows(wanted[0].id)) << i;
+    while (begun != over) std::this_thread::yield();
   }
 }
 

@@ -93,7 +93,7 @@ struct Made {
   const char* options;
   unsigned mib;
 };
-void PrintTo(const Made& made, std::ostream* out) { *out << made.name; }
+std::ostream& operator<<(std::ostream& out, const Made& made) { return out << made.name; }
 
 class FreeSpaceOfExt : public FreeSpaceOf, public testing::WithParamInterface<Made> {};
 
@@ -207,7 +207,7 @@ struct Foreign {
   const char* check;  // $part
   unsigned mib;
 };
-void PrintTo(const Foreign& foreign, std::ostream* out) { *out << foreign.type; }
+std::ostream& operator<<(std::ostream& out, const Foreign& foreign) { return out << foreign.type; }
 
 class FreeSpaceOfOthers : public FreeSpaceOf, public testing::WithParamInterface<Foreign> {};
 
