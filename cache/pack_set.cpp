@@ -110,13 +110,11 @@ Result<bool> PackSet::look() {
   }
   if (error) return fail(Code::usage, "cannot list {}: {}", folder_.string(), error.message());
   if (fresh.empty() && kept.size() == known_.size()) return false;
-  const auto again =
-      static_cast<std::size_t>(std::ranges::count_if(fresh, [&](auto& name) { return before.contains(name); }));
-  const bool gone = kept.size() + again < known_.size();
-  const std::size_t listed = kept.size() + fresh.size();
+  const auto unknown = std::ranges::count_if(fresh, [&](const auto& name) { return !before.contains(name); });
+  const std::size_t all = known_.size() + static_cast<std::size_t>(unknown);  // that were known or listed
   std::ranges::sort(fresh);
   STAMPEDE_CHECK(take_in(fresh, std::move(kept)));
-  return gone || known_.size() < listed;
+  return known_.size() < all;
 }
 
 std::vector<Error> PackSet::damaged() const {

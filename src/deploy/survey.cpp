@@ -4,7 +4,6 @@
 
 #include "src/deploy/scan.h"
 #include "src/volume/inspect.h"
-#include "src/volume/off_grid.h"
 
 namespace stampede::deploy {
 
@@ -143,8 +142,9 @@ Result<Survey> survey(Plan& plan, disk::Target& target, const SurveyInput& input
   if (input.delta == Delta::never) return out;
   std::vector<disk::Range> used;
   std::vector<std::uint32_t> free;
-  const std::filesystem::path holds = input.base.value_or(target.identity().path);
-  if (const auto use = volume::disk_use(holds)) {
+  std::vector<volume::BlockRange> off_grid;
+  if (auto use = volume::disk_use(input.base.value_or(target.identity().path))) {
+    off_grid = std::move(use->off_grid);
     used = where_things_are(*use, input.image, target.identity().size);
     if (!input.interrupted) free = free_places(plan, *use);
   }
@@ -153,8 +153,6 @@ Result<Survey> survey(Plan& plan, disk::Target& target, const SurveyInput& input
   if (!worthwhile) used.clear();
   auto asked = places_to_read(plan, target, worthwhile ? nullptr : &*input.journal);
   STAMPEDE_CHECK(leave_out_free(plan, target, free, asked));
-  std::vector<volume::BlockRange> off_grid;
-  if (worthwhile) off_grid = volume::find_off_grid(holds).value_or(std::move(off_grid));
   Scan scan(plan, target, asked, off_grid);
   STAMPEDE_CHECK(scan.run(join(plan, asked, used, target.identity().size), worthwhile, input.progress));
   out.read = scan.read();

@@ -5,6 +5,7 @@
 #include "src/volume/fat.h"
 #include "src/volume/free_space.h"
 #include "src/volume/inspect.h"
+#include "src/volume/off_grid.h"
 #include "src/volume/places.h"
 
 namespace stampede::volume {
@@ -29,7 +30,7 @@ std::vector<BlockRange> between(const std::vector<BlockRange>& ranges, const Blo
 // What a damaged file system says of itself is not worth less than to take all of it. Nothing of it is called free but by
 // one that is sound and was unmounted: of others the bitmaps may be out of date.
 DiskUse use_of_ext(BlockAccess& blocks, const BlockRange& whole) {
-  DiskUse out{{whole}, {}};
+  DiskUse out{{whole}, {}, {}};
   auto files = Ext4::open(blocks, whole.at, false);
   const bool sound = files.has_value();
   if (!sound) files = Ext4::look(blocks, whole.at);
@@ -43,11 +44,16 @@ DiskUse use_of_ext(BlockAccess& blocks, const BlockRange& whole) {
 DiskUse use_of(BlockAccess& blocks, const BlockRange& whole, std::string_view type) {
   if (type == "swap") return {};
   if (is_ext(type)) return use_of_ext(blocks, whole);
-  if (type == "vfat")
-    if (auto files = Fat::open(blocks, whole.at, whole.length))
-      if (auto free = files->unused(); free && free->size() <= kMostFreeRanges)
-        return {between(*free, whole), *std::move(free)};
-  return {{whole}, {}};
+  DiskUse out{{whole}, {}, {}};
+  if (type != "vfat") return out;
+  const auto files = Fat::open(blocks, whole.at, whole.length);
+  if (!files) return out;
+  out.off_grid = off_grid_of(*files, whole.length);
+  if (auto free = files->unused(); free && free->size() <= kMostFreeRanges) {
+    out.used = between(*free, whole);
+    out.free = *std::move(free);
+  }
+  return out;
 }
 
 }  // namespace
@@ -62,6 +68,9 @@ Result<DiskUse> disk_use(const std::filesystem::path& path) {
     const DiskUse use = use_of(*blocks, {place.at, place.length}, place.type);
     out.used.insert(out.used.end(), use.used.begin(), use.used.end());
     out.free.insert(out.free.end(), use.free.begin(), use.free.end());
+    // Where partitions overlap, the first has it.
+    for (const BlockRange& piece : use.off_grid)
+      if (out.off_grid.empty() || out.off_grid.back().end() <= piece.at) out.off_grid.push_back(piece);
   }
   std::ranges::sort(out.used, {}, &BlockRange::at);
   std::ranges::sort(out.free, {}, &BlockRange::at);

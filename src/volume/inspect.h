@@ -79,6 +79,7 @@ Result<std::vector<std::string>> find_fixed_ids(const std::filesystem::path& pat
 struct DiskUse {
   std::vector<BlockRange> used;
   std::vector<BlockRange> free;
+  std::vector<BlockRange> off_grid;  // off_grid.h; apart
 };
 // Errors: usage, read_failed.
 Result<DiskUse> disk_use(const std::filesystem::path& path);

@@ -72,6 +72,15 @@ class SurveyTest : public ::testing::Test {
     EXPECT_DONE(found);
     return found ? *found : Survey{};
   }
+  // Begins, and moves what was found; all of the bytes.
+  Size move(const Survey& found) {
+    EXPECT_DONE(target_->begin({.image = {}, .deployment = {}, .started = 0, .disk_size = kDisk}));
+    Sources sources(*plan_, found.moves);
+    const auto carried = carry_out(*plan_, *target_, found.moves, sources, [](auto) { return true; });
+    EXPECT_DONE(carried);
+    for (const Move& one : found.moves) EXPECT_TRUE(plan_->holds(one.chunk)) << "from " << one.from.bytes;
+    return carried ? *carried : Size{};
+  }
   void finish() {
     chunker::Opener opener;
     for (std::uint32_t span = 0; span < plan_->spans().size(); ++span)
@@ -111,6 +120,7 @@ class SurveyTest : public ::testing::Test {
 TEST_F(SurveyTest, ADisturbedDiskBecomesTheImage) {
   Size kept, moved;
   for (std::uint64_t seed = 1; seed <= 6; ++seed) {
+    SCOPED_TRACE(seed);
     make_image(seed);
     SeededRandom random(seed);
     for (int i = 0; i < 8; ++i) disturb(random);
@@ -118,13 +128,7 @@ TEST_F(SurveyTest, ADisturbedDiskBecomesTheImage) {
     open({.slabs = static_cast<std::uint32_t>(1 + seed % 4), .depth = 4, .hash_threads = 2});
     const Survey found = look();
     kept += found.kept;
-    ASSERT_DONE(target_->begin({.image = {}, .deployment = {}, .started = 0, .disk_size = kDisk}));
-    Sources sources(*plan_, found.moves);
-    auto carried = carry_out(*plan_, *target_, found.moves, sources, [](auto) { return true; });
-    ASSERT_DONE(carried);
-    for (const Move& move : found.moves)
-      EXPECT_TRUE(plan_->holds(move.chunk)) << "seed " << seed << ", from " << move.from.bytes;
-    moved += *carried;
+    moved += move(found);
     finish();
     target_.reset();
   }
@@ -136,6 +140,7 @@ TEST_F(SurveyTest, ADisturbedDiskBecomesTheImage) {
 TEST_F(SurveyTest, ADisturbedDiskBecomesAnImageThatIsPartlyOffTheGrid) {
   Size kept, moved;
   for (std::uint64_t seed = 21; seed <= 26; ++seed) {
+    SCOPED_TRACE(seed);
     SeededRandom random(seed);
     std::vector<volume::BlockRange> off_grid;
     for (Offset at{(2 << 20) + 512 * random.below(9)}; at.bytes < kDisk.bytes - (2 << 20);) {
@@ -147,11 +152,7 @@ TEST_F(SurveyTest, ADisturbedDiskBecomesAnImageThatIsPartlyOffTheGrid) {
     open({.slabs = static_cast<std::uint32_t>(1 + seed % 4), .depth = 4, .hash_threads = 2}, seed % 2 == 0 ? 512 : 4096);
     const Survey found = look();
     kept += found.kept;
-    ASSERT_DONE(target_->begin({.image = {}, .deployment = {}, .started = 0, .disk_size = kDisk}));
-    Sources sources(*plan_, found.moves);
-    auto carried = carry_out(*plan_, *target_, found.moves, sources, [](auto) { return true; });
-    ASSERT_DONE(carried);
-    moved += *carried;
+    moved += move(found);
     finish();
     target_.reset();
   }
