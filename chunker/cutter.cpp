@@ -11,6 +11,7 @@ Size cut(ByteView data, const CutterProfile& profile) {
   // The first block after which a chunk may end is the one that makes it profile.min long.
   for (std::size_t end = profile.min.bytes; end < limit; end += kBlock.bytes) {
     const ByteView block = data.subspan(end - kBlock.bytes, kBlock.bytes);
+    prefetch(data.subspan(end, std::min<std::size_t>(kBlock.bytes, limit - end)));
     if ((XXH3_64bits(block.data(), block.size()) & profile.mask) == 0) return {end};
   }
   return {limit};

@@ -24,6 +24,13 @@ inline std::string_view as_text(ByteView bytes) { return {reinterpret_cast<const
 inline Bytes copy(ByteView bytes) { return {bytes.begin(), bytes.end()}; }
 bool all_zero(ByteView bytes);
 
+// Asks for what will be read soon; without any effect but on time. The processor's own prefetching stops where a page ends,
+// so it pays to ask for the next page of memory that nobody touched lately while this one is worked on.
+inline void prefetch(ByteView bytes) {
+  constexpr std::size_t kCacheLine = 64;
+  for (std::size_t at = 0; at < bytes.size(); at += kCacheLine) __builtin_prefetch(bytes.data() + at);
+}
+
 std::string to_hex(ByteView bytes);
 std::optional<Bytes> from_hex(std::string_view text);
 // RFC 4648 §5 without padding.

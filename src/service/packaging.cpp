@@ -148,8 +148,6 @@ Result<Imported> package(const ImageSource& source, const std::filesystem::path&
   Imported imported;
   STAMPEDE_TRY(auto facts, volume::inspect(disk, false));
   const chunker::TableFacts table = table_of(facts);
-  imported.lint = look_for_identity(disk, facts);
-  facts.lint = recorded(imported.lint);
   chunker::TagRecord& record = imported.record;
   STAMPEDE_TRY(record, describe(source.name, name, std::move(facts)));
   STAMPEDE_TRY(auto worded, with_words(record, options.words));
@@ -168,11 +166,17 @@ Result<Imported> package(const ImageSource& source, const std::filesystem::path&
   if (!held) {
     STAMPEDE_TRY(own, File::open(disk, O_RDONLY));
   }
-  // It unpacks whole initramfs: beside what is read anyway.
-  auto fixed_ids = std::async(std::launch::async, [&] { return volume::find_fixed_ids(disk, record.facts); });
+  // Small reads that wait for the disk one after the other, and whole initramfs unpacked: beside what is read anyway.
+  auto fixed_ids = std::async(std::launch::async, [&] {
+    imported.lint = look_for_identity(disk, record.facts);
+    return volume::find_fixed_ids(disk, record.facts);
+  });
   auto report = into(held ? source.file : own, table, import);
   STAMPEDE_TRY(record.facts.fixed_ids, fixed_ids.get());
   STAMPEDE_TRY(imported.report, std::move(report));
+  record.facts.lint = recorded(imported.lint);
+  while (record.facts.lint && !record.facts.lint->empty() && chunker::encode(record).size() > chunker::kMaxTagRecord.bytes)
+    record.facts.lint->pop_back();
   record.image = imported.report.image;
   record.disk_size = imported.report.disk;
   record.data_size = imported.report.data;

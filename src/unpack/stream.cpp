@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 
@@ -147,7 +148,7 @@ Result<> read_all(Stream& stream, MutableBytes out) {
   return {};
 }
 
-Result<> unpack_any(ByteView packed, const std::function<bool(ByteView part)>& take) {
+Result<> unpack_any(ByteView packed, const std::function<bool(ByteView part)>& take, std::size_t overlap) {
   const Archive reader(archive_read_new());
   const auto failed = [&] { return fail(Code::read_failed, "cannot unpack it: {}", archive_error_string(reader.get())); };
   archive_read_support_filter_all(reader.get());
@@ -155,11 +156,14 @@ Result<> unpack_any(ByteView packed, const std::function<bool(ByteView part)>& t
   archive_entry* entry = nullptr;
   if (archive_read_open_memory(reader.get(), packed.data(), packed.size()) != ARCHIVE_OK) return failed();
   if (archive_read_next_header(reader.get(), &entry) != ARCHIVE_OK) return failed();
-  Bytes part(1U << 20);
-  while (true) {
-    const auto got = archive_read_data(reader.get(), part.data(), part.size());
+  Bytes part(overlap + (1U << 20));
+  for (std::size_t kept = 0;;) {
+    const auto got = archive_read_data(reader.get(), part.data() + kept, part.size() - kept);
     if (got < 0) return failed();
-    if (got == 0 || !take(ByteView(part).first(static_cast<std::size_t>(got)))) return {};
+    const ByteView all = ByteView(part).first(kept + static_cast<std::size_t>(got));
+    if (got == 0 || !take(all)) return {};
+    kept = std::min(overlap, all.size());
+    std::ranges::copy(all.last(kept), part.begin());
   }
 }
 

@@ -36,7 +36,7 @@ Result<std::unique_ptr<Stream>> open_stream(const File& file, Packing packing, s
 Result<> read_all(Stream& stream, MutableBytes out);
 
 // What is in memory and packed somehow (gzip, bzip2, xz, zstd, lz4, lzop, lzma) is handed to `take` in parts, until it says
-// false. Errors: read_failed.
-Result<> unpack_any(ByteView packed, const std::function<bool(ByteView part)>& take);
+// false. Each part but the first begins with the last `overlap` bytes of the one before. Errors: read_failed.
+Result<> unpack_any(ByteView packed, const std::function<bool(ByteView part)>& take, std::size_t overlap = 0);
 
 }  // namespace stampede::unpack

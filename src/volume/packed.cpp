@@ -49,16 +49,15 @@ std::size_t cpio_length(ByteView file) {
 }
 
 Result<bool> compressed_mentions(ByteView file, const NewIds& ids) {
-  Bytes window;  // a part, behind what a mention that goes on in it begins with
   std::uint64_t all = 0;
   bool found = false;
-  STAMPEDE_CHECK(unpack::unpack_any(file, [&](ByteView part) {
+  const auto look = [&](ByteView part) {
     all += part.size();
-    window.insert(window.end(), part.begin(), part.end());
-    found = mentions(window, ids);
-    window.erase(window.begin(), window.end() - static_cast<std::ptrdiff_t>(std::min(window.size(), kLongestId + 1)));
+    found = mentions(part, ids);
     return !found && all <= kMostUnpacked;
-  }));
+  };
+  // A mention may lie across two parts.
+  STAMPEDE_CHECK(unpack::unpack_any(file, look, kLongestId + 1));
   if (!found && all > kMostUnpacked) return fail(Code::read_failed, "it holds more than {}", human_size(kMostUnpacked));
   return found;
 }

@@ -170,5 +170,26 @@ TEST(Streams, UnpackAnyStopsWhenTold) {
             Code::read_failed);
 }
 
+TEST(Streams, UnpackAnyRepeatsTheEndOfAPart) {
+  Scratch folder;
+  ASSERT_EQ(run("cd " + folder.path().string() + "; seq 1 400000 >plain; zstd -q -c plain >f").code, 0);
+  const Bytes packed = *read_file(folder / "f", 16_MiB), plain = *read_file(folder / "plain", 16_MiB);
+  Bytes joined, last;
+  std::size_t parts = 0;
+  ASSERT_TRUE(unpack_any(
+      packed,
+      [&](ByteView part) {
+        const std::size_t repeated = std::min<std::size_t>(5, last.size());
+        EXPECT_TRUE(std::ranges::equal(part.first(repeated), ByteView(last).last(repeated)));
+        joined.insert(joined.end(), part.begin() + static_cast<std::ptrdiff_t>(repeated), part.end());
+        last = copy(part);
+        ++parts;
+        return true;
+      },
+      5));
+  EXPECT_GT(parts, 1U);
+  EXPECT_EQ(joined, plain);
+}
+
 }  // namespace
 }  // namespace stampede::unpack
