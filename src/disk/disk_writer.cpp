@@ -18,6 +18,7 @@ constexpr std::chrono::milliseconds kTick{100};
 
 struct DiskWriter::Job {
   Slab slab;
+  std::vector<Slab> gathered;  // where what cannot be written from the first one was put together
   Size size;
   std::function<void(Result<>)> done;
   std::atomic<std::size_t> parts = 1;  // one is the call that made it
@@ -97,6 +98,7 @@ void DiskWriter::finish(Job& job) {
     written_ += job.size.bytes;
   else
     latch_.set(job.result.error());
+  job.gathered.clear();
   job.slab = {};  // before `done`, which may want a slab
   std::exchange(job.done, {})(std::move(job.result));
   const std::scoped_lock lock(mutex_);
@@ -111,20 +113,51 @@ void DiskWriter::place(Slab slab, std::vector<Placement> placements, std::functi
   auto plan = plan_placements(input, placements, region_);
   if (!plan) return part_done(job, std::unexpected(std::move(plan).error()));
   job->size = plan->placed;
-  job->parts += plan->writes.size();
   std::vector<Transfer> transfers;
-  for (const PlannedWrite& write : plan->writes) {
-    transfers.push_back({true, write.at.bytes, write.bytes, write.bytes.size(), static_cast<int>(job->slab.index()),
-                         [this, job](Result<> result) { part_done(job, std::move(result)); }});
+  const auto add = [&](Offset at, MutableBytes bytes, const Slab& in, auto done_one) {
+    ++job->parts;
+    transfers.push_back({true, at.bytes, bytes, bytes.size(), static_cast<int>(in.index()), std::move(done_one)});
+  };
+  for (const PlannedWrite& write : plan->writes)
+    add(write.at, write.bytes, job->slab, [this, job](Result<> result) { part_done(job, std::move(result)); });
+  MutableBytes room;
+  for (const PlannedGather& gather : plan->gathered) {
+    if (room.size() < gather.length.bytes) {
+      Slab another = slabs_.try_take();
+      if (!another) {
+        plan->copied.insert(plan->copied.end(), gather.parts.begin(), gather.parts.end());
+        continue;
+      }
+      room = another.bytes();
+      job->gathered.push_back(std::move(another));
+    }
+    const MutableBytes bytes = room.first(gather.length.bytes);
+    room = room.subspan(bytes.size());
+    for (const PlannedCopy& part : gather.parts)
+      std::ranges::copy(part.bytes, bytes.subspan((part.at - gather.at).bytes).begin());
+    const Range blocks{gather.at, gather.length};
+    turns_.begin_whole(blocks);
+    add(gather.at, bytes, job->gathered.back(), [this, job, blocks](Result<> result) {
+      turns_.end_whole(blocks);
+      part_done(job, std::move(result));
+    });
   }
   if (!transfers.empty()) ring_->submit(std::move(transfers));
   part_done(job, write(plan->copied));
 }
 
 // Here and now: they are few. Of two that share a block each has to see what the other wrote: the disk's mutex is held from
-// reading a block to writing it back, and nobody writes such a block otherwise.
+// reading a block to writing it back, and nobody writes such a block whole meanwhile.
 Result<> DiskWriter::write(std::span<const PlannedCopy> copied) {
-  for (const PlannedCopy& copy : copied) STAMPEDE_CHECK(disk_.write(copy.at, copy.bytes));
+  const std::uint64_t alignment = disk_.guarded().alignment;
+  for (const PlannedCopy& copy : copied) {
+    const Offset from{round_down(copy.at.bytes, alignment)}, to{round_up(copy.at.bytes + copy.bytes.size(), alignment)};
+    const Range blocks{from, to - from};
+    turns_.begin_part(blocks);
+    const auto done = disk_.write(copy.at, copy.bytes);
+    turns_.end_part(blocks);
+    STAMPEDE_CHECK(done);
+  }
   return {};
 }
 

@@ -6,6 +6,7 @@
 #include <memory>
 #include <mutex>
 
+#include "src/disk/block_turns.h"
 #include "src/disk/commit_steps.h"
 #include "src/disk/error_latch.h"
 #include "src/disk/journal_keeper.h"
@@ -89,6 +90,7 @@ class DiskWriter final : public Target {
   std::uint64_t flushed_ = 0;  // of written_
   TargetBlocks blocks_;
   SlabPool slabs_;
+  BlockTurns turns_;
   std::mutex mutex_;
   std::condition_variable changed_;
   std::size_t jobs_ = 0;

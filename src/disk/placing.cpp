@@ -1,6 +1,7 @@
 #include "src/disk/placing.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace stampede::disk {
 
@@ -11,41 +12,51 @@ bool lies_in(ByteView bytes, ByteView slab) {
          std::less_equal<>{}(bytes.data() + bytes.size(), slab.data() + slab.size());
 }
 
-// A part of a chunk: its whole blocks as a write where O_DIRECT can take them from the slab, all else to be copied. A block
-// that two chunks share is no write of either, or one could undo what the other wrote at the same time.
-void add(const PlanInput& input, Offset at, ByteView bytes, Plan& plan) {
-  const Offset end = at + Size{bytes.size()};
-  const Offset first{round_up(at.bytes, input.alignment)}, last{round_down(end.bytes, input.alignment)};
-  const auto part = [&](Offset from, Offset to) { return bytes.subspan((from - at).bytes, (to - from).bytes); };
-  const bool taken = first < last && lies_in(bytes, input.slab) &&
-                     reinterpret_cast<std::uintptr_t>(part(first, last).data()) % input.alignment == 0;
-  if (!taken) return plan.copied.push_back({at, bytes});
-  const auto from = static_cast<std::size_t>(part(first, last).data() - input.slab.data());
-  plan.writes.push_back({first, input.slab.subspan(from, (last - first).bytes)});
-  if (at < first) plan.copied.push_back({at, part(at, first)});
-  if (last < end) plan.copied.push_back({last, part(last, end)});
+bool is_aligned(const PlanInput& input, const PlannedCopy& piece) {
+  return piece.at.bytes % input.alignment == 0 && piece.bytes.size() % input.alignment == 0 &&
+         reinterpret_cast<std::uintptr_t>(piece.bytes.data()) % input.alignment == 0 && lies_in(piece.bytes, input.slab);
 }
 
-bool adjacent(const PlannedWrite& a, const PlannedWrite& b) {
-  return a.at + Size{a.bytes.size()} == b.at && a.bytes.data() + a.bytes.size() == b.bytes.data();
-}
+Offset end_of(const PlannedCopy& piece) { return piece.at + Size{piece.bytes.size()}; }
 
-void join_neighbours(std::vector<PlannedWrite>& writes) {
-  std::ranges::sort(writes, {}, &PlannedWrite::at);
-  std::vector<PlannedWrite> joined;
-  for (const PlannedWrite& write : writes) {
-    if (joined.empty() || !adjacent(joined.back(), write))
-      joined.push_back(write);
+// By offset; what is adjacent in memory too is one, but for blocks that two chunks share.
+void join_neighbours(std::vector<PlannedCopy>& pieces, std::uint32_t alignment) {
+  std::ranges::sort(pieces, {}, &PlannedCopy::at);
+  std::vector<PlannedCopy> joined;
+  for (const PlannedCopy& piece : pieces) {
+    if (joined.empty() || end_of(joined.back()) != piece.at || piece.at.bytes % alignment != 0 ||
+        joined.back().bytes.data() + joined.back().bytes.size() != piece.bytes.data())
+      joined.push_back(piece);
     else
-      joined.back().bytes = {joined.back().bytes.data(), joined.back().bytes.size() + write.bytes.size()};
+      joined.back().bytes = {joined.back().bytes.data(), joined.back().bytes.size() + piece.bytes.size()};
   }
-  writes = std::move(joined);
+  pieces = std::move(joined);
+}
+
+// Pieces that follow one another on the disk.
+void add_run(const PlanInput& input, std::span<const PlannedCopy> run, Plan& plan) {
+  const Offset begin = run.front().at, end = end_of(run.back());
+  const Offset first{round_up(begin.bytes, input.alignment)}, last{round_down(end.bytes, input.alignment)};
+  const auto cut = [&](Offset from, Offset to, std::vector<PlannedCopy>& out) {
+    for (const PlannedCopy& piece : run) {
+      const Offset at = std::max(from, piece.at), until = std::min(to, end_of(piece));
+      if (at < until) out.push_back({at, piece.bytes.subspan((at - piece.at).bytes, (until - at).bytes)});
+    }
+  };
+  if (first >= last) return cut(begin, end, plan.copied);
+  cut(begin, first, plan.copied);
+  cut(last, end, plan.copied);
+  for (Offset at = first; at < last; at += kSlab) {
+    PlannedGather& gather = plan.gathered.emplace_back(at, std::min(kSlab, last - at));
+    cut(at, at + gather.length, gather.parts);
+  }
 }
 
 }  // namespace
 
 Result<Plan> plan_placements(const PlanInput& input, std::span<const Placement> placements, CommitRegion& region) {
   Plan plan;
+  std::vector<PlannedCopy> pieces;
   for (const Placement& placement : placements) {
     const ByteView bytes = placement.chunk.bytes();
     if (placement.at.bytes > input.disk.bytes || bytes.size() > input.disk.bytes - placement.at.bytes)
@@ -57,11 +68,26 @@ Result<Plan> plan_placements(const PlanInput& input, std::span<const Placement> 
         region.write(part.range.at, piece);
         continue;
       }
-      add(input, part.range.at, piece, plan);
+      pieces.push_back({part.range.at, piece});
     }
     plan.placed += Size{bytes.size()};
   }
-  join_neighbours(plan.writes);
+  join_neighbours(pieces, input.alignment);
+  std::vector<PlannedCopy> run;
+  const auto end_run = [&] {
+    if (!run.empty()) add_run(input, std::exchange(run, {}), plan);
+  };
+  for (const PlannedCopy& piece : pieces) {
+    if (!run.empty() && end_of(run.back()) != piece.at) end_run();
+    if (is_aligned(input, piece)) {
+      end_run();
+      const auto from = static_cast<std::size_t>(piece.bytes.data() - input.slab.data());
+      plan.writes.push_back({piece.at, input.slab.subspan(from, piece.bytes.size())});
+    } else {
+      run.push_back(piece);
+    }
+  }
+  end_run();
   return plan;
 }
 

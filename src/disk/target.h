@@ -68,7 +68,8 @@ class Slab {
 };
 
 // One place of one verified chunk, whose bytes lie in the slab that is handed over with it. Several placements may name the
-// same chunk (repeats). What is not aligned, in the slab or on the disk, place() writes itself before it returns.
+// same chunk (repeats). What is not aligned, in the slab or on the disk, is put together in other slabs as far as some are
+// free; else, and where it ends within a block, it is written before place() returns.
 struct Placement {
   chunker::VerifiedChunk chunk;
   Offset at;
@@ -134,6 +135,7 @@ class Target {
   virtual MutableBytes slab_memory() const = 0;
   virtual void on_slab_free(std::function<void()> slab_freed) = 0;
   // Writes the chunks; adjacent ones as one write. `done` is called once, when all is written (not yet durable) or failed.
+  // It may wait for what others write of the same blocks: not to be called from a `done`.
   virtual void place(Slab slab, std::vector<Placement> placements, std::function<void(Result<>)> done) = 0;
   // Makes a range read as zeros by the cheapest way that truly does; in order with place() is not promised.
   virtual void zero(Offset at, Size length, std::function<void(Result<>)> done) = 0;
