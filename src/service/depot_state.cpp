@@ -25,7 +25,7 @@ void DepotState::with_room(const chunker::ImageId& image, RoomReady ready) {
     return [this, image, opened = std::move(opened)] {
       if (opened) {
         rooms_[image] = *opened;
-        if (cast_) (*opened)->cast(loop_, next_group());
+        if (cast_) (*opened)->cast(loop_, next_group(), [this, image] { return expected.any(image, system_clock().now()); });
       }
       const auto all = opening_.extract(image);
       for (const RoomReady& each : all.mapped()) each(opened);

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "src/service/depot.h"
+#include "src/service/expected.h"
 #include "src/service/holds.h"
 #include "src/service/swarm_room.h"
 #include "src/service/worker.h"
@@ -62,6 +63,7 @@ class DepotState {
   Worker& intake;
   const Size push_reserve;
   Holds holds;
+  Expected expected;
 
  private:
   CastOptions next_group();

@@ -93,6 +93,7 @@ void Session::refuse(const Error& error) {
 void Session::misbehaved(std::string_view what) { refuse({Code::protocol, std::string(what)}); }
 
 void Session::left() {
+  expected_.reset();
   if (auto room = std::exchange(room_, nullptr)) room->leave(member_);
   push_over();
   if (auto gone = std::exchange(gone_, nullptr)) gone();
@@ -160,7 +161,10 @@ void Session::resolve(const wire::Resolve& question) {
     auto found = depot_.holds.find(image, system_clock().now());
     return [this, image, found = std::move(found)] {
       if (!found) return answer(found.error());
-      if (*found) return connection_->send(wire::TagRecordMessage{(*found)->record, (*found)->signer, (*found)->signature});
+      if (*found) {
+        if (!room_) expected_ = depot_.expected.add((*found)->image, system_clock().now());
+        return connection_->send(wire::TagRecordMessage{(*found)->record, (*found)->signer, (*found)->signature});
+      }
       answer({Code::not_found,
               fmt::format("no image {} in this depot; `stampede image list` there shows what is", image.text())});
     };
@@ -213,6 +217,7 @@ void Session::joined(const wire::Join& ask, const Result<std::shared_ptr<SwarmRo
   if (!room) return refuse(room.error());
   auto member = (*room)->join(ask, {connection_->peer()->key, connection_->address(), ask.port}, connection_);
   if (!member) return refuse(member.error());
+  expected_.reset();
   room_ = *room;
   member_ = *member;
   spdlog::info("{} has joined the swarm of image {}", who(), to_hex(ask.image).substr(0, 16));

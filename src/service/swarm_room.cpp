@@ -64,9 +64,10 @@ void SwarmRoom::leave(swarm::MemberId member) {
   changed_ = true;
 }
 
-void SwarmRoom::cast(net::Loop& loop, CastOptions options) {
+void SwarmRoom::cast(net::Loop& loop, CastOptions options, net::Caster::Coming coming) {
   loop_ = &loop;
   cast_ = std::move(options);
+  coming_ = std::move(coming);
 }
 
 void SwarmRoom::offer(Member& member) {
@@ -127,8 +128,9 @@ std::unique_ptr<SwarmRoom::Stream> SwarmRoom::open_stream(unsigned interface, st
       return [give, frame = sealed ? net::frame_of(*sealed) : nullptr] { give(frame); };
     });
   };
-  auto opened = net::Caster::open(*loop_, route, span_count_, std::move(read),
-                                  [this](swarm::MemberId member, const wire::MulticastNews& news) { tell(member, news); });
+  auto opened = net::Caster::open(
+      *loop_, route, span_count_, std::move(read),
+      [this](swarm::MemberId member, const wire::MulticastNews& news) { tell(member, news); }, coming_);
   if (!opened) {
     spdlog::warn("{}; those who come by it get the image without", opened.error().message);
     return nullptr;

@@ -25,7 +25,7 @@ class SwarmRoom {
   Result<swarm::MemberId> join(const wire::Join& join, wire::Member listed, net::Connection::Ptr connection);
   void leave(swarm::MemberId member);
   // From now on members are offered multicast.
-  void cast(net::Loop& loop, CastOptions options);
+  void cast(net::Loop& loop, CastOptions options, net::Caster::Coming coming);
   // It got a span, whatever way.
   void has(swarm::MemberId member, std::uint32_t span, Instant now);
   // Of what it lacks, it has all but this.
@@ -80,6 +80,7 @@ class SwarmRoom {
   swarm::Origin origin_;
   net::Loop* loop_ = nullptr;
   std::optional<CastOptions> cast_;
+  net::Caster::Coming coming_;
   std::map<unsigned, std::unique_ptr<Stream>> streams_;  // by interface; nothing where it cannot be had
   std::map<swarm::MemberId, Member> members_;
   swarm::MemberId next_ = 1;

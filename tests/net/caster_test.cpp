@@ -61,7 +61,8 @@ class CasterTest : public ::testing::Test {
               if (const auto at = members_.find(member); at != members_.end() && at->second.catcher)
                 at->second.catcher->news(news);
             });
-          });
+          },
+          [this] { return coming_; });
       if (caster) caster_ = *std::move(caster);
     });
   }
@@ -130,6 +131,7 @@ class CasterTest : public ::testing::Test {
   Spans spans_;
   std::unique_ptr<Caster> caster_;
   std::map<Caster::MemberId, Member> members_;
+  bool coming_ = false;
   std::uint64_t sent_at_first_ = 0;  // symbols of data, when the first span came out at somebody
 };
 
@@ -206,6 +208,29 @@ TEST_F(CasterTest, AStreamWaitsForItsMembersAndTheyKnow) {
 
 TEST_F(CasterTest, ButNotForLongerThanItIsTold) {
   open(3, 200ms);
+  loop_.run_and_wait([this] { join(1, caster_->offer()); });
+  EXPECT_TRUE(eventually([this] { return members_[1].got.size() == kSpans; }));
+}
+
+// What the first one hears before the second is there would have to be sent twice.
+TEST_F(CasterTest, AStreamWaitsForWhoIsOnHisWay) {
+  coming_ = true;
+  loop_.run_and_wait([this] { join(1, caster_->offer()); });
+  ASSERT_TRUE(eventually([this] { return members_[1].joined; }));
+  std::this_thread::sleep_for(kGather / 4);
+  loop_.run_and_wait([this] {
+    EXPECT_EQ(caster_->status().phase, CastStatus::Phase::waiting);
+    EXPECT_EQ(caster_->figures().data, 0U);
+    join(2, caster_->offer());
+    coming_ = false;
+  });
+  ASSERT_TRUE(eventually(
+      [this] { return std::ranges::all_of(members_, [](const auto& m) { return m.second.got.size() == kSpans; }); }));
+  loop_.run_and_wait([this] { EXPECT_EQ(caster_->figures().passes, 0U) << "it began anew"; });
+}
+
+TEST_F(CasterTest, ButNotForEverForOneWhoDoesNotCome) {
+  coming_ = true;
   loop_.run_and_wait([this] { join(1, caster_->offer()); });
   EXPECT_TRUE(eventually([this] { return members_[1].got.size() == kSpans; }));
 }

@@ -15,6 +15,7 @@ namespace {
 // What a packet takes of an Ethernet line besides: its header, check sum, preamble and gap.
 constexpr std::size_t kEthernet = 14 + 4 + 8 + 12;
 constexpr Duration kSocketFull = std::chrono::milliseconds(1);
+constexpr Duration kLookForComing = std::chrono::milliseconds(5);
 // Then the loop gets a turn: a machine that cannot send as fast as it may must still hear what members report.
 constexpr int kBatchesATurn = 4;
 
@@ -45,16 +46,17 @@ multicast::RateConfig rate_config(const CastRoute& route) {
 }  // namespace
 
 Result<std::unique_ptr<Caster>> Caster::open(Loop& loop, const CastRoute& route, std::uint32_t span_count, Read read,
-                                             Tell tell) {
+                                             Tell tell, Coming coming) {
   STAMPEDE_TRY(auto sender, GroupSender::open(route.group, route.interface, route.ttl));
   if (const std::size_t most = mtu_of(route.interface); route.interface != 0 && route.mtu > most)
     spdlog::warn("packets of {} bytes are asked for, but {} takes {}: ip link set {} mtu {}", route.mtu,
                  name_of_interface(route.interface), most, name_of_interface(route.interface), route.mtu);
   const multicast::Shape shape{span_count, symbol_size_for(route)};
-  return std::unique_ptr<Caster>(new Caster(loop, route, shape, std::move(read), std::move(tell), std::move(sender)));
+  return std::unique_ptr<Caster>(
+      new Caster(loop, route, shape, std::move(read), std::move(tell), std::move(coming), std::move(sender)));
 }
 
-Caster::Caster(Loop& loop, const CastRoute& route, const multicast::Shape& shape, Read read, Tell tell,
+Caster::Caster(Loop& loop, const CastRoute& route, const multicast::Shape& shape, Read read, Tell tell, Coming coming,
                std::unique_ptr<GroupSender> sender)
     : route_(route),
       shape_(shape),
@@ -63,6 +65,7 @@ Caster::Caster(Loop& loop, const CastRoute& route, const multicast::Shape& shape
       key_(new_key()),
       read_(std::move(read)),
       tell_(std::move(tell)),
+      coming_(std::move(coming)),
       sender_(std::move(sender)),
       sealer_(key_),
       carousel_(shape),
@@ -81,14 +84,14 @@ wire::MulticastOffer Caster::offer() const {
 CastStatus Caster::status() const {
   using Phase = CastStatus::Phase;
   const auto figures = carousel_.figures();
-  const Phase phase = figures.members == 0 || resting_ ? Phase::idle : start_ ? Phase::waiting : Phase::sending;
+  const Phase phase = figures.members == 0 || resting_ ? Phase::idle : first_ ? Phase::waiting : Phase::sending;
   return {route_.group, route_.interface,  phase,         figures.members, route_.min_members, sent_rate_,
           rate_.loss(), shape_.span_count, figures.lacked};
 }
 
 void Caster::joined(MemberId member, Bitmap have, std::vector<std::uint32_t> elsewhere) {
   const Instant now = system_clock().now();
-  if (carousel_.figures().members == 0) start_ = now + route_.wait;
+  if (carousel_.figures().members == 0) first_ = now;
   carousel_.joined(member, std::move(have), now, std::move(elsewhere));
   rate_.joined(member);
   members_[member] = false;
@@ -124,15 +127,17 @@ void Caster::wake() {
 }
 
 // Only before the first of them is served; who comes later joins a stream that runs.
-bool Caster::waits_for_members(Instant now) {
-  if (!start_) return false;
+std::optional<Instant> Caster::waits_for_members(Instant now) {
+  if (!first_) return std::nullopt;
   const std::uint32_t members = carousel_.figures().members;
-  if (members < route_.min_members && now < *start_) return true;
-  start_.reset();
-  if (members == 0) return false;
+  const Instant enough = *first_ + route_.wait, gathered = *first_ + kGather;
+  if (members < route_.min_members && now < enough) return enough;
+  if (members > 0 && now < gathered && coming_()) return std::min(gathered, now + kLookForComing);
+  first_.reset();
+  if (members == 0) return std::nullopt;
   spdlog::info("multicast stream {:08x} to {} on {} starts for {} member{}", key_.stream, route_.group.text(),
                name_of_interface(route_.interface), members, members == 1 ? "" : "s");
-  return false;
+  return std::nullopt;
 }
 
 void Caster::rest_until(Instant when, Instant now) {
@@ -147,7 +152,7 @@ void Caster::rest_until(Instant when, Instant now) {
 void Caster::pump() {
   Instant now = system_clock().now();
   follow_rate(now);
-  if (waits_for_members(now)) return rest_until(*start_, now);
+  if (const auto until = waits_for_members(now)) return rest_until(*until, now);
   if (!send_pending()) return alarm_.set(now + kSocketFull);
   for (int batch = 0; const std::size_t room = pacer_.room(now, bytes_per_second_); ++batch) {
     if (batch == kBatchesATurn) return alarm_.set(now);

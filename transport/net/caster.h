@@ -51,6 +51,10 @@ struct CastStatus {
 };
 
 inline constexpr Duration kBeacon = std::chrono::milliseconds(150);
+// Those who come one after another at the beginning would have to be sent again what went out before they joined, for which
+// all others have no use: the stream starts when nobody is on his way any more, but no later than so long after the first
+// joined.
+inline constexpr Duration kGather = std::chrono::milliseconds(1000);
 
 class Caster {
  public:
@@ -60,10 +64,12 @@ class Caster {
   // of them are waited for. `give` is called on the loop, or never; with nothing where the span cannot be had.
   using Give = std::function<void(std::shared_ptr<const Bytes> frame)>;
   using Read = std::function<void(std::uint32_t span, Give give)>;
+  // Is somebody on his way who will probably join? Asked while the stream may wait for him.
+  using Coming = std::function<bool()>;
 
   // Errors: usage, where the group cannot be had there.
   static Result<std::unique_ptr<Caster>> open(Loop& loop, const CastRoute& route, std::uint32_t span_count, Read read,
-                                              Tell tell);
+                                              Tell tell, Coming coming);
 
   wire::MulticastOffer offer() const;
   // Bytes of its IP packets.
@@ -78,13 +84,14 @@ class Caster {
   CastStatus status() const;
 
  private:
-  Caster(Loop& loop, const CastRoute& route, const multicast::Shape& shape, Read read, Tell tell,
+  Caster(Loop& loop, const CastRoute& route, const multicast::Shape& shape, Read read, Tell tell, Coming coming,
          std::unique_ptr<GroupSender> sender);
   bool is_served(MemberId member) const;
   void wake();
   void pump();
   bool send_pending();
-  bool waits_for_members(Instant now);
+  // Until when nothing is sent because of those who are not there yet; nothing: it has started.
+  std::optional<Instant> waits_for_members(Instant now);
   void rest_until(Instant when, Instant now);
   void seal(std::span<const multicast::Symbol> symbols);
   void fetch(std::span<const std::uint32_t> spans);
@@ -101,6 +108,7 @@ class Caster {
   PacketKey key_;
   Read read_;
   Tell tell_;
+  Coming coming_;
   std::unique_ptr<GroupSender> sender_;
   PacketSealer sealer_;
   multicast::Carousel carousel_;
@@ -117,7 +125,7 @@ class Caster {
   std::size_t filled_ = 0;        // of them
   bool resting_ = true;           // until something happens
   bool starved_ = false;          // until a frame comes
-  std::optional<Instant> start_;  // at the latest; nothing: nobody is waited for
+  std::optional<Instant> first_;  // when the first one joined; nothing: the stream has started
   Instant sent_;                  // the last packet
   Alarm alarm_;
   std::shared_ptr<Caster*> self_ = std::make_shared<Caster*>(this);  // for frames that come after its end
