@@ -113,8 +113,12 @@ Result<Stored> store_anew(cache::Store& store, const File& file, const chunker::
 }
 
 // Under a name that is taken the image must be the one that it has; what the store holds of it already is not stored again.
+// Where that was cut by blocks alone, as all were before there was a cut off their grid, so is this: the same disk still is
+// it.
 Result<Stored> import_again(cache::Store& store, const Found& taken, const File& file, const chunker::TableFacts& table,
-                            const chunker::ImportOptions& options) {
+                            chunker::ImportOptions options) {
+  if (const auto root = chunker::load_root(store.chunks(), taken.record.image); root && !root->off_grid)
+    options.off_grid.clear();
   Discard discard;
   STAMPEDE_TRY(auto report, chunker::import_image(file, table, discard, options));
   if (report.image != taken.record.image)

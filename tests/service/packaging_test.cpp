@@ -1,12 +1,16 @@
 #include "src/service/packaging.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 
 #include "chunker/image_blocks.h"
 #include "src/firstboot/apply.h"
 #include "src/service/generalised.h"
 #include "src/service/image_diff.h"
+#include "src/service/naming.h"
+#include "src/service/site.h"
 #include "src/volume/ext4.h"
+#include "src/volume/free_space.h"
 #include "tests/volume/images.h"
 
 namespace stampede::service {
@@ -132,6 +136,42 @@ TEST_F(GeneralisedImport, ACopyIsTheSame) {
   }
   const auto stopped = unnamed_copy(store_->folder(), image_, {.interrupted = [] { return true; }});
   EXPECT_TRUE(stopped || stopped.error().code == Code::interrupted);
+}
+
+// A file of a FAT that lies between blocks makes another image of a disk than it was to older versions, which knew blocks
+// alone: under the name that they gave it, it is that image.
+TEST_F(GeneralisedImport, ADiskFromBeforeTheCutOffTheGridIsTheImageThatItWas) {
+  if (!volume::have("mkfs.vfat") || !volume::have("mcopy")) GTEST_SKIP() << "needs dosfstools and mtools";
+  const auto disk = scratch_ / "fat";
+  const auto made =
+      run(fmt::format("cd {} && head -c 300000 /dev/urandom >file && truncate -s 64M fat && "
+                      "mkfs.vfat -F 32 -s 1 fat && mcopy -i fat file ::",
+                      scratch_.path().string()));
+  ASSERT_EQ(made.code, 0) << made.output;
+  const auto now = import_image(*store_, disk, *chunker::ImageName::parse("now:1"), {});
+  ASSERT_TRUE(now) << now.error().message;
+
+  const File file = std::move(File::open(disk, O_RDONLY).value());
+  auto session = store_->begin_import().value();
+  const auto free = volume::find_free_space(disk, [] { return true; });
+  ASSERT_TRUE(free);
+  chunker::ImportOptions by_blocks;
+  by_blocks.unspecified = free->ranges;
+  const auto before = chunker::import_image(file, {}, *session, by_blocks);
+  ASSERT_TRUE(before) << before.error().message;
+  ASSERT_TRUE(session->commit());
+  EXPECT_NE(before->image, now->record.image);
+  chunker::TagRecord record = now->record;
+  record.name = *chunker::ImageName::parse("before:1");
+  record.image = before->image;
+  ASSERT_TRUE(give_name(*store_, record, {}, open_signing_key(store_->folder()).value()));
+
+  const auto again = import_image(*store_, disk, record.name, {});
+  ASSERT_TRUE(again) << again.error().message;
+  EXPECT_EQ(again->record.image, before->image);
+  put(scratch_ / "more", std::string(100'000, 'x'));
+  ASSERT_EQ(run(fmt::format("mcopy -i {} {} ::", disk.string(), (scratch_ / "more").string())).code, 0);
+  EXPECT_EQ(import_image(*store_, disk, record.name, {}).error().code, Code::tag_taken);
 }
 
 }  // namespace
