@@ -18,10 +18,10 @@
 namespace stampede::chunker {
 
 inline constexpr Size kImportBatch = 1_MiB;
-inline constexpr std::size_t kImportBuffers = 16;
+inline constexpr std::size_t kImportBuffers = 32;
 // Batches with the run that each may take over, and what becomes of them: sealed chunks are no longer than plain ones.
 inline constexpr Size kImportMemory = (kImportBatch + kMaxChunk) * kImportBuffers * 2;
-static_assert(kImportMemory <= 40_MiB);
+static_assert(kImportMemory <= 80_MiB);
 
 // What packaging found; bytes are plain unless they are called sealed.
 struct ImportReport {

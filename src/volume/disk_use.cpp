@@ -1,6 +1,7 @@
 #include <fcntl.h>
 
 #include <algorithm>
+#include <iterator>
 
 #include "src/volume/fat.h"
 #include "src/volume/free_space.h"
@@ -27,6 +28,19 @@ std::vector<BlockRange> between(const std::vector<BlockRange>& ranges, const Blo
   return out;
 }
 
+// What is left of ranges without others; both in order.
+std::vector<BlockRange> without(const std::vector<BlockRange>& ranges, const std::vector<BlockRange>& others) {
+  std::vector<BlockRange> out;
+  auto other = others.begin();
+  for (const BlockRange& range : ranges) {
+    while (other != others.end() && other->end() <= range.at) ++other;
+    std::vector<BlockRange> here;
+    for (auto next = other; next != others.end() && next->at < range.end(); ++next) here.push_back(*next);
+    std::ranges::move(between(here, range), std::back_inserter(out));
+  }
+  return out;
+}
+
 // What a damaged file system says of itself is not worth less than to take all of it. Nothing of it is called free but by
 // one that is sound and was unmounted: of others the bitmaps may be out of date.
 DiskUse use_of_ext(BlockAccess& blocks, const BlockRange& whole) {
@@ -35,7 +49,10 @@ DiskUse use_of_ext(BlockAccess& blocks, const BlockRange& whole) {
   const bool sound = files.has_value();
   if (!sound) files = Ext4::look(blocks, whole.at);
   if (!files) return out;
-  if (auto used = files->used(); used && used->size() <= kMostFreeRanges) out.used = *std::move(used);
+  if (auto used = files->used(); used && used->size() <= kMostFreeRanges) {
+    const auto idle = files->idle();
+    out.used = idle && idle->size() <= kMostFreeRanges ? without(*used, *idle) : *std::move(used);
+  }
   if (!sound) return out;
   if (auto free = files->unused(); free && free->size() <= kMostFreeRanges) out.free = *std::move(free);
   return out;

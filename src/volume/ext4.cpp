@@ -138,6 +138,11 @@ Result<std::vector<BlockRange>> Ext4::unused() const {
   return state_->files->unused();
 }
 
+Result<std::vector<BlockRange>> Ext4::idle() const {
+  state_->files->begin();
+  return state_->files->idle();
+}
+
 Result<std::vector<Owner>> Ext4::owners(std::span<const BlockRange> ranges) const {
   state_->files->begin();
   return state_->files->owners(ranges);

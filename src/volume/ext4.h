@@ -63,6 +63,8 @@ class Ext4 {
   // The other blocks of it. An error too (read_failed) where its bitmaps and what else it says of its free blocks do not
   // agree.
   Result<std::vector<BlockRange>> unused() const;
+  // Of those in use, what holds nothing of any file: the journal, and room for inodes of which none was ever used. In order.
+  Result<std::vector<BlockRange>> idle() const;
   // Whose these ranges (of the disk; in order, apart from each other) are, as far as they lie in the file system. In no
   // order; those with a path first. Walks all inodes, and all folders. Errors: read_failed, also where folders form a
   // circle.

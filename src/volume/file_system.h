@@ -38,6 +38,7 @@ class FileSystem {
   // See Ext4. In file_system_map.cpp.
   Result<std::vector<BlockRange>> used();
   Result<std::vector<BlockRange>> unused();
+  Result<std::vector<BlockRange>> idle();
   Result<std::vector<Owner>> owners(std::span<const BlockRange> ranges);
   std::int64_t last_mounted() const { return fs_->super->s_mtime | std::int64_t{fs_->super->s_mtime_hi} << 32; }
   // See FileTree. In file_system_tree.cpp.

@@ -179,6 +179,33 @@ Result<std::vector<BlockRange>> FileSystem::unused() {
   return out;
 }
 
+Result<std::vector<BlockRange>> FileSystem::idle() {
+  const ext2_super_block& super = *fs_->super;
+  std::vector<BlockRange> out;
+  if (ext2fs_has_feature_journal(fs_->super) != 0 && super.s_journal_inum != 0) {
+    STAMPEDE_TRY(const auto parts, extents(super.s_journal_inum));
+    for (const FileExtent& part : parts) out.push_back({part.disk, part.length});
+  }
+  // Without check sums of its groups it does not know which inodes were never used.
+  const blk64_t blocks = ext2fs_blocks_count(fs_->super), table = fs_->inode_blocks_per_group;
+  for (dgrp_t group = 0; ext2fs_has_group_desc_csum(fs_) != 0 && group < fs_->group_desc_count; ++group) {
+    const bool none = ext2fs_bg_flags_test(fs_, group, EXT2_BG_INODE_UNINIT) != 0;
+    const std::uint64_t unused = none ? super.s_inodes_per_group : ext2fs_bg_itable_unused(fs_, group);
+    const blk64_t end = ext2fs_inode_table_loc(fs_, group) + table;
+    const blk64_t whole = std::min<blk64_t>(unused * EXT2_INODE_SIZE(fs_->super) / fs_->blocksize, table);
+    if (whole > 0 && end <= blocks) out.push_back(range_of(end - whole, end));
+  }
+  std::ranges::sort(out, {}, &BlockRange::at);
+  std::vector<BlockRange> apart;  // only a damaged one has two of them in one place
+  for (const BlockRange& range : out) {
+    if (apart.empty() || range.at > apart.back().end())
+      apart.push_back(range);
+    else
+      apart.back().length = std::max(apart.back().end(), range.end()) - apart.back().at;
+  }
+  return apart;
+}
+
 Result<std::vector<Owner>> FileSystem::owners(std::span<const BlockRange> ranges) {
   STAMPEDE_CHECK(read_block_bitmap());
   const blk64_t blocks = ext2fs_blocks_count(fs_->super);

@@ -72,10 +72,11 @@ Result<ImageFacts> inspect(const std::filesystem::path& path, bool ids = true);
 // That look alone: what `fixed_ids` of the same disk's facts is. Errors: usage.
 Result<std::vector<std::string>> find_fixed_ids(const std::filesystem::path& path, const ImageFacts& facts);
 
-// Where on a disk something may be: the blocks in use of its ext2/3/4 and FAT file systems, and all of its other partitions
-// but for swap. And where nothing is, by the word of those of them that are sound and were unmounted. Each in order. A disk
-// without a partition table counts as one partition; of one on which nothing is known both are empty. Memory: three times
-// 16 bytes for a range; kMostFreeRanges of a file system at most, of one with more all of it counts as used.
+// Where on a disk something may be: the blocks in use of its ext2/3/4 (but Ext4::idle()) and FAT file systems, and all of
+// its other partitions but for swap. And where nothing is, by the word of those of them that are sound and were unmounted.
+// Each in order. A disk without a partition table counts as one partition; of one on which nothing is known both are empty.
+// Memory: three times 16 bytes for a range; kMostFreeRanges of a file system at most, of one with more all of it counts as
+// used.
 struct DiskUse {
   std::vector<BlockRange> used;
   std::vector<BlockRange> free;

@@ -211,6 +211,17 @@ TEST_P(Ext4Kinds, EveryBlockHasOneOwner) {
   ASSERT_TRUE(in_use) << in_use.error().message;
   EXPECT_EQ(total_of(*in_use), used);
   EXPECT_EQ(files->last_mounted(), 0);
+
+  // The journal, if it has one, and most of the inodes; nothing that a name leads to.
+  const auto idle = files->idle();
+  ASSERT_TRUE(idle) << idle.error().message;
+  const std::string super = run("dumpe2fs -h " + image_.string() + " 2>/dev/null").output;
+  const bool knows = super.find("metadata_csum") != super.npos || super.find("uninit_bg") != super.npos;
+  if (super.find("has_journal") != super.npos) EXPECT_GE(total_of(*idle), 1_MiB);
+  if (knows) EXPECT_FALSE(idle->empty());
+  const auto of_idle = files->owners(*idle);
+  ASSERT_TRUE(of_idle) << of_idle.error().message;
+  for (const Owner& owner : *of_idle) EXPECT_EQ(owner.kind, Owner::Kind::metadata) << owner.path;
 }
 
 TEST_P(Ext4Kinds, ABlockIsOfItsFile) {

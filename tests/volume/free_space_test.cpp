@@ -5,6 +5,7 @@
 
 #include "src/base/seams.h"
 #include "src/volume/domain_map.h"
+#include "src/volume/ext4.h"
 #include "src/volume/inspect.h"
 #include "src/volume/lvm.h"
 #include "src/volume/served_blocks.h"
@@ -39,7 +40,8 @@ class FreeSpaceOf : public testing::Test {
     ASSERT_EQ(space.taken_whole.size(), 1U);
     EXPECT_NE(space.taken_whole[0].find(why), std::string::npos) << space.taken_whole[0];
   }
-  // What disk_use() calls used and free makes up the partition of `mib` MiB at 2 MiB, and the free of it is that of `space`.
+  // What disk_use() calls used and free, and what is idle, makes up the partition of `mib` MiB at 2 MiB, and the free of it
+  // is that of `space`.
   void expect_use(unsigned mib, const FreeSpace& space) {
     const auto use = disk_use(disk_);
     ASSERT_TRUE(use) << use.error().message;
@@ -48,6 +50,12 @@ class FreeSpaceOf : public testing::Test {
     EXPECT_EQ(free, sum(space));
     std::vector<BlockRange> all = use->used;
     all.insert(all.end(), use->free.begin(), use->free.end());
+    const auto blocks = open_blocks(disk_, false).value();
+    if (const auto files = Ext4::look(*blocks, {2U << 20})) {
+      const auto idle = files->idle();
+      ASSERT_TRUE(idle) << idle.error().message;
+      all.insert(all.end(), idle->begin(), idle->end());
+    }
     std::ranges::sort(all, {}, &BlockRange::at);
     Offset at{2U << 20};
     for (const BlockRange& range : all) {
