@@ -1,7 +1,7 @@
 // Blocks that two chunks share are written whole, by who has both, or in part: read, changed and written back. A part that
 // is read before the whole is written and written back after would undo it: they take turns. Thread-safe.
 //
-// Whoever writes a part is at it while it has its turn, so that all turns end.
+// Whoever writes a part is at it while it has its turn and waits for nobody, so that all turns end.
 #pragma once
 
 #include <condition_variable>

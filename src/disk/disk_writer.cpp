@@ -14,7 +14,14 @@ namespace stampede::disk {
 
 namespace {
 constexpr std::chrono::milliseconds kTick{100};
+// That one call of place() puts things together in; the others are for what comes.
+constexpr std::size_t kMostGathered = 2;
+
+void put_together(const PlannedGather& gather, MutableBytes out) {
+  for (const PlannedCopy& part : gather.parts)
+    std::ranges::copy(part.bytes, out.subspan((part.at - gather.at).bytes).begin());
 }
+}  // namespace
 
 struct DiskWriter::Job {
   Slab slab;
@@ -121,11 +128,12 @@ void DiskWriter::place(Slab slab, std::vector<Placement> placements, std::functi
   for (const PlannedWrite& write : plan->writes)
     add(write.at, write.bytes, job->slab, [this, job](Result<> result) { part_done(job, std::move(result)); });
   MutableBytes room;
+  Result<> at_once;
   for (const PlannedGather& gather : plan->gathered) {
     if (room.size() < gather.length.bytes) {
-      Slab another = slabs_.try_take();
+      Slab another = job->gathered.size() < kMostGathered ? slabs_.try_take() : Slab();
       if (!another) {
-        plan->copied.insert(plan->copied.end(), gather.parts.begin(), gather.parts.end());
+        if (at_once) at_once = write(gather);
         continue;
       }
       room = another.bytes();
@@ -133,8 +141,7 @@ void DiskWriter::place(Slab slab, std::vector<Placement> placements, std::functi
     }
     const MutableBytes bytes = room.first(gather.length.bytes);
     room = room.subspan(bytes.size());
-    for (const PlannedCopy& part : gather.parts)
-      std::ranges::copy(part.bytes, bytes.subspan((part.at - gather.at).bytes).begin());
+    put_together(gather, bytes);
     const Range blocks{gather.at, gather.length};
     turns_.begin_whole(blocks);
     add(gather.at, bytes, job->gathered.back(), [this, job, blocks](Result<> result) {
@@ -143,10 +150,20 @@ void DiskWriter::place(Slab slab, std::vector<Placement> placements, std::functi
     });
   }
   if (!transfers.empty()) ring_->submit(std::move(transfers));
-  part_done(job, write(plan->copied));
+  part_done(job, at_once ? write(plan->copied) : at_once);
 }
 
-// Here and now: they are few. Of two that share a block each has to see what the other wrote: the disk's mutex is held from
+Result<> DiskWriter::write(const PlannedGather& gather) {
+  Bytes bytes(gather.length.bytes);
+  put_together(gather, bytes);
+  const Range blocks{gather.at, gather.length};
+  turns_.begin_whole(blocks);
+  const auto done = disk_.write(gather.at, bytes);
+  turns_.end_whole(blocks);
+  return done;
+}
+
+// Of two that share a block each has to see what the other wrote: the disk's mutex is held from
 // reading a block to writing it back, and nobody writes such a block whole meanwhile.
 Result<> DiskWriter::write(std::span<const PlannedCopy> copied) {
   const std::uint64_t alignment = disk_.guarded().alignment;

@@ -63,6 +63,8 @@ class DiskWriter final : public Target {
   void without_bytes(Zeroer::Work work, Range range, std::function<void(Result<>)> done);
   void part_done(const std::shared_ptr<Job>& job, Result<> result);
   void finish(Job& job);
+  // Here and now.
+  Result<> write(const PlannedGather& gather);
   Result<> write(std::span<const PlannedCopy> copied);
   Result<> wait_for_jobs(const std::function<bool()>& go_on);
   Result<> sync();

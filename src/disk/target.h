@@ -68,8 +68,9 @@ class Slab {
 };
 
 // One place of one verified chunk, whose bytes lie in the slab that is handed over with it. Several placements may name the
-// same chunk (repeats). What is not aligned, in the slab or on the disk, is put together in other slabs as far as some are
-// free; else, and where it ends within a block, it is written before place() returns.
+// same chunk (repeats). What is not aligned, in the slab or on the disk, is put together in other slabs, two at most, as far
+// as some are free; else, and where it ends within a block, it is written before place() returns, which takes another kSlab
+// of memory.
 struct Placement {
   chunker::VerifiedChunk chunk;
   Offset at;

@@ -16,7 +16,7 @@ bool counts(const std::weak_ptr<const Instant>& place, Instant now) {
 Expected::Place Expected::add(const chunker::ImageId& image, Instant now) {
   for (auto& [_, places] : places_) std::erase_if(places, [&](const auto& place) { return !counts(place, now); });
   std::erase_if(places_, [](const auto& each) { return each.second.empty(); });
-  auto place = std::make_shared<const Instant>(now + kJoinsWithin);
+  auto place = std::make_shared<const Instant>(now + kListensWithin);
   places_[image].push_back(place);
   return place;
 }

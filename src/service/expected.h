@@ -1,5 +1,6 @@
-// Who has asked what an image is and has yet to join its swarm: most do so in a moment, and a multicast stream of that image
-// had better not start without them. Loop thread only.
+// Who has asked what an image is, or has joined its swarm since, and has yet to listen to its multicast stream: most do so
+// in a moment, when their disk is ready, and the stream had better not start without them. Others only wanted to know, or
+// take no multicast: they count as well, and not for long. Loop thread only.
 #pragma once
 
 #include <map>
@@ -11,12 +12,12 @@
 
 namespace stampede::service {
 
-// Whoever has not joined after so long reads a large disk, or only wanted to know.
-inline constexpr Duration kJoinsWithin = std::chrono::seconds(2);
+// Counted from the question, and anew from the joining. Whoever takes longer reads a large disk, or will not come.
+inline constexpr Duration kListensWithin = std::chrono::seconds(2);
 
 class Expected {
  public:
-  // Given back when it has joined, or is gone.
+  // Given back when it listens, or is gone.
   using Place = std::shared_ptr<const Instant>;
 
   Place add(const chunker::ImageId& image, Instant now);

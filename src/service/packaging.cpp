@@ -81,9 +81,26 @@ Result<chunker::TagRecord> describe(const std::string& source, const chunker::Im
 }
 
 // What is not known yet stands for itself at its longest; the id always has its length.
-Result<> check_describable(chunker::TagRecord record) {
+chunker::TagRecord at_its_longest(chunker::TagRecord record) {
   record.disk_size = record.data_size = {UINT64_MAX};
   record.tagged = record.created;
+  return record;
+}
+
+// Of what lint has found as much as the record has room for beside the words.
+Result<> record_lint(chunker::TagRecord& record, const Result<volume::Lint>& lint, const Words& words) {
+  auto& findings = record.facts.lint = recorded(lint);
+  while (findings) {
+    STAMPEDE_TRY(auto worded, with_words(record, words));
+    if (chunker::encode(at_its_longest(std::move(worded))).size() <= chunker::kMaxTagRecord.bytes) break;
+    findings->pop_back();
+    if (findings->empty()) findings.reset();  // nothing is not what was found
+  }
+  return {};
+}
+
+Result<> check_describable(chunker::TagRecord record) {
+  record = at_its_longest(std::move(record));
   record.facts.fixed_ids.emplace(volume::kMostReasons, std::string(volume::kMostReason, '"'));
   if (const auto readable = chunker::decode_tag_record(chunker::encode(record)); !readable)
     return fail(Code::usage, "{} cannot be described: {}", record.source, readable.error().message);
@@ -178,9 +195,7 @@ Result<Imported> package(const ImageSource& source, const std::filesystem::path&
   auto report = into(held ? source.file : own, table, import);
   STAMPEDE_TRY(record.facts.fixed_ids, fixed_ids.get());
   STAMPEDE_TRY(imported.report, std::move(report));
-  record.facts.lint = recorded(imported.lint);
-  while (record.facts.lint && !record.facts.lint->empty() && chunker::encode(record).size() > chunker::kMaxTagRecord.bytes)
-    record.facts.lint->pop_back();
+  STAMPEDE_CHECK(record_lint(record, imported.lint, options.words));
   record.image = imported.report.image;
   record.disk_size = imported.report.disk;
   record.data_size = imported.report.data;

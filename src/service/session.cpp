@@ -217,7 +217,7 @@ void Session::joined(const wire::Join& ask, const Result<std::shared_ptr<SwarmRo
   if (!room) return refuse(room.error());
   auto member = (*room)->join(ask, {connection_->peer()->key, connection_->address(), ask.port}, connection_);
   if (!member) return refuse(member.error());
-  expected_.reset();
+  expected_ = depot_.expected.add(chunker::ImageId{ask.image}, system_clock().now());
   room_ = *room;
   member_ = *member;
   spdlog::info("{} has joined the swarm of image {}", who(), to_hex(ask.image).substr(0, 16));
@@ -283,6 +283,7 @@ void Session::have(const wire::Have& news) {
 }
 
 void Session::multicast_report(const wire::MulticastReport& report) {
+  expected_.reset();
   room_->origin().heard(member_, finished_, system_clock().now());
   room_->report(member_, report);
 }

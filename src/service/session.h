@@ -79,7 +79,7 @@ class Session : public std::enable_shared_from_this<Session> {
   net::Connection::Ptr connection_;
   Instant since_;
   std::function<void()> gone_;
-  Expected::Place expected_;  // in the swarm of what it has asked for last
+  Expected::Place expected_;  // from its question what an image is until it listens
   std::shared_ptr<SwarmRoom> room_;
   swarm::MemberId member_ = 0;
   std::deque<Owed> owed_;             // to send as the connection drains

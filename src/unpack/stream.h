@@ -36,7 +36,8 @@ Result<std::unique_ptr<Stream>> open_stream(const File& file, Packing packing, s
 Result<> read_all(Stream& stream, MutableBytes out);
 
 // What is in memory and packed somehow (gzip, bzip2, xz, zstd, lz4, lzop, lzma) is handed to `take` in parts, until it says
-// false. Each part but the first begins with the last `overlap` bytes of the one before. Errors: read_failed.
+// false. Each part but the first begins with the last `overlap` bytes of the one before (all of it, where it is shorter).
+// Errors: read_failed.
 Result<> unpack_any(ByteView packed, const std::function<bool(ByteView part)>& take, std::size_t overlap = 0);
 
 }  // namespace stampede::unpack

@@ -275,15 +275,69 @@ TEST_F(Opened, AnEdgeThatCannotBeReadIsAnError) {
   EXPECT_FALSE(target_->flush());
 }
 
-TEST_F(Opened, ChunkOffAlignmentInItsSlabIsCopied) {
-  open(4_MiB);
+// The same for certain: the whole begins when the part has been read and is about to be written back.
+TEST_F(Opened, ABlockIsNotWrittenWholeWhileAPartOfItIs) {
+  constexpr std::size_t kFirst = (64 << 10) + 512;
+  constexpr Offset kAt{2 * kMiB}, kShared{2 * kMiB + (64 << 10)};
+  const Bytes bytes = random_bytes(random_, 128 << 10);
+  const auto place_chunks = [&](std::size_t count, std::function<void(Result<>)> done) {
+    Slab slab = target_->try_slab();
+    ASSERT_TRUE(slab);
+    std::ranges::copy(bytes, slab.bytes().begin());
+    chunker::Digester digester;
+    std::vector<Placement> placements{{digester.name(slab.bytes().first(kFirst)), kAt}};
+    if (count == 2)
+      placements.push_back({digester.name(slab.bytes().subspan(kFirst, bytes.size() - kFirst)), kAt + Size{kFirst}});
+    target_->place(std::move(slab), std::move(placements), std::move(done));
+  };
+  std::atomic<bool> armed = false, whole = false, whole_meanwhile = false;
+  std::jthread other;
+  TargetOptions options{.slabs = 4, .depth = 4};
+  options.faults = [&](const Operation& operation) {
+    if (operation.kind != Operation::Kind::write || operation.at != kShared.bytes || operation.size != 4096 ||
+        !armed.exchange(false))
+      return Fault{};
+    other = std::jthread([&] { place_chunks(2, [&](const Result<>& result) { whole = result.has_value(); }); });
+    for (int i = 0; i < 30 && !whole; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    whole_meanwhile = whole.load();
+    return Fault{};
+  };
+  path_ = folder_.path() / "disk";
+  GuardedDisk disk = guarded_file(path_, 4_MiB);
+  disk.alignment = 4096;
+  auto opened = Target::open(std::move(disk), 4_MiB, options);
+  ASSERT_TRUE(opened) << opened.error().message;
+  target_ = std::move(*opened);
   ASSERT_TRUE(target_->begin(sample_record(4_MiB)));
-  const Bytes bytes = random_bytes(random_, 8192);
-  ASSERT_TRUE(place(bytes, {{2 * kMiB}, {3 * kMiB}}, 1000));
+  armed = true;
+  Waiter part;
+  place_chunks(1, part.expect_one());
+  EXPECT_TRUE(part.wait());
+  ASSERT_TRUE(other.joinable()) << "no part was written";
+  other.join();
+  EXPECT_FALSE(whole_meanwhile);
   ASSERT_TRUE(target_->flush());
-  const Bytes disk = content_of(path_);
-  EXPECT_TRUE(same(ByteView(disk).subspan(2 * kMiB, 8192), bytes));
-  EXPECT_TRUE(same(ByteView(disk).subspan(3 * kMiB, 8192), bytes));
+  EXPECT_TRUE(whole);
+  EXPECT_TRUE(same(ByteView(content_of(path_)).subspan(kAt.bytes, bytes.size()), bytes));
+}
+
+TEST_F(Opened, ChunkOffAlignmentInItsSlabIsPutTogetherElsewhere) {
+  for (const bool slabs_are_free : {true, false}) {
+    open(4_MiB);
+    ASSERT_TRUE(target_->begin(sample_record(4_MiB)));
+    std::vector<Slab> taken;
+    while (!slabs_are_free && target_->free_slabs() > 1) taken.push_back(target_->try_slab());
+    const Bytes bytes = random_bytes(random_, 8192);
+    ASSERT_TRUE(place(bytes, {{2 * kMiB}, {3 * kMiB}, {3 * kMiB + 12288 + 512}}, 1000));
+    taken.clear();
+    ASSERT_TRUE(target_->flush());
+    const Bytes disk = content_of(path_);
+    EXPECT_TRUE(same(ByteView(disk).subspan(2 * kMiB, 8192), bytes));
+    EXPECT_TRUE(same(ByteView(disk).subspan(3 * kMiB, 8192), bytes));
+    EXPECT_TRUE(same(ByteView(disk).subspan(3 * kMiB + 12288 + 512, 8192), bytes));
+    EXPECT_EQ(target_->free_slabs(), 4U);
+    target_.reset();
+  }
 }
 
 TEST_F(Opened, SlabsAreTheCredit) {

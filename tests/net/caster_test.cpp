@@ -217,7 +217,7 @@ TEST_F(CasterTest, AStreamWaitsForWhoIsOnHisWay) {
   coming_ = true;
   loop_.run_and_wait([this] { join(1, caster_->offer()); });
   ASSERT_TRUE(eventually([this] { return members_[1].joined; }));
-  std::this_thread::sleep_for(kGather / 4);
+  std::this_thread::sleep_for(kGather / 10);
   loop_.run_and_wait([this] {
     EXPECT_EQ(caster_->status().phase, CastStatus::Phase::waiting);
     EXPECT_EQ(caster_->figures().data, 0U);

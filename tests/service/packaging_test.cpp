@@ -95,6 +95,7 @@ TEST_F(GeneralisedImport, RefusesWhatItCannotEdit) {
   const auto unclean = import("unclean:1", true);
   ASSERT_FALSE(unclean);
   EXPECT_EQ(unclean.error().code, Code::cannot_customise);
+  EXPECT_EQ(digest_of_source(), before);
   put(image_, std::string(100'000, 'x'));
   EXPECT_EQ(import("none:1", true).error().code, Code::cannot_customise);
   EXPECT_TRUE(import("none:1", false));

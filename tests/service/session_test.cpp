@@ -203,6 +203,43 @@ TEST_F(RawTest, RescueFilesAreKeptByNodeAndDeploymentAndNotWithoutEnd) {
   EXPECT_EQ(refused->code, static_cast<std::uint8_t>(Code::busy));
 }
 
+// One listens; others have asked what the image is, or have joined, and are not ready yet.
+TEST_F(RawTest, AStreamWaitsForWhoIsOnHisWay) {
+  CastOptions stream;
+  stream.group = {"239.77.83.11", 17441};
+  stream.rate = 1e6;
+  start_depot({"127.0.0.1", 0}, stream);
+  const auto image = import(make_image(3'000'000, 23), "test:1").report.image;
+  const auto spans = chunker::load_manifest(store_->chunks(), image)->root.span_count();
+  const wire::Join join{image.digest, 7, spans, Bytes((spans + 7) / 8)};
+  const auto phase = [&] {
+    const auto streams = depot_->streams();
+    return streams.size() == 1 && streams[0].members == 1 ? std::optional(streams[0].phase) : std::nullopt;
+  };
+  using Phase = net::CastStatus::Phase;
+  for (const bool joins : {false, true}) {
+    auto other = line(enrolled());
+    ASSERT_TRUE(other->works());
+    other->say(wire::Resolve{"test", "1"});
+    ASSERT_TRUE(other->hear<wire::TagRecordMessage>());
+    if (joins) other->say(join);
+    if (joins) ASSERT_TRUE(other->hear<wire::MulticastOffer>());
+
+    const auto first = line(enrolled());
+    ASSERT_TRUE(first->works());
+    first->say(join);
+    ASSERT_TRUE(first->hear<wire::MulticastOffer>());
+    first->say(wire::MulticastReport{});
+    const Instant begun = system_clock().now();
+    while (!phase()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    std::this_thread::sleep_for(net::kGather / 10);
+    EXPECT_EQ(phase(), Phase::waiting) << joins;
+    other.reset();
+    while (phase() == Phase::waiting) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    EXPECT_LT(system_clock().now() - begun, net::kGather) << joins << ": it went on waiting for one who had gone";
+  }
+}
+
 // It claims to have lost nearly everything of every span, again and again, and settles nothing.
 TEST_F(RawTest, AMemberThatReportsWithoutEndHoldsNobodyBack) {
   CastOptions stream;

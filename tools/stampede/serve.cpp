@@ -62,6 +62,8 @@ Result<std::optional<service::CastOptions>> read_multicast(const ServeArguments&
 std::string text_of(const net::CastStatus& stream) {
   const std::string at =
       fmt::format("multicast on {} to {}: ", net::name_of_interface(stream.interface), stream.group.text());
+  if (stream.phase == net::CastStatus::Phase::waiting && stream.members >= stream.wanted_members)
+    return at + fmt::format("{} receiver{}, starting", stream.members, stream.members == 1 ? "" : "s");
   if (stream.phase == net::CastStatus::Phase::waiting)
     return at + fmt::format("{} of {} receivers, waiting for the others", stream.members, stream.wanted_members);
   return at + fmt::format("{} receiver{}, {:.0f} Mbit/s, {:.1f} % lost, {} % of the image is everywhere", stream.members,

@@ -130,7 +130,8 @@ void Caster::wake() {
 std::optional<Instant> Caster::waits_for_members(Instant now) {
   if (!first_) return std::nullopt;
   const std::uint32_t members = carousel_.figures().members;
-  const Instant enough = *first_ + route_.wait, gathered = *first_ + kGather;
+  const Instant enough = *first_ + route_.wait;
+  const Instant gathered = *first_ + (route_.min_members > 1 ? std::min(kGather, route_.wait) : kGather);
   if (members < route_.min_members && now < enough) return enough;
   if (members > 0 && now < gathered && coming_()) return std::min(gathered, now + kLookForComing);
   first_.reset();

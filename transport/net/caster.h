@@ -38,7 +38,7 @@ struct CastRoute {
 };
 
 struct CastStatus {
-  enum class Phase : std::uint8_t { waiting, sending, idle };  // waiting: for members
+  enum class Phase : std::uint8_t { waiting, sending, idle };  // waiting: for members, or for those on their way
   Endpoint group;
   unsigned interface = 0;
   Phase phase = Phase::idle;
@@ -53,7 +53,7 @@ struct CastStatus {
 inline constexpr Duration kBeacon = std::chrono::milliseconds(150);
 // Those who come one after another at the beginning would have to be sent again what went out before they joined, for which
 // all others have no use: the stream starts when nobody is on his way any more, but no later than so long after the first
-// joined.
+// joined, nor than the route's `wait` where it counts its members.
 inline constexpr Duration kGather = std::chrono::milliseconds(1000);
 
 class Caster {
