@@ -17,6 +17,8 @@ constexpr Duration kProgressEvery = std::chrono::milliseconds(100);
 
 // Enough requests for any disk; what they wait for takes no core.
 constexpr unsigned kFetchers = 8;
+// Those that are cut, worked on, or wait for their turn. With no more than are needed most stay in the processor's cache.
+constexpr unsigned kBatchesAWorker = 4;
 
 Result<> fetch(const ImportReader& reader, const ImportBatch& batch) {
   std::size_t at = kImportHead;
@@ -161,7 +163,7 @@ Result<ImportReport> import_image(const File& file, const TableFacts& table, Chu
 
   ImportPlan plan(file, size, options.unspecified, options.off_grid);
   const ImportReader reader(file, size);
-  ImportLine line;
+  ImportLine line(kFetchers + std::size_t{kBatchesAWorker} * thread_count(options.threads));
   Collector collector(sink, table, options.level);
   Result<> collected;
   {

@@ -1,5 +1,7 @@
 #include "chunker/import_line.h"
 
+#include <algorithm>
+
 namespace stampede::chunker {
 namespace {
 
@@ -22,8 +24,8 @@ void prepare(ImportBatch& batch) {
 
 }  // namespace
 
-ImportLine::ImportLine() {
-  for (std::size_t i = 0; i < kImportBuffers; ++i) empty_.push_back(std::make_unique<ImportBatch>());
+ImportLine::ImportLine(std::size_t batches) {
+  for (std::size_t i = 0; i < std::min(batches, kImportBuffers); ++i) empty_.push_back(std::make_unique<ImportBatch>());
 }
 
 std::unique_ptr<ImportBatch> ImportLine::take_empty() {

@@ -47,7 +47,8 @@ struct ImportBatch {
 
 class ImportLine {
  public:
-  ImportLine();
+  // `batches`: how many there are, kImportBuffers at most.
+  explicit ImportLine(std::size_t batches);
 
   // A fetcher's side. `plan` gives an empty batch its parts; one thread at a time is in it. The batch stays the line's;
   // nothing after the last one, or once the line is stopped.
