@@ -27,8 +27,9 @@ bool all_zero(ByteView bytes);
 // Asks for what will be read soon; without any effect but on time. The processor's own prefetching stops where a page ends,
 // so it pays to ask for the next page of memory that nobody touched lately while this one is worked on.
 inline void prefetch(ByteView bytes) {
-  constexpr std::size_t kCacheLine = 64;
-  for (std::size_t at = 0; at < bytes.size(); at += kCacheLine) __builtin_prefetch(bytes.data() + at);
+  constexpr std::ptrdiff_t kCacheLine = 64;
+  const std::byte* const end = bytes.data() + bytes.size();
+  for (const std::byte* at = bytes.data(); at < end; at += kCacheLine) __builtin_prefetch(at);
 }
 
 std::string to_hex(ByteView bytes);

@@ -163,8 +163,8 @@ Result<> DiskWriter::write(const PlannedGather& gather) {
   return done;
 }
 
-// Of two that share a block each has to see what the other wrote: the disk's mutex is held from
-// reading a block to writing it back, and nobody writes such a block whole meanwhile.
+// Of two that share a block each has to see what the other wrote: the disk's mutex is held from reading a block to writing
+// it back, and nobody writes such a block whole meanwhile.
 Result<> DiskWriter::write(std::span<const PlannedCopy> copied) {
   const std::uint64_t alignment = disk_.guarded().alignment;
   for (const PlannedCopy& copy : copied) {

@@ -90,7 +90,7 @@ chunker::TagRecord at_its_longest(chunker::TagRecord record) {
 // Of what lint has found as much as the record has room for beside the words.
 Result<> record_lint(chunker::TagRecord& record, const Result<volume::Lint>& lint, const Words& words) {
   auto& findings = record.facts.lint = recorded(lint);
-  while (findings) {
+  while (findings && !findings->empty()) {
     STAMPEDE_TRY(auto worded, with_words(record, words));
     if (chunker::encode(at_its_longest(std::move(worded))).size() <= chunker::kMaxTagRecord.bytes) break;
     findings->pop_back();
@@ -130,8 +130,8 @@ Result<Stored> store_anew(cache::Store& store, const File& file, const chunker::
 }
 
 // Under a name that is taken the image must be the one that it has; what the store holds of it already is not stored again.
-// Where that was cut by blocks alone, as all were before there was a cut off their grid, so is this: the same disk still is
-// it.
+// Where that was cut by blocks alone, as all were before there was a cut off their grid, this is too: the same disk is it
+// still.
 Result<Stored> import_again(cache::Store& store, const Found& taken, const File& file, const chunker::TableFacts& table,
                             chunker::ImportOptions options) {
   if (const auto root = chunker::load_root(store.chunks(), taken.record.image); root && !root->off_grid)
