@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Disks with serial numbers and WWNs, in a QEMU guest: a small initial RAM disk with nothing but the stampede command, which
 # writes the guest's disks from a depot outside. One boot; each case looks at what came of it.
-# timeout: 400
+# timeout: 500
 . "$(dirname "$0")/../lab/lib.sh"
 lab_begin
 store=$LAB/store
@@ -61,7 +61,7 @@ run_guest() {
     -device virtio-blk-pci,drive=sectors,serial=SECTORS-4096,logical_block_size=4096,physical_block_size=4096 \
     -device virtio-blk-pci,drive=small,serial=SMALL
   pid=$STARTED
-  console_says guest lab-all-done 240 >/dev/null || { tail -n 20 "$LAB/guest.console" >&2; return 1; }
+  console_says guest lab-all-done 360 >/dev/null || { tail -n 20 "$LAB/guest.console" >&2; return 1; }
   wait_for 10 "the guest to power off" not_running "$pid" || end_process "$pid"
   tr -d '\r' <"$LAB/guest.console" >"$LAB/console"
 }
