@@ -1,3 +1,4 @@
+#include <atomic>
 #include <thread>
 
 #include "chunker/import_cutter.h"
@@ -47,7 +48,7 @@ void cut_all(ImportLine& line) {
   }
 }
 
-void work(ImportLine& line, ChunkSink& sink, int level) {
+void work(ImportLine& line, ChunkSink& sink, int level, const std::function<void()>& lacking) {
   Digester digester;
   Sealer sealer(level);
   while (ImportBatch* const batch = line.next_to_work()) {
@@ -55,7 +56,9 @@ void work(ImportLine& line, ChunkSink& sink, int level) {
       if (item.kind != ExtentKind::data) continue;
       const VerifiedChunk chunk = digester.name(ByteView(batch->bytes).subspan(item.at, item.length.bytes));
       item.id = chunk.id();
-      if (!sink.has(item.id)) item.sealed = sealer.seal(chunk);
+      if (sink.has(item.id)) continue;
+      lacking();
+      item.sealed = sealer.seal(chunk);
     }
     line.worked(batch);
   }
@@ -165,13 +168,17 @@ Result<ImportReport> import_image(const File& file, const TableFacts& table, Chu
   const ImportReader reader(file, size);
   ImportLine line(kFetchers + std::size_t{kBatchesAWorker} * thread_count(options.threads));
   Collector collector(sink, table, options.level);
+  std::atomic_flag lacked;
+  const auto lacking = [&] {
+    if (options.first_new && !lacked.test_and_set()) options.first_new();
+  };
   Result<> collected;
   {
     std::vector<std::jthread> threads;
     for (unsigned i = 0; i < kFetchers; ++i) threads.emplace_back([&] { fetch_all(line, reader, plan); });
     threads.emplace_back([&] { cut_all(line); });
     for (unsigned i = thread_count(options.threads); i > 0; --i)
-      threads.emplace_back([&] { work(line, sink, options.level); });
+      threads.emplace_back([&] { work(line, sink, options.level, lacking); });
     collected = collect(line, collector, options.interrupted, progress);
     line.stop();
   }

@@ -7,15 +7,9 @@ namespace {
 
 using State = ImportBatch::State;
 
-// The buffers are made when they are first needed: a small image takes few.
+constexpr std::size_t kBytes = kImportHead + kImportBatch.bytes;
+
 void prepare(ImportBatch& batch) {
-  constexpr std::size_t kAlignment = 4096, kBytes = kImportHead + kImportBatch.bytes;
-  if (batch.memory.empty()) {
-    batch.memory = Buffer(kBytes + kAlignment);
-    void* start = batch.memory.data();
-    std::size_t space = batch.memory.size();
-    batch.bytes = {static_cast<std::byte*>(std::align(kAlignment, kBytes, start, space)), kBytes};
-  }
   batch.parts.clear();
   batch.items.clear();
   batch.last = false;
@@ -24,8 +18,11 @@ void prepare(ImportBatch& batch) {
 
 }  // namespace
 
-ImportLine::ImportLine(std::size_t batches) {
-  for (std::size_t i = 0; i < std::min(batches, kImportBuffers); ++i) empty_.push_back(std::make_unique<ImportBatch>());
+ImportLine::ImportLine(std::size_t batches) : memory_(std::min(batches, kImportBuffers) * kBytes) {
+  for (std::size_t at = memory_.bytes().size(); at > 0; at -= kBytes) {
+    empty_.push_back(std::make_unique<ImportBatch>());
+    empty_.back()->bytes = memory_.bytes().subspan(at - kBytes, kBytes);
+  }
 }
 
 std::unique_ptr<ImportBatch> ImportLine::take_empty() {

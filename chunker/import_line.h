@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "chunker/package.h"
-#include "src/base/buffer.h"
+#include "src/base/aligned.h"
 
 namespace stampede::chunker {
 
@@ -35,8 +35,7 @@ struct ImportItem {
 inline constexpr std::size_t kImportHead = kMaxChunk.bytes;
 
 struct ImportBatch {
-  Buffer memory;
-  MutableBytes bytes;  // in it, aligned for O_DIRECT: kImportHead, and kImportBatch at most
+  MutableBytes bytes;  // the line's, aligned for O_DIRECT: kImportHead, and kImportBatch at most
   std::vector<ImportPart> parts;
   Offset end;         // of the disk range that the parts cover
   bool last = false;  // that is the disk's end
@@ -75,6 +74,7 @@ class ImportLine {
   std::unique_ptr<ImportBatch> take_empty();
   void fail_with(Error error);
 
+  const AlignedMemory memory_;  // of all batches; a small image uses little of it
   std::mutex planning_;
   bool planned_ = false;  // all of it; guarded by planning_
   std::mutex mutex_;      // guards what follows

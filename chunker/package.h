@@ -51,6 +51,8 @@ struct ImportOptions {
   std::function<void(Offset done, Size total)> progress;
   // Asked often, from the calling thread: true ends the import with `interrupted`.
   std::function<bool()> interrupted = {};
+  // Called once, from a worker, when the first chunk comes that the sink lacks; not at all where it has all of them.
+  std::function<void()> first_new = {};
 };
 
 // Packages the raw image `file`, a regular file or a block device open for reading, into `sink`: chunks, segments, and the

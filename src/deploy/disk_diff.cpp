@@ -7,7 +7,7 @@
 
 #include "chunker/parallel.h"
 #include "chunker/seal.h"
-#include "src/disk/aligned.h"
+#include "src/base/aligned.h"
 
 namespace stampede::deploy {
 
@@ -53,7 +53,7 @@ Result<File> DiskDiff::open() const {
 Result<> DiskDiff::read(const std::function<bool(Size read, Size total)>& progress) {
   std::atomic<bool> stopped = false;
   const auto make_job = [&]() -> chunker::Job {
-    return [&, file = std::optional<File>(), memory = disk::AlignedMemory(kRead.bytes + 2 * kBlockSize),
+    return [&, file = std::optional<File>(), memory = AlignedMemory(kRead.bytes + 2 * kBlockSize),
             digester = chunker::Digester()](std::size_t batch) mutable -> Result<> {
       if (stopped) return fail(Code::interrupted, "reading {} was interrupted", path_.string());
       if (!file) {
@@ -66,7 +66,7 @@ Result<> DiskDiff::read(const std::function<bool(Size read, Size total)>& progre
     if (!progress(bytes_read(), total_)) stopped = true;
   }));
   STAMPEDE_TRY(const File file, open());
-  const disk::AlignedMemory memory(kBlockSize);
+  const AlignedMemory memory(kBlockSize);
   return check_altered(file, memory.bytes());
 }
 
@@ -110,7 +110,7 @@ Result<> DiskDiff::narrow(Size most, const Fetch& fetch) {
     return std::pair(!has_altered(a.at, a.length), a.at) < std::pair(!has_altered(b.at, b.length), b.at);
   });
   STAMPEDE_TRY(const File file, open());
-  const disk::AlignedMemory memory(chunker::kMaxChunk.bytes + kBlockSize);
+  const AlignedMemory memory(chunker::kMaxChunk.bytes + kBlockSize);
   chunker::Opener opener;
   Bytes plain(chunker::kMaxChunk.bytes);
   std::size_t next = 0;

@@ -1,7 +1,7 @@
 #include "src/deploy/held_spans.h"
 
 #include "chunker/seal.h"
-#include "src/disk/aligned.h"
+#include "src/base/aligned.h"
 
 namespace stampede::deploy {
 
@@ -40,7 +40,7 @@ class DiskSpans {
 
   const Plan& plan_;
   const disk::Reader& disk_;
-  disk::AlignedMemory plain_;
+  AlignedMemory plain_;
   chunker::Digester digester_;
   chunker::Sealer sealer_{chunker::kQuickLevel};
 };

@@ -5,7 +5,7 @@
 
 #include "chunker/cutter.h"
 #include "chunker/parallel.h"
-#include "src/disk/aligned.h"
+#include "src/base/aligned.h"
 
 namespace stampede::deploy {
 
@@ -26,7 +26,7 @@ std::size_t run_of_data(ByteView bytes) {
 
 // Of one thread.
 struct Tools {
-  disk::AlignedMemory memory{(kScanPiece + kScanOverlap).bytes};  // goes after who reads into it
+  AlignedMemory memory{(kScanPiece + kScanOverlap).bytes};  // goes after who reads into it
   std::unique_ptr<disk::Reader> file;
   chunker::Digester digester;
 };

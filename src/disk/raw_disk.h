@@ -4,7 +4,7 @@
 
 #include <mutex>
 
-#include "src/disk/aligned.h"
+#include "src/base/aligned.h"
 #include "src/disk/faults.h"
 #include "src/disk/guard.h"
 

@@ -4,7 +4,7 @@
 #include <array>
 #include <cerrno>
 
-#include "src/disk/aligned.h"
+#include "src/base/aligned.h"
 
 namespace stampede::disk {
 

@@ -6,7 +6,7 @@
 #include <mutex>
 #include <vector>
 
-#include "src/disk/aligned.h"
+#include "src/base/aligned.h"
 #include "src/disk/target.h"
 
 namespace stampede::disk {

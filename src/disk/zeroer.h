@@ -15,7 +15,7 @@
 #include <optional>
 #include <thread>
 
-#include "src/disk/aligned.h"
+#include "src/base/aligned.h"
 #include "src/disk/commit_region.h"
 #include "src/disk/error_latch.h"
 #include "src/disk/raw_disk.h"

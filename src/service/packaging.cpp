@@ -6,6 +6,7 @@
 #include <charconv>
 #include <functional>
 #include <future>
+#include <utility>
 
 #include "src/base/text.h"
 #include "src/service/generalised.h"
@@ -114,6 +115,9 @@ class Discard final : public chunker::ChunkSink {
   Result<> put(chunker::SealedChunk /*chunk*/) override { return {}; }
 };
 
+// ImageFacts::fixed_ids.
+using FixedIds = std::optional<std::vector<std::string>>;
+
 // What was stored, and what keeps it from the garbage collection until its tag does.
 struct Stored {
   chunker::ImportReport report = {};
@@ -159,25 +163,38 @@ Result<Stored> store_image(cache::Store& store, const File& file, const chunker:
   return store_anew(store, file, table, options);
 }
 
-// Where what is packaged goes.
-using Into =
-    std::function<Result<chunker::ImportReport>(const File&, const chunker::TableFacts&, const chunker::ImportOptions&)>;
+// Where what is packaged goes, and what was said there of an image that had no chunk that is new.
+struct Into {
+  std::function<Result<chunker::ImportReport>(const File&, const chunker::TableFacts&, const chunker::ImportOptions&)> store;
+  std::function<FixedIds(const chunker::ImageId&)> fixed_ids = {};
+};
+
+FixedIds known_fixed_ids(cache::Store& store, const chunker::ImageId& image) {
+  chunker::ImageRef exactly;
+  exactly.id = chunker::to_string(image);
+  const auto found = find_image(store, exactly);
+  return found ? found->record.facts.fixed_ids : std::nullopt;
+}
 
 // What packaging is wherever it goes. `disk` is the source's own, or a copy that is packaged instead.
 Result<Imported> package(const ImageSource& source, const std::filesystem::path& disk, const chunker::ImageName& name,
                          const PackagingOptions& options, const Into& into) {
   Imported imported;
+  chunker::ImportOptions import = options.import;
+  // Both read here and there, and wait for it.
+  auto free = std::async(options.all_blocks ? std::launch::deferred : std::launch::async, [&] {
+    return volume::find_free_space(disk, [&] { return !options.import.interrupted || !options.import.interrupted(); });
+  });
   STAMPEDE_TRY(auto facts, volume::inspect(disk, false));
   const chunker::TableFacts table = table_of(facts);
   chunker::TagRecord& record = imported.record;
   STAMPEDE_TRY(record, describe(source.name, name, std::move(facts)));
   STAMPEDE_TRY(auto worded, with_words(record, options.words));
   STAMPEDE_CHECK(check_describable(std::move(worded)));
-  chunker::ImportOptions import = options.import;
   if (!options.all_blocks) {
-    STAMPEDE_TRY(auto free, volume::find_free_space(disk, [&] { return !import.interrupted || !import.interrupted(); }));
-    import.unspecified = std::move(free.ranges);
-    imported.taken_whole = std::move(free.taken_whole);
+    STAMPEDE_TRY(auto found, free.get());
+    import.unspecified = std::move(found.ranges);
+    imported.taken_whole = std::move(found.taken_whole);
   }
   if (table.sector_size == chunker::kSector.bytes) {
     STAMPEDE_TRY(import.off_grid, volume::find_off_grid(disk));
@@ -187,16 +204,24 @@ Result<Imported> package(const ImageSource& source, const std::filesystem::path&
   if (!held) {
     STAMPEDE_TRY(own, File::open(disk, O_RDONLY));
   }
-  // Small reads that wait for the disk one after the other, and whole initramfs unpacked: beside what is read anyway.
-  auto fixed_ids = std::async(std::launch::async, [&] {
-    imported.lint = look_for_identity(disk, record.facts);
-    return volume::find_fixed_ids(disk, record.facts);
-  });
-  auto report = into(held ? source.file : own, table, import);
-  STAMPEDE_TRY(record.facts.fixed_ids, fixed_ids.get());
+  // Small reads that wait for the disk one after the other: beside what is read anyway. Whole initramfs are unpacked for the
+  // ids, which takes as long as half of an import that brings nothing new: it waits for what is new.
+  auto lint = std::async(std::launch::async, [&] { return look_for_identity(disk, record.facts); });
+  std::future<Result<std::vector<std::string>>> fixed_ids;
+  import.first_new = [&] {
+    fixed_ids = std::async(std::launch::async, [&] { return volume::find_fixed_ids(disk, record.facts); });
+  };
+  if (!into.fixed_ids) std::exchange(import.first_new, {})();
+  auto report = into.store(held ? source.file : own, table, import);
+  imported.lint = lint.get();
   STAMPEDE_TRY(imported.report, std::move(report));
-  STAMPEDE_CHECK(record_lint(record, imported.lint, options.words));
   record.image = imported.report.image;
+  if (!fixed_ids.valid()) record.facts.fixed_ids = into.fixed_ids(record.image);
+  if (!record.facts.fixed_ids) {
+    if (!fixed_ids.valid()) import.first_new();
+    STAMPEDE_TRY(record.facts.fixed_ids, fixed_ids.get());
+  }
+  STAMPEDE_CHECK(record_lint(record, imported.lint, options.words));
   record.disk_size = imported.report.disk;
   record.data_size = imported.report.data;
   return imported;
@@ -218,14 +243,14 @@ Result<Imported> import_image(cache::Store& store, const ImageSource& source, co
   }
   std::optional<trust::PrivateKey> signing_key;
   Stored stored;
-  STAMPEDE_TRY(auto imported, package(source, disk, name, options,
-                                      [&](const File& file, const chunker::TableFacts& table,
-                                          const chunker::ImportOptions& import) -> Result<chunker::ImportReport> {
-                                        STAMPEDE_TRY(signing_key, open_signing_key(store.folder()));
-                                        STAMPEDE_TRY(stored,
-                                                     store_image(store, file, name, table, import, options.words.move));
-                                        return stored.report;
-                                      }));
+  const auto put = [&](const File& file, const chunker::TableFacts& table,
+                       const chunker::ImportOptions& import) -> Result<chunker::ImportReport> {
+    STAMPEDE_TRY(signing_key, open_signing_key(store.folder()));
+    STAMPEDE_TRY(stored, store_image(store, file, name, table, import, options.words.move));
+    return stored.report;
+  };
+  const auto known = [&](const chunker::ImageId& image) { return known_fixed_ids(store, image); };
+  STAMPEDE_TRY(auto imported, package(source, disk, name, options, {put, known}));
   imported.generalised = std::move(generalised);
   STAMPEDE_TRY(auto tagged, give_name(store, std::move(imported.record), options.words, *signing_key));
   imported.record = std::move(tagged.record);
@@ -238,9 +263,9 @@ Result<Imported> import_image(cache::Store& store, const ImageSource& source, co
 Result<Imported> package_image(const ImageSource& source, const chunker::ImageName& name, const PackagingOptions& options,
                                chunker::ChunkSink& sink) {
   return package(source, source.path, name, options,
-                 [&](const File& file, const chunker::TableFacts& table, const chunker::ImportOptions& import) {
+                 {[&](const File& file, const chunker::TableFacts& table, const chunker::ImportOptions& import) {
                    return chunker::import_image(file, table, sink, import);
-                 });
+                 }});
 }
 
 }  // namespace stampede::service

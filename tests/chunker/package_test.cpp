@@ -131,6 +131,21 @@ TEST(Package, CountsWhatIsShared) {
   EXPECT_EQ(report.root.data_size, 600_KiB);
 }
 
+TEST(Package, TheFirstNewChunkIsToldOfOnce) {
+  const Scratch scratch;
+  write_image(scratch / "a", 24_MiB, filesystem_like(11, 6144));
+  MemoryStore store;
+  std::atomic<int> told = 0;
+  const ImportOptions options{.threads = 4, .level = 1, .progress = {}, .first_new = [&] { ++told; }};
+  const auto again = [&] {
+    told = 0;
+    EXPECT_DONE(import_image(*File::open(scratch / "a", O_RDONLY), {}, store, options));
+    return told.load();
+  };
+  EXPECT_EQ(again(), 1);
+  EXPECT_EQ(again(), 0);
+}
+
 TEST(Package, ManySegments) {
   const Scratch scratch;
   MemoryStore store;

@@ -15,7 +15,7 @@
 #include <cstdlib>
 #include <thread>
 
-#include "src/disk/aligned.h"
+#include "src/base/aligned.h"
 #include "tests/disk/scratch.h"
 
 namespace stampede::disk {

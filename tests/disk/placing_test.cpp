@@ -6,7 +6,7 @@
 #include <random>
 
 #include "chunker/digest.h"
-#include "src/disk/aligned.h"
+#include "src/base/aligned.h"
 
 namespace stampede::disk {
 namespace {

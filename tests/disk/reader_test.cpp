@@ -3,7 +3,7 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 
-#include "src/disk/aligned.h"
+#include "src/base/aligned.h"
 #include "tests/disk/scratch.h"
 
 namespace stampede::disk {

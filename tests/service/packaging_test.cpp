@@ -79,6 +79,32 @@ TEST_F(GeneralisedImport, TheImageIsGeneralAndTheSourceAsItWas) {
   EXPECT_EQ(run("e2fsck -fn " + (scratch_ / "out").string()).code, 0);
 }
 
+// Looking for them takes as long as half of an import that brings nothing.
+TEST_F(GeneralisedImport, WhatMentionsIdsIsNotLookedForAgain) {
+  const auto plain = import("plain:1", false);
+  ASSERT_TRUE(plain) << plain.error().message;
+  ASSERT_TRUE(plain->record.facts.fixed_ids);
+  EXPECT_TRUE(plain->record.facts.fixed_ids->empty());
+  const auto key = open_signing_key(store_->folder());
+  ASSERT_TRUE(key);
+  const auto say = [&](const char* name, std::optional<std::vector<std::string>> fixed_ids) {
+    chunker::TagRecord record = plain->record;
+    record.name = *chunker::ImageName::parse(name);
+    record.facts.fixed_ids = std::move(fixed_ids);
+    EXPECT_TRUE(give_name(*store_, std::move(record), {}, *key));
+  };
+  say("known:1", std::vector<std::string>{"somebody said so"});
+  const auto again = import("plain:2", false);
+  ASSERT_TRUE(again) << again.error().message;
+  EXPECT_EQ(again->record.image, plain->record.image);
+  EXPECT_EQ(again->record.facts.fixed_ids, (std::vector<std::string>{"somebody said so"}));
+  // By who did not look. (Of one second the first name counts.)
+  say("a:1", std::nullopt);
+  const auto looked = import("plain:3", false);
+  ASSERT_TRUE(looked) << looked.error().message;
+  EXPECT_EQ(looked->record.facts.fixed_ids, plain->record.facts.fixed_ids);
+}
+
 TEST_F(GeneralisedImport, TheSameTemplateIsTheSameImage) {
   const auto one = import("general:1", true);
   ASSERT_TRUE(one) << one.error().message;

@@ -7,7 +7,7 @@
 
 #include "src/base/bytes.h"
 
-namespace stampede::disk {
+namespace stampede {
 
 class AlignedMemory {
  public:
@@ -27,4 +27,4 @@ class AlignedMemory {
   MutableBytes bytes_;
 };
 
-}  // namespace stampede::disk
+}  // namespace stampede

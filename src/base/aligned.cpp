@@ -1,10 +1,10 @@
-#include "src/disk/aligned.h"
+#include "src/base/aligned.h"
 
 #include <sys/mman.h>
 
 #include <cstdlib>
 
-namespace stampede::disk {
+namespace stampede {
 
 AlignedMemory::AlignedMemory(std::size_t size) {
   if (size == 0) return;
@@ -19,4 +19,4 @@ AlignedMemory::~AlignedMemory() {
   if (!bytes_.empty()) ::munmap(bytes_.data(), bytes_.size());
 }
 
-}  // namespace stampede::disk
+}  // namespace stampede
