@@ -23,7 +23,7 @@ SealedChunk sealed_as(const VerifiedChunk& chunk, Codec codec, ByteView bytes) {
 }  // namespace
 
 struct Sealer::Context {
-  explicit Context(int level) : zstd(must(ZSTD_createCCtx())) {
+  explicit Context(int level) : raw(level == kRawLevel), zstd(must(ZSTD_createCCtx())) {
     ZSTD_CCtx_setParameter(zstd, ZSTD_c_compressionLevel, level);
     ZSTD_CCtx_setParameter(zstd, ZSTD_c_contentSizeFlag, 1);
     ZSTD_CCtx_setParameter(zstd, ZSTD_c_checksumFlag, 0);  // the chunk id is the checksum
@@ -31,6 +31,7 @@ struct Sealer::Context {
   ~Context() { ZSTD_freeCCtx(zstd); }
   Context(const Context&) = delete;
   Context& operator=(const Context&) = delete;
+  const bool raw;
   ZSTD_CCtx* zstd;
   Bytes frame;  // grows to the bound of the largest chunk seen
 };
@@ -41,6 +42,7 @@ Sealer::Sealer(Sealer&&) noexcept = default;
 
 SealedChunk Sealer::seal(const VerifiedChunk& chunk) {
   const ByteView plain = chunk.bytes();
+  if (context_->raw) return sealed_as(chunk, Codec::raw, plain);
   Bytes& frame = context_->frame;
   // With room for the worst case zstd skips its bounds checks, which is faster than refusing to grow.
   if (const std::size_t bound = ZSTD_compressBound(plain.size()); frame.size() < bound) frame.resize(bound);

@@ -1,12 +1,17 @@
 #include "src/deploy/local_feed.h"
 
+#include <algorithm>
 #include <chrono>
 
 namespace stampede::deploy {
 
 namespace {
 constexpr std::chrono::milliseconds kTick{100};
-}
+constexpr std::uint32_t kAheadOfAWorker = 3;
+}  // namespace
+
+LocalFeed::LocalFeed(std::span<const chunker::Span> spans, chunker::ChunkSource& source)
+    : spans_(spans), source_(source), ahead_(1 + kAheadOfAWorker * std::max(1U, std::thread::hardware_concurrency())) {}
 
 void LocalFeed::start(chunker::SpanInbox& inbox) {
   thread_ = std::thread([this, &inbox] { run(inbox); });
@@ -49,7 +54,7 @@ void LocalFeed::fail_with(Error error) {
 
 std::optional<std::uint32_t> LocalFeed::next() {
   std::unique_lock lock(mutex_);
-  changed_.wait(lock, [this] { return stop_ || next_ == spans_.size() || next_ - had_ < credit_; });
+  changed_.wait(lock, [this] { return stop_ || next_ == spans_.size() || next_ - had_ < std::min(credit_, ahead_); });
   if (stop_ || next_ == spans_.size()) return std::nullopt;
   return next_++;
 }

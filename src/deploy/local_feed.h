@@ -1,8 +1,9 @@
 // Brings the spans of an image from a chunk source of this machine, a store, to an inbox: what the node does over the
 // network.
 //
-// Reads in order on a thread of its own, as far ahead as the credit allows. A span that does not verify ends it: there is
-// nobody else to ask. Memory: the spans under way, which the credit bounds.
+// Reads in order on a thread of its own, a few spans ahead: enough for all workers, and memory that is used again is faster
+// than more of it. A span that does not verify ends it: there is
+// nobody else to ask. Memory: the spans under way.
 #pragma once
 
 #include <condition_variable>
@@ -20,7 +21,7 @@ namespace stampede::deploy {
 class LocalFeed final : public chunker::SpanFeed {
  public:
   // `spans` and `source` outlive it.
-  LocalFeed(std::span<const chunker::Span> spans, chunker::ChunkSource& source) : spans_(spans), source_(source) {}
+  LocalFeed(std::span<const chunker::Span> spans, chunker::ChunkSource& source);
   ~LocalFeed() override { stop(); }
   LocalFeed(const LocalFeed&) = delete;
   LocalFeed& operator=(const LocalFeed&) = delete;
@@ -45,6 +46,7 @@ class LocalFeed final : public chunker::SpanFeed {
 
   const std::span<const chunker::Span> spans_;
   chunker::ChunkSource& source_;
+  const std::uint32_t ahead_;
   std::mutex mutex_;
   std::condition_variable changed_, ended_;  // for the thread; for who waits
   std::uint32_t credit_ = 0;

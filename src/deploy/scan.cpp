@@ -14,8 +14,7 @@ namespace {
 constexpr Offset kNowhere{std::numeric_limits<std::uint64_t>::max()};
 constexpr std::size_t kBlock = chunker::kBlock.bytes;
 constexpr std::size_t kReadStep = 64UL << 10;
-// So few pieces are not worth making all of a reader's memory known to the kernel.
-constexpr std::size_t kSample = 64;
+constexpr Size kMemory = kScanPiece + kScanOverlap;
 
 // How much of it comes before a block of zeros.
 std::size_t run_of_data(ByteView bytes) {
@@ -24,9 +23,32 @@ std::size_t run_of_data(ByteView bytes) {
   return std::min(end, bytes.size());
 }
 
+// What threads read into: the target's slabs, as far as they reach. New memory takes time.
+class Memories {
+ public:
+  explicit Memories(disk::Target& target) {
+    while (auto slab = target.try_slab()) slabs_.push_back(std::move(slab));
+    if (slabs_.size() * disk::kSlab.bytes == target.slab_memory().size()) left_ = target.slab_memory();
+  }
+  // One for each thread; any thread.
+  MutableBytes take() {
+    const std::lock_guard lock(mutex_);
+    if (left_.size() < kMemory.bytes) return own_.emplace_back(kMemory.bytes).bytes();
+    const MutableBytes out = left_.first(kMemory.bytes);
+    left_ = left_.subspan(kMemory.bytes);
+    return out;
+  }
+
+ private:
+  std::vector<disk::Slab> slabs_;  // all of them, or nobody reads into them
+  std::mutex mutex_;
+  MutableBytes left_;
+  std::vector<AlignedMemory> own_;
+};
+
 // Of one thread.
 struct Tools {
-  AlignedMemory memory{(kScanPiece + kScanOverlap).bytes};  // goes after who reads into it
+  MutableBytes memory;
   std::unique_ptr<disk::Reader> file;
   chunker::Digester digester;
 };
@@ -48,8 +70,7 @@ std::size_t read_what_can_be(const disk::Reader& file, Offset at, MutableBytes o
   return end;
 }
 
-Scan::Scan(Plan& plan, const disk::Target& target, const std::vector<bool>& asked,
-           std::span<const volume::BlockRange> off_grid)
+Scan::Scan(Plan& plan, disk::Target& target, const std::vector<bool>& asked, std::span<const volume::BlockRange> off_grid)
     : plan_(plan),
       target_(target),
       asked_(asked),
@@ -65,14 +86,16 @@ Result<> Scan::run(std::span<const disk::Range> ranges, bool elsewhere, const st
           {{at, std::min(kScanPiece + kScanOverlap, range.end() - at)}, std::min(kScanPiece, range.end() - at)});
   std::atomic<bool> stopped = false;
   const auto interrupted = [this] { return fail(Code::interrupted, "reading {} was interrupted", target_.identity().path); };
+  Memories memories(target_);
   const auto make_job = [&]() -> chunker::Job {
     return [&, tools = Tools()](std::size_t index) mutable -> Result<> {
       if (stopped) return interrupted();
       if (!tools.file) {
         STAMPEDE_TRY(tools.file, target_.reader());
-        if (pieces.size() > kSample) tools.file->will_read_into(tools.memory.bytes());
+        tools.memory = memories.take();
+        tools.file->will_read_into(tools.memory);
       }
-      search({*tools.file, pieces[index], tools.memory.bytes()}, elsewhere, tools.digester);
+      search({*tools.file, pieces[index], tools.memory}, elsewhere, tools.digester);
       return {};
     };
   };

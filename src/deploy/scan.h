@@ -4,8 +4,8 @@
 // All cores read and hash, and some more threads than there are cores, since a disk answers several at once better. What
 // cannot be read is not there.
 //
-// Memory: at most kMostScanThreads × (kScanPiece + kScanOverlap), which a deployment's slabs and spans do not take at that
-// time; a bit for each place, 8 bytes for each chunk and 32 for each piece.
+// Memory: the target's slabs, which are idle at that time, and for further threads their own: kMostScanThreads × (kScanPiece
+// + kScanOverlap) in all; a bit for each place, 8 bytes for each chunk and 32 for each piece.
 #pragma once
 
 #include <atomic>
@@ -22,7 +22,7 @@
 
 namespace stampede::deploy {
 
-inline constexpr Size kScanPiece = 4_MiB;
+inline constexpr Size kScanPiece = 3584_KiB;
 // A chunk that begins in one piece is looked for to its end, and for a while the next piece's too: by then its own cuts have
 // fallen in with them.
 inline constexpr Size kScanOverlap = 512_KiB;
@@ -32,8 +32,7 @@ class Scan {
  public:
   // Looks at the places of which `asked` says so, in the order of Plan::places(). `off_grid` is what the disk's own file
   // systems have off the grid (volume/off_grid.h): it is cut as at import. All of them outlive it.
-  Scan(Plan& plan, const disk::Target& target, const std::vector<bool>& asked,
-       std::span<const volume::BlockRange> off_grid = {});
+  Scan(Plan& plan, disk::Target& target, const std::vector<bool>& asked, std::span<const volume::BlockRange> off_grid = {});
 
   // Reads the ranges (in order, apart; whole blocks but for the disk's end), which hold all places that are asked for. The
   // fingerprints of what stands in its place are remembered by the plan. `progress` is called about ten times a second from
@@ -83,7 +82,7 @@ class Scan {
   bool note_source(ChunkIndex chunk, Offset at);  // is it the first one?
 
   Plan& plan_;
-  const disk::Target& target_;
+  disk::Target& target_;
   const std::vector<bool>& asked_;
   const std::span<const volume::BlockRange> off_grid_;
   std::atomic<std::uint64_t> read_ = 0, data_ = 0;

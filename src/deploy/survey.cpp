@@ -109,7 +109,7 @@ std::vector<disk::Range> sample_of(const std::vector<disk::Range>& ranges) {
 
 // Do a few pieces of the disk hold chunks that the image wants anywhere? Where nobody knows what is in use, as on a disk
 // that is blanked, those are looked at where the image will be.
-Result<bool> sample_holds_chunks(Plan& plan, const disk::Target& target, const std::vector<disk::Range>& used) {
+Result<bool> sample_holds_chunks(Plan& plan, disk::Target& target, const std::vector<disk::Range>& used) {
   const std::vector<bool> none(plan.places().size());
   Scan scan(plan, target, none);
   const auto ranges = used.empty() ? join(plan, std::vector<bool>(none.size(), true), {}, target.identity().size) : used;

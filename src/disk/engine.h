@@ -50,7 +50,7 @@ class Engine {
  public:
   virtual ~Engine() = default;
   virtual std::string_view name() const = 0;
-  // Memory that requests will point into. Takes time where that is new to the kernel; requests may do without it.
+  // Memory that requests will point into, and do without it where it cannot be made known.
   virtual void register_buffers(std::span<const MutableBytes> /*buffers*/) {}
   // At most `depth` at once; the bytes are the kernel's until the completion.
   virtual void start(const Request& request) = 0;

@@ -5,6 +5,7 @@
 #include <cerrno>
 
 #include "src/base/aligned.h"
+#include "src/disk/target.h"
 
 namespace stampede::disk {
 
@@ -12,6 +13,8 @@ namespace {
 
 constexpr std::size_t kRequest = 512UL << 10;
 constexpr std::size_t kMostRequests = 16;
+// Made known to the kernel by itself, when it is first read into.
+constexpr std::size_t kPart = kSlab.bytes;
 
 bool contains(ByteView memory, ByteView part) {
   return part.data() >= memory.data() && part.data() + part.size() <= memory.data() + memory.size();
@@ -22,7 +25,10 @@ bool contains(ByteView memory, ByteView part) {
 void FileReader::will_read_into(MutableBytes memory) {
   auto engine = open_engine({.fd = file_.fd(), .path = file_.name(), .depth = kMostRequests});
   if (!engine || (*engine)->name() != "io_uring") return;
-  (*engine)->register_buffers(std::span(&memory, 1));
+  std::vector<MutableBytes> parts;
+  for (std::size_t at = 0; at < memory.size(); at += kPart)
+    parts.push_back(memory.subspan(at, std::min(kPart, memory.size() - at)));
+  (*engine)->register_buffers(parts);
   engine_ = *std::move(engine);
   memory_ = memory;
 }
@@ -51,9 +57,14 @@ bool FileReader::read_all(Offset offset, MutableBytes out) const {
   while (!out.empty() && all) {
     std::size_t started = 0;
     for (; started < kMostRequests && !out.empty(); ++started) {
-      const MutableBytes part = out.first(std::min(kRequest, out.size()));
+      const auto at = static_cast<std::size_t>(out.data() - memory_.data());
+      const MutableBytes part = out.first(std::min({kRequest, out.size(), kPart - at % kPart}));
       wanted[started] = part.size();
-      engine_->start({.write = false, .at = offset.bytes, .bytes = part, .buffer = 0, .tag = &wanted[started]});
+      engine_->start({.write = false,
+                      .at = offset.bytes,
+                      .bytes = part,
+                      .buffer = static_cast<int>(at / kPart),
+                      .tag = &wanted[started]});
       offset += Size{part.size()};
       out = out.subspan(part.size());
     }

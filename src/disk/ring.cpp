@@ -67,7 +67,7 @@ void Ring::run(std::function<void(Result<>)> started) {
   engine_ = std::move(*engine);
   name_ = engine_->name();
   started({});
-  engine_->register_buffers(buffers_);  // while the disk is being begun
+  engine_->register_buffers(buffers_);
   loop();
   engine_.reset();
 }

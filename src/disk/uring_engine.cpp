@@ -36,6 +36,7 @@ class UringEngine final : public Engine {
  private:
   int make_ring(unsigned entries);
   bool knows_operations();
+  bool is_fixed(int buffer);
   void arm_wake_up();
 
   const int fd_;
@@ -43,8 +44,12 @@ class UringEngine final : public Engine {
   io_uring ring_{};
   bool made_ = false;
   bool fixed_file_ = false;
-  bool fixed_buffers_ = false;
-  File event_;  // eventfd
+  struct Fixed {
+    iovec memory;
+    enum class State : std::uint8_t { not_yet, yes, no } state;
+  };
+  std::vector<Fixed> buffers_;  // registered, or to be where they are first used
+  File event_;                  // eventfd
   std::uint64_t event_value_ = 0;
 };
 
@@ -97,19 +102,35 @@ bool UringEngine::knows_operations() {
   return known;
 }
 
-// Saves pinning the pages at each transfer; under a tight limit of locked memory it goes without.
+// Saves pinning the pages at each transfer; under a tight limit of locked memory it goes without. Each is registered where
+// it is first used (Linux 5.19), else all at once: that takes memory for all of it, which on a fast disk most never need.
 void UringEngine::register_buffers(std::span<const MutableBytes> buffers) {
+  if (buffers.empty()) return;
   std::vector<iovec> parts;
   for (const MutableBytes bytes : buffers) parts.push_back({bytes.data(), bytes.size()});
-  fixed_buffers_ =
-      !parts.empty() && ::io_uring_register_buffers(&ring_, parts.data(), static_cast<unsigned>(parts.size())) == 0;
+  const auto count = static_cast<unsigned>(parts.size());
+  auto state = Fixed::State::not_yet;
+  if (::io_uring_register_buffers_sparse(&ring_, count) != 0)
+    state = ::io_uring_register_buffers(&ring_, parts.data(), count) == 0 ? Fixed::State::yes : Fixed::State::no;
+  for (const iovec& part : parts) buffers_.push_back({part, state});
+}
+
+bool UringEngine::is_fixed(int buffer) {
+  if (buffer < 0 || static_cast<std::size_t>(buffer) >= buffers_.size()) return false;
+  Fixed& fixed = buffers_[static_cast<std::size_t>(buffer)];
+  if (fixed.state == Fixed::State::not_yet) {
+    const int changed =
+        ::io_uring_register_buffers_update_tag(&ring_, static_cast<unsigned>(buffer), &fixed.memory, nullptr, 1);
+    fixed.state = changed == 1 ? Fixed::State::yes : Fixed::State::no;
+  }
+  return fixed.state == Fixed::State::yes;
 }
 
 void UringEngine::start(const Request& request) {
   io_uring_sqe* const sqe = ::io_uring_get_sqe(&ring_);
   const int fd = fixed_file_ ? 0 : fd_;
   const auto size = static_cast<unsigned>(request.bytes.size());
-  if (request.buffer >= 0 && fixed_buffers_) {
+  if (is_fixed(request.buffer)) {
     if (request.write)
       ::io_uring_prep_write_fixed(sqe, fd, request.bytes.data(), size, request.at, request.buffer);
     else

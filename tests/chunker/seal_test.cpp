@@ -28,6 +28,14 @@ TEST(Seal, RoundTripsAndIsNeverLonger) {
   }
 }
 
+TEST(Seal, AtLevelZeroNothingIsCompressed) {
+  const Bytes plain = texty_bytes(3, 600);
+  Digester digester;
+  const SealedChunk sealed = Sealer(kRawLevel).seal(digester.name(plain));
+  EXPECT_EQ(sealed.codec, Codec::raw);
+  EXPECT_EQ(sealed.bytes, plain);
+}
+
 TEST(Seal, EveryAlteredBitIsSeen) {
   const Bytes plain = texty_bytes(3, 600);
   Digester digester;

@@ -197,8 +197,11 @@ void add_image_import(CLI::App& image, Action& action) {
                            "Package a copy without what copies must not share (see `image lint`); FILE stays as it is");
   import_command->add_flag("--all-blocks", arguments->all_blocks,
                            "Free blocks of file systems and what was swapped out, too: all of the disk, as it is");
-  import_command->add_option("--level", arguments->level, "Compression: 1 (fast) to 19")
-      ->check(CLI::Range(1, 19))
+  import_command
+      ->add_option("--level", arguments->level,
+                   "Compression: 1 (fast) to 19; 0: none, for files and disks of this machine: larger, and "
+                   "written out sooner than by any other level")
+      ->check(CLI::Range(0, 19))
       ->capture_default_str();
   import_command->add_option("--threads", arguments->threads, "That hash and compress; 0: as many as there are cores")
       ->check(CLI::Range(0, 1024))
