@@ -2,11 +2,11 @@
 
 #include <fmt/format.h>
 #include <sqlite3.h>
-#include <xxhash.h>
 
 #include <array>
 #include <vector>
 
+#include "chunker/xxh3.h"
 #include "src/base/bytes.h"
 
 namespace stampede::cache {
@@ -25,7 +25,7 @@ std::uint64_t hash_of(std::span<sqlite3_value*> row) {
       out.u64(size).raw(ByteView(data, size));
     }
   }
-  return XXH3_64bits(out.bytes().data(), out.size());
+  return chunker::xxh3_64(out.bytes());
 }
 
 void sum_with(sqlite3_context* context, int count, sqlite3_value** values) {

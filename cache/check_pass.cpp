@@ -1,8 +1,8 @@
 #include "cache/check_pass.h"
 
-#include <xxhash.h>
-
 #include <algorithm>
+
+#include "chunker/xxh3.h"
 
 namespace stampede::cache {
 namespace {
@@ -13,8 +13,6 @@ constexpr std::size_t kHead = 24, kEntry = 72, kSum = 8;
 constexpr std::uint64_t kDamaged = std::uint64_t{1} << 63;
 // A million packs, 512 TiB.
 constexpr Size kMost{kHead + kEntry * (std::uint64_t{1} << 20) + kSum};
-
-std::uint64_t sum_of(ByteView bytes) { return XXH3_64bits(bytes.data(), bytes.size()); }
 
 chunker::Sha256 key_of(const std::filesystem::path& pack) {
   chunker::Sha256 key{};
@@ -40,7 +38,7 @@ CheckPass CheckPass::load(const std::filesystem::path& file, UnixTime now) {
 Result<CheckPass> CheckPass::decode(ByteView bytes) {
   const auto bad = [] { return fail(Code::content_altered, "no sound state of a check"); };
   if (bytes.size() < kHead + kSum || (bytes.size() - kHead - kSum) % kEntry != 0) return bad();
-  if (load_le<std::uint64_t>(bytes.last(kSum)) != sum_of(bytes.first(bytes.size() - kSum))) return bad();
+  if (load_le<std::uint64_t>(bytes.last(kSum)) != chunker::xxh3_64(bytes.first(bytes.size() - kSum))) return bad();
   ByteReader in(bytes.first(bytes.size() - kSum));
   if (as_text(in.view(kMagic.size())) != kMagic || in.u16() != kVersion || !all_zero(in.view(6))) return bad();
   CheckPass pass(static_cast<UnixTime>(in.u64()));
@@ -68,7 +66,7 @@ Bytes CheckPass::encode() const {
     out.u64(static_cast<std::uint64_t>(read.stamp.modified)).u64(static_cast<std::uint64_t>(read.stamp.changed));
     out.u64(read.end.bytes | (read.sound ? 0 : kDamaged));
   }
-  const std::uint64_t sum = sum_of(out.bytes());
+  const std::uint64_t sum = chunker::xxh3_64(out.bytes());
   return out.u64(sum).take();
 }
 

@@ -1,9 +1,8 @@
 // The codecs of pack.h: bytes to values and back, no files.
-#include <xxhash.h>
-
 #include <algorithm>
 
 #include "cache/pack.h"
+#include "chunker/xxh3.h"
 
 namespace stampede::cache {
 namespace {
@@ -16,8 +15,6 @@ constexpr std::size_t kSealedCheckAt = 48;
 constexpr std::size_t kHeadCheckAt = 56;
 constexpr unsigned kCodecShift = 28;
 static_assert(chunker::kMaxObject.bytes < 1U << kCodecShift);
-
-std::uint64_t check_of(ByteView bytes) { return XXH3_64bits(bytes.data(), bytes.size()); }
 
 template <class... Args>
 std::unexpected<Error> bad(fmt::format_string<Args...> format, Args&&... args) {
@@ -55,8 +52,8 @@ RecordHead encode_record_head(const chunker::SealedChunk& chunk) {
   ByteWriter out(kRecordHead);
   out.raw(as_bytes(kRecordMagic)).u8(static_cast<std::uint8_t>(chunk.codec)).u8(0).u16(0);
   out.u32(chunk.plain_size).u32(static_cast<std::uint32_t>(chunk.bytes.size())).raw(chunk.id.digest);
-  out.u64(check_of(chunk.bytes));
-  out.u64(check_of(out.bytes()));
+  out.u64(chunker::xxh3_64(chunk.bytes));
+  out.u64(chunker::xxh3_64(out.bytes()));
   RecordHead head;
   std::ranges::copy(out.bytes(), head.begin());
   return head;
@@ -64,7 +61,7 @@ RecordHead encode_record_head(const chunker::SealedChunk& chunk) {
 
 Result<PackEntry> decode_record_head(ByteView head, Offset at) {
   if (head.size() != kRecordHead) return bad("a record's head is cut short");
-  if (load_le<std::uint64_t>(head.subspan(kHeadCheckAt)) != check_of(head.first(kHeadCheckAt)))
+  if (load_le<std::uint64_t>(head.subspan(kHeadCheckAt)) != chunker::xxh3_64(head.first(kHeadCheckAt)))
     return bad("no sound record");
   ByteReader in(head);
   if (as_text(in.view(kRecordMagic.size())) != kRecordMagic) return bad("no record");
@@ -79,7 +76,7 @@ Result<PackEntry> decode_record_head(ByteView head, Offset at) {
 }
 
 bool matches(ByteView head, ByteView sealed) {
-  return load_le<std::uint64_t>(head.subspan(kSealedCheckAt)) == check_of(sealed);
+  return load_le<std::uint64_t>(head.subspan(kSealedCheckAt)) == chunker::xxh3_64(sealed);
 }
 
 Bytes encode_footer(std::vector<PackEntry> entries, Offset records_end) {

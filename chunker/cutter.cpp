@@ -1,8 +1,8 @@
 #include "chunker/cutter.h"
 
-#include <xxhash.h>
-
 #include <algorithm>
+
+#include "chunker/xxh3.h"
 
 namespace stampede::chunker {
 
@@ -12,7 +12,7 @@ Size cut(ByteView data, const CutterProfile& profile) {
   for (std::size_t end = profile.min.bytes; end < limit; end += kBlock.bytes) {
     const ByteView block = data.subspan(end - kBlock.bytes, kBlock.bytes);
     prefetch(data.subspan(end, std::min<std::size_t>(kBlock.bytes, limit - end)));
-    if ((XXH3_64bits(block.data(), block.size()) & profile.mask) == 0) return {end};
+    if ((xxh3_64(block) & profile.mask) == 0) return {end};
   }
   return {limit};
 }

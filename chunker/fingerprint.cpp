@@ -1,12 +1,12 @@
 #include "chunker/fingerprint.h"
 
-#include <xxhash.h>
+#include "chunker/xxh3.h"
 
 namespace stampede::chunker {
 
 Fingerprint fingerprint(ByteView bytes) {
-  const XXH128_hash_t hash = XXH3_128bits(bytes.data(), bytes.size());
-  return {hash.low64, hash.high64};
+  const auto [low, high] = xxh3_128(bytes);
+  return {low, high};
 }
 
 }  // namespace stampede::chunker

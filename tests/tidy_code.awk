@@ -38,7 +38,7 @@ BEGIN {
   library("libnbd", "^libnbd[.]h$", "^src/nbd/")
   library("libcurl", "^curl/", "^src/casync/")
   library("zstd", "^zstd|^zdict", "^chunker/")
-  library("xxHash", "^xxhash|^xxh3", "^(chunker|cache)/")
+  library("xxHash", "^xxhash|^xxh3|^xxh_", "^chunker/")
   library("OpenSSL's EVP", "^openssl/evp[.]h$", "^(chunker/digest[.]cpp$|src/trust/|transport/net/)")
   library("OpenSSL", "^openssl/", "^(src/trust|transport/net)/")
   library("Asio and Beast", "^boost/(asio|beast)", "^(transport/net|src/service)/.*([.]cpp|_impl[.]h)$")

@@ -1,11 +1,11 @@
 #include <sys/mman.h>
 #include <unistd.h>
-#include <xxhash.h>
 
 #include <cstdlib>
 
 #include "cache/pack_recovery.h"
 #include "cache/pack_salvage.h"
+#include "chunker/xxh3.h"
 
 // The input is what a crash left of a pack. So that inputs get past the checks, those of the first records are put right.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -18,8 +18,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const MutableBytes head = MutableBytes(bytes).subspan(at, kRecordHead);
     const std::size_t sealed = load_le<std::uint32_t>(head.subspan(12));
     const std::size_t end = at + kRecordHead + sealed;
-    if (end <= bytes.size()) store_le(head.subspan(48), std::uint64_t{XXH3_64bits(bytes.data() + at + kRecordHead, sealed)});
-    store_le(head.subspan(56), std::uint64_t{XXH3_64bits(head.data(), 56)});
+    if (end <= bytes.size()) store_le(head.subspan(48), chunker::xxh3_64(ByteView(bytes).subspan(at + kRecordHead, sealed)));
+    store_le(head.subspan(56), chunker::xxh3_64(head.first(56)));
     at = end;
   }
   static const File file(::memfd_create("pack", 0), "pack");

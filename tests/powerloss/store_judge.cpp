@@ -18,6 +18,9 @@ namespace stampede::powerloss {
 
 namespace {
 
+// Superblock, group descriptors and what comes next.
+constexpr Size kLookedAt = 1_MiB;
+
 template <class... Args>
 std::unexpected<Error> wrong(fmt::format_string<Args...> format, Args&&... args) {
   return fail(Code::internal, format, std::forward<Args>(args)...);
@@ -35,6 +38,16 @@ Result<> copy_disk(const File& from, const std::filesystem::path& to) {
         return wrong("cannot copy the disk: {}", errno_text(errno));
   }
   return {};
+}
+
+// Where somebody else has a loop device open, it may go on showing blocks of the disk that it was before: a superblock, say,
+// that knows of no journal to be replayed.
+Result<bool> shows(const File& loop, const File& disk) {
+  if (::ioctl(loop.fd(), BLKFLSBUF, 0) != 0) return wrong("cannot empty {}: {}", loop.name(), errno_text(errno));
+  Bytes shown(kLookedAt.bytes), there(kLookedAt.bytes);
+  STAMPEDE_CHECK(loop.read_at({}, shown));
+  STAMPEDE_CHECK(disk.read_at({}, there));
+  return shown == there;
 }
 
 // A file system on a loop device, for as long as this lives.
@@ -55,8 +68,11 @@ class Mounted {
         if (errno == EBUSY) continue;  // somebody else was faster
         return wrong("cannot attach {}: {}", device, errno_text(errno));
       }
-      // Where somebody else has it open, it would still show blocks of the disk that it was before.
-      if (::ioctl(loop.fd(), BLKFLSBUF, 0) != 0) return wrong("cannot empty {}: {}", device, errno_text(errno));
+      STAMPEDE_TRY(const bool right, shows(loop, backing));
+      if (!right) {
+        fmt::print(stderr, "{} shows another disk's blocks: taking another one\n", device);
+        continue;  // it is let go of with `loop`
+      }
       if (::mount(device.c_str(), at.c_str(), "ext4", 0, nullptr) != 0)
         return wrong("the file system cannot be mounted: {}", errno_text(errno));
       return Mounted(at);
