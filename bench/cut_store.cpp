@@ -30,8 +30,8 @@ struct Unique {
   std::uint64_t bytes = 0, all = 0;
 };
 
-bool is_free(const std::vector<volume::BlockRange>& ranges, std::uint64_t at) {
-  const auto next = std::ranges::upper_bound(ranges, Offset{at}, {}, &volume::BlockRange::at);
+bool is_free(const std::vector<Range>& ranges, std::uint64_t at) {
+  const auto next = std::ranges::upper_bound(ranges, Offset{at}, {}, &Range::at);
   return next != ranges.begin() && std::prev(next)->end().bytes >= at + kBlock.bytes;
 }
 

@@ -10,14 +10,13 @@ constexpr std::size_t kMostParts = 4096;
 
 }  // namespace
 
-ImportPlan::ImportPlan(const File& file, Size size, std::span<const volume::BlockRange> unspecified,
-                       std::span<const volume::BlockRange> off_grid)
+ImportPlan::ImportPlan(const File& file, Size size, std::span<const Range> unspecified, std::span<const Range> off_grid)
     : file_(file), end_{size.bytes}, unspecified_(whole_blocks(unspecified, size)), off_grid_(off_grid) {}
 
 // The disk's last block may be a short one.
-std::vector<ImportPlan::Range> ImportPlan::whole_blocks(std::span<const volume::BlockRange> ranges, Size size) {
-  std::vector<Range> out;
-  for (const volume::BlockRange& range : ranges) {
+std::vector<ImportPlan::Stored> ImportPlan::whole_blocks(std::span<const Range> ranges, Size size) {
+  std::vector<Stored> out;
+  for (const Range& range : ranges) {
     const Offset begin{std::max(round_up(range.at.bytes, kBlock.bytes), out.empty() ? 0 : out.back().end.bytes)};
     const Offset end =
         range.end().bytes >= size.bytes ? Offset{size.bytes} : Offset{round_down(range.end().bytes, kBlock.bytes)};
@@ -53,21 +52,21 @@ Result<ImportPart> ImportPlan::part(Size room) {
   if (off_grid != nullptr) limit = std::min(limit, off_grid->at);
   const bool between = at_.bytes % kBlock.bytes != 0;  // until the next block
   if (between) limit = std::min(limit, Offset{round_up(at_.bytes, kBlock.bytes)});
-  STAMPEDE_TRY(const Range stored, next_stored(at_));
+  STAMPEDE_TRY(const Stored stored, next_stored(at_));
   if (stored.begin > at_) return ImportPart{ExtentKind::zero, at_, std::min(stored.begin, limit) - at_};
   const ImportPart part{ExtentKind::data, at_, std::min({stored.end - at_, limit - at_, room}), apart_};
   apart_ = between;
   return part;
 }
 
-const volume::BlockRange* ImportPlan::next_off_grid() {
+const Range* ImportPlan::next_off_grid() {
   while (!off_grid_.empty() && off_grid_.front().end() <= at_) off_grid_ = off_grid_.subspan(1);
   return off_grid_.empty() ? nullptr : off_grid_.data();
 }
 
 Result<ImportPart> ImportPlan::gap(Offset end) {
   for (Offset at = at_; at < end;) {
-    STAMPEDE_TRY(const Range stored, next_stored(at));
+    STAMPEDE_TRY(const Stored stored, next_stored(at));
     const Offset until = std::min(stored.end, end);
     if (stored.begin < until) left_out_ += until - stored.begin;
     at = until;
@@ -75,9 +74,9 @@ Result<ImportPart> ImportPlan::gap(Offset end) {
   return ImportPart{ExtentKind::unspecified, at_, end - at_};
 }
 
-Result<ImportPlan::Range> ImportPlan::next_stored(Offset from) {
-  if (stored_ && from >= stored_->begin && from < stored_->end) return Range{from, stored_->end};
-  STAMPEDE_TRY(Range stored, file_.next_stored(from, end_));
+Result<ImportPlan::Stored> ImportPlan::next_stored(Offset from) {
+  if (stored_ && from >= stored_->begin && from < stored_->end) return Stored{from, stored_->end};
+  STAMPEDE_TRY(Stored stored, file_.next_stored(from, end_));
   // The ends of holes depend on the file system; what is cut must not. A hole up to the disk's end stays one, also where
   // that lies inside a block.
   if (stored.begin < stored.end)

@@ -13,7 +13,7 @@
 #include "chunker/source.h"
 #include "src/base/error.h"
 #include "src/base/file.h"
-#include "src/volume/ext4.h"
+#include "src/base/range.h"
 
 namespace stampede::chunker {
 
@@ -43,10 +43,10 @@ struct ImportOptions {
   unsigned threads = 0;  // 0: as many as there are cores
   int level = kDefaultLevel;
   // What is free on the disk, in order and apart from each other: whole 4 KiB blocks in it become unspecified.
-  std::vector<volume::BlockRange> unspecified = {};
+  std::vector<Range> unspecified = {};
   // What does not lie on the disk's grid of 4 KiB blocks (volume/off_grid.h), in order and apart from each other, at whole
   // sectors: each is cut by itself, in blocks counted from its own beginning.
-  std::vector<volume::BlockRange> off_grid = {};
+  std::vector<Range> off_grid = {};
   // Called about ten times a second from the calling thread with the disk offset reached and the image's size.
   std::function<void(Offset done, Size total)> progress;
   // Asked often, from the calling thread: true ends the import with `interrupted`.

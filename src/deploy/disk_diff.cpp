@@ -165,8 +165,8 @@ bool DiskDiff::has_altered(Offset at, Size length) const {
   return first != altered_.end() && first->number * kBlockSize < (at + length).bytes;
 }
 
-std::vector<volume::BlockRange> DiskDiff::wrong() const {
-  std::vector<volume::BlockRange> out;
+std::vector<Range> DiskDiff::wrong() const {
+  std::vector<Range> out;
   for (auto at = std::ranges::find(wrong_, true); at != wrong_.end();) {
     const auto end = std::find(at, wrong_.end(), false);
     const Offset first{static_cast<std::uint64_t>(at - wrong_.begin()) * kBlockSize};

@@ -12,8 +12,8 @@
 #include "chunker/manifest.h"
 #include "chunker/source.h"
 #include "src/base/file.h"
+#include "src/base/range.h"
 #include "src/deploy/receipt.h"
-#include "src/volume/ext4.h"
 
 namespace stampede::deploy {
 
@@ -36,7 +36,7 @@ class DiskDiff {
   Result<> narrow(Size most, const Fetch& fetch);
 
   // In order, neighbours joined; whole blocks.
-  std::vector<volume::BlockRange> wrong() const;
+  std::vector<Range> wrong() const;
   Size bytes_read() const { return {read_}; }
 
  private:

@@ -45,31 +45,29 @@ bool counts(DriftKind kind) { return kind == DriftKind::file || kind == DriftKin
 
 namespace {
 
-using volume::BlockRange;
-
-Size total_of(const std::vector<BlockRange>& ranges) {
+Size total_of(const std::vector<Range>& ranges) {
   Size total;
-  for (const BlockRange& range : ranges) total += range.length;
+  for (const Range& range : ranges) total += range.length;
   return total;
 }
 
 // The parts of `ranges` that lie between the two.
-std::vector<BlockRange> between(const std::vector<BlockRange>& ranges, Offset from, Offset to) {
-  std::vector<BlockRange> inside;
-  for (const BlockRange& range : ranges) {
+std::vector<Range> between(const std::vector<Range>& ranges, Offset from, Offset to) {
+  std::vector<Range> inside;
+  for (const Range& range : ranges) {
     const Offset begin = std::max(range.at, from), end = std::min(range.end(), to);
     if (begin < end) inside.push_back({begin, end - begin});
   }
   return inside;
 }
 
-std::vector<BlockRange> in_order(std::vector<BlockRange> ranges) {
-  std::ranges::sort(ranges, {}, &BlockRange::at);
+std::vector<Range> in_order(std::vector<Range> ranges) {
+  std::ranges::sort(ranges, {}, &Range::at);
   return ranges;
 }
 
 // How much of `some` is in `others`; both in order.
-Size common(const std::vector<BlockRange>& some, const std::vector<BlockRange>& others) {
+Size common(const std::vector<Range>& some, const std::vector<Range>& others) {
   Size total;
   for (auto a = some.begin(), b = others.begin(); a != some.end() && b != others.end();) {
     const Offset begin = std::max(a->at, b->at), end = std::min(a->end(), b->end());
@@ -125,8 +123,8 @@ class Attribution {
       : path_(disk.path), mounted_(mounted_partitions(disk)), known_(std::move(known)), ignore_(ignore) {}
 
   // `fresh`: what was free in the image, and was not compared. Both in order.
-  Result<std::vector<Drifted>> run(const std::vector<chunker::Partition>& partitions, std::vector<BlockRange> wrong,
-                                   const std::vector<BlockRange>& fresh) {
+  Result<std::vector<Drifted>> run(const std::vector<chunker::Partition>& partitions, std::vector<Range> wrong,
+                                   const std::vector<Range>& fresh) {
     STAMPEDE_TRY(blocks_, volume::open_blocks(path_, false));
     STAMPEDE_TRY(const auto facts, volume::inspect(path_, false));
     if (partitions.empty()) {
@@ -154,9 +152,9 @@ class Attribution {
 
  private:
   // Those of `ranges` that lie between the two, which are taken out of it.
-  static std::vector<BlockRange> take(std::vector<BlockRange>& ranges, Offset from, Offset to) {
-    std::vector<BlockRange> inside = between(ranges, from, to), rest = between(ranges, {}, from);
-    const std::vector<BlockRange> behind = between(ranges, to, {UINT64_MAX});
+  static std::vector<Range> take(std::vector<Range>& ranges, Offset from, Offset to) {
+    std::vector<Range> inside = between(ranges, from, to), rest = between(ranges, {}, from);
+    const std::vector<Range> behind = between(ranges, to, {UINT64_MAX});
     rest.insert(rest.end(), behind.begin(), behind.end());
     ranges = std::move(rest);
     return inside;
@@ -166,12 +164,12 @@ class Attribution {
     out_.push_back({partition, kind, printable(what), bytes});
   }
 
-  void add_partition(unsigned number, Offset offset, const std::string& type, const std::vector<BlockRange>& wrong,
-                     const std::vector<BlockRange>& fresh) {
+  void add_partition(unsigned number, Offset offset, const std::string& type, const std::vector<Range>& wrong,
+                     const std::vector<Range>& fresh) {
     if (wrong.empty() && fresh.empty()) return;
     if (volume::is_ext(type)) {
-      std::vector<BlockRange> asked;
-      std::ranges::merge(wrong, fresh, std::back_inserter(asked), {}, &BlockRange::at, &BlockRange::at);
+      std::vector<Range> asked;
+      std::ranges::merge(wrong, fresh, std::back_inserter(asked), {}, &Range::at, &Range::at);
       const auto live = blocks_of_mounted(number, offset);
       if (auto files = volume::Ext4::look(live ? *live : *blocks_, offset)) {
         if (auto owners = files->owners(asked))
@@ -191,8 +189,7 @@ class Attribution {
   }
 
   // Of what was free only what belongs to files says anything.
-  void add_owners(unsigned number, const std::vector<volume::Owner>& owners, const std::vector<BlockRange>& wrong,
-                  bool mounted) {
+  void add_owners(unsigned number, const std::vector<volume::Owner>& owners, const std::vector<Range>& wrong, bool mounted) {
     for (const volume::Owner& owner : owners) {
       const Size bytes =
           owner.kind == volume::Owner::Kind::named ? total_of(owner.ranges) : common(in_order(owner.ranges), wrong);
@@ -284,7 +281,7 @@ class DriftFinder {
     return {};
   }
 
-  Result<std::vector<BlockRange>> compare(const chunker::Manifest& manifest) {
+  Result<std::vector<Range>> compare(const chunker::Manifest& manifest) {
     DiskDiff diff(disk_.path, disk_.size, manifest, base_.altered.value_or(std::vector<AlteredBlock>{}));
     STAMPEDE_CHECK(
         diff.read([this](Size read, Size total) { return !options_.stopped() && options_.progress(read, total); }));
@@ -294,12 +291,12 @@ class DriftFinder {
   }
 
   // Free in the image, but for what the deployment itself wrote there, which was compared.
-  std::vector<BlockRange> free_before(const chunker::Manifest& manifest) const {
+  std::vector<Range> free_before(const chunker::Manifest& manifest) const {
     std::vector<std::uint64_t> altered;
     if (base_.altered)
       for (const AlteredBlock& block : *base_.altered) altered.push_back(block.number);
     std::ranges::sort(altered);
-    std::vector<BlockRange> out;
+    std::vector<Range> out;
     for (const chunker::Extent& extent : without_blocks(unspecified_extents(manifest), altered))
       out.push_back({extent.offset, extent.length});
     return out;

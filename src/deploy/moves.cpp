@@ -323,7 +323,7 @@ void Sources::have_read(std::size_t first, std::size_t count) {
 
 void Sources::all_have_read() { have_read(0, waits_.size()); }
 
-bool Sources::are_clear_of(disk::Range range) const {
+bool Sources::are_clear_of(Range range) const {
   const std::lock_guard lock(mutex_);
   if (left_ == 0) return true;
   auto source = std::ranges::upper_bound(sources_, range.at, {}, [](const Source& one) { return one.range.end(); });

@@ -39,13 +39,13 @@ class Sources {
   void have_read(std::size_t first, std::size_t count);
   void all_have_read();
   // Does nobody have to read there any more? It stays so.
-  bool are_clear_of(disk::Range range) const;
+  bool are_clear_of(Range range) const;
   // Called, on some thread, after more has been read. Not changed while moves are carried out.
   void on_read(std::function<void()> more) { on_read_ = std::move(more); }
 
  private:
   struct Source {
-    disk::Range range;
+    Range range;
     std::size_t move = 0;
   };
 

@@ -70,7 +70,7 @@ std::size_t read_what_can_be(const disk::Reader& file, Offset at, MutableBytes o
   return end;
 }
 
-Scan::Scan(Plan& plan, disk::Target& target, const std::vector<bool>& asked, std::span<const volume::BlockRange> off_grid)
+Scan::Scan(Plan& plan, disk::Target& target, const std::vector<bool>& asked, std::span<const Range> off_grid)
     : plan_(plan),
       target_(target),
       asked_(asked),
@@ -78,9 +78,9 @@ Scan::Scan(Plan& plan, disk::Target& target, const std::vector<bool>& asked, std
       matching_(plan.places().size()),
       sources_(plan.chunks(), kNowhere) {}
 
-Result<> Scan::run(std::span<const disk::Range> ranges, bool elsewhere, const std::function<bool(Size read)>& progress) {
+Result<> Scan::run(std::span<const Range> ranges, bool elsewhere, const std::function<bool(Size read)>& progress) {
   std::vector<Piece> pieces;
-  for (const disk::Range& range : ranges)
+  for (const Range& range : ranges)
     for (Offset at = range.at; at < range.end(); at += kScanPiece)
       pieces.push_back(
           {{at, std::min(kScanPiece + kScanOverlap, range.end() - at)}, std::min(kScanPiece, range.end() - at)});
@@ -183,7 +183,7 @@ void Scan::cut_blocks(Offset begin, ByteView bytes, chunker::Digester& digester,
     }
     const Size length = chunker::cut(run);
     data_ += length.bytes;
-    const disk::Range range{begin + Size{at}, length};
+    const Range range{begin + Size{at}, length};
     const auto known = std::ranges::lower_bound(seen.others, range.at, {}, [](const Named& one) { return one.range.at; });
     const auto chunk = plan_.find(
         known != seen.others.end() && known->range == range ? known->id : digester.name(run.first(length.bytes)).id());

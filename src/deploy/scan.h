@@ -16,9 +16,9 @@
 #include <vector>
 
 #include "chunker/digest.h"
+#include "src/base/range.h"
 #include "src/deploy/moves.h"
 #include "src/deploy/plan.h"
-#include "src/volume/ext4.h"
 
 namespace stampede::deploy {
 
@@ -32,13 +32,13 @@ class Scan {
  public:
   // Looks at the places of which `asked` says so, in the order of Plan::places(). `off_grid` is what the disk's own file
   // systems have off the grid (volume/off_grid.h): it is cut as at import. All of them outlive it.
-  Scan(Plan& plan, disk::Target& target, const std::vector<bool>& asked, std::span<const volume::BlockRange> off_grid = {});
+  Scan(Plan& plan, disk::Target& target, const std::vector<bool>& asked, std::span<const Range> off_grid = {});
 
   // Reads the ranges (in order, apart; whole blocks but for the disk's end), which hold all places that are asked for. The
   // fingerprints of what stands in its place are remembered by the plan. `progress` is called about ten times a second from
   // the calling thread with the bytes read so far; false ends it with `interrupted`. Other errors: read_failed where the
   // disk cannot even be opened.
-  Result<> run(std::span<const disk::Range> ranges, bool elsewhere, const std::function<bool(Size read)>& progress);
+  Result<> run(std::span<const Range> ranges, bool elsewhere, const std::function<bool(Size read)>& progress);
 
   // Places that are right.
   const std::vector<bool>& matching() const { return matching_; }
@@ -53,7 +53,7 @@ class Scan {
 
  private:
   struct Piece {
-    disk::Range range;
+    Range range;
     Size own;  // what begins later is the next one's
   };
   // A piece as it is being read: so much of it there is in memory.
@@ -64,7 +64,7 @@ class Scan {
     std::size_t got = 0;
   };
   struct Named {
-    disk::Range range;
+    Range range;
     chunker::ChunkId id;
   };
   struct Seen {
@@ -84,7 +84,7 @@ class Scan {
   Plan& plan_;
   disk::Target& target_;
   const std::vector<bool>& asked_;
-  const std::span<const volume::BlockRange> off_grid_;
+  const std::span<const Range> off_grid_;
   std::atomic<std::uint64_t> read_ = 0, data_ = 0;
   std::mutex mutex_;
   std::vector<bool> matching_;

@@ -34,7 +34,7 @@ std::vector<bool> places_to_read(const Plan& plan, const disk::Target& target, c
 }
 
 // Collects ranges that come in order, as whole blocks.
-void add_range(std::vector<disk::Range>& ranges, disk::Range next, Size disk) {
+void add_range(std::vector<Range>& ranges, Range next, Size disk) {
   const Offset at{round_down(next.at.bytes, chunker::kBlock.bytes)};
   next = {at, Offset{std::min(round_up(next.end().bytes, chunker::kBlock.bytes), disk.bytes)} - at};
   if (ranges.empty() || next.at > ranges.back().end() + kGap) return ranges.push_back(next);
@@ -42,8 +42,8 @@ void add_range(std::vector<disk::Range>& ranges, disk::Range next, Size disk) {
 }
 
 // Where the image's part of the disk may hold something, in order.
-std::vector<disk::Range> where_things_are(const volume::DiskUse& use, Size image, Size disk) {
-  std::vector<disk::Range> out;
+std::vector<Range> where_things_are(const volume::DiskUse& use, Size image, Size disk) {
+  std::vector<Range> out;
   for (const auto& range : use.used) {
     // Outwards: as an import cuts, which leaves out whole blocks alone.
     const Offset at{round_down(range.at.bytes, chunker::kBlock.bytes)};
@@ -78,9 +78,8 @@ Result<> leave_out_free(const Plan& plan, disk::Target& target, const std::vecto
 }
 
 // What has to be read for these places and to find what is in those ranges.
-std::vector<disk::Range> join(const Plan& plan, const std::vector<bool>& asked, const std::vector<disk::Range>& ranges,
-                              Size disk) {
-  std::vector<disk::Range> out;
+std::vector<Range> join(const Plan& plan, const std::vector<bool>& asked, const std::vector<Range>& ranges, Size disk) {
+  std::vector<Range> out;
   auto range = ranges.begin();
   for (std::size_t i = 0; i < asked.size(); ++i) {
     if (!asked[i]) continue;
@@ -93,10 +92,10 @@ std::vector<disk::Range> join(const Plan& plan, const std::vector<bool>& asked, 
 }
 
 // A few short ranges, evenly spread over all of them.
-std::vector<disk::Range> sample_of(const std::vector<disk::Range>& ranges) {
+std::vector<Range> sample_of(const std::vector<Range>& ranges) {
   Size all, before;
   for (const auto& range : ranges) all += range.length;
-  std::vector<disk::Range> out;
+  std::vector<Range> out;
   auto range = ranges.begin();
   for (std::size_t i = 0; i < kSampled && all > Size{}; ++i) {
     const Size wanted{round_down(all.bytes / kSampled * i, chunker::kBlock.bytes)};
@@ -109,7 +108,7 @@ std::vector<disk::Range> sample_of(const std::vector<disk::Range>& ranges) {
 
 // Do a few pieces of the disk hold chunks that the image wants anywhere? Where nobody knows what is in use, as on a disk
 // that is blanked, those are looked at where the image will be.
-Result<bool> sample_holds_chunks(Plan& plan, disk::Target& target, const std::vector<disk::Range>& used) {
+Result<bool> sample_holds_chunks(Plan& plan, disk::Target& target, const std::vector<Range>& used) {
   const std::vector<bool> none(plan.places().size());
   Scan scan(plan, target, none);
   const auto ranges = used.empty() ? join(plan, std::vector<bool>(none.size(), true), {}, target.identity().size) : used;
@@ -117,8 +116,7 @@ Result<bool> sample_holds_chunks(Plan& plan, disk::Target& target, const std::ve
   return scan.data() > Size{} && scan.found() * kSampled >= scan.data() * kWorthwhile;
 }
 
-Result<bool> is_worthwhile(Plan& plan, disk::Target& target, const SurveyInput& input,
-                           const std::vector<disk::Range>& used) {
+Result<bool> is_worthwhile(Plan& plan, disk::Target& target, const SurveyInput& input, const std::vector<Range>& used) {
   if (input.delta != Delta::automatic) return input.delta == Delta::always;
   if (input.interrupted && !input.journal) return true;
   STAMPEDE_TRY(const bool matches, sample_matches(plan, target, plan.places().size(), [](std::size_t i) { return i; }));
@@ -140,9 +138,9 @@ Result<Survey> survey(Plan& plan, disk::Target& target, const SurveyInput& input
   Survey out;
   const bool by_journal = input.journal && input.delta != Delta::never;
   if (input.delta == Delta::never) return out;
-  std::vector<disk::Range> used;
+  std::vector<Range> used;
   std::vector<std::uint32_t> free;
-  std::vector<volume::BlockRange> off_grid;
+  std::vector<Range> off_grid;
   if (auto use = volume::disk_use(input.base.value_or(target.identity().path))) {
     off_grid = std::move(use->off_grid);
     used = where_things_are(*use, input.image, target.identity().size);

@@ -4,10 +4,15 @@
 
 namespace stampede::disk {
 
-void BlockTurns::begin_whole(Range blocks) { begin(blocks, parts_, whole_); }
-void BlockTurns::end_whole(Range blocks) { end(blocks, whole_); }
-void BlockTurns::begin_part(Range blocks) { begin(blocks, whole_, parts_); }
-void BlockTurns::end_part(Range blocks) { end(blocks, parts_); }
+BlockTurns::Turn BlockTurns::whole(Range blocks) {
+  begin(blocks, parts_, whole_);
+  return {*this, &BlockTurns::whole_, blocks};
+}
+
+BlockTurns::Turn BlockTurns::part(Range blocks) {
+  begin(blocks, whole_, parts_);
+  return {*this, &BlockTurns::parts_, blocks};
+}
 
 void BlockTurns::begin(Range blocks, const Ranges& others, Ranges& own) {
   const auto overlaps = [&](const Range& other) { return other.at < blocks.end() && blocks.at < other.end(); };

@@ -6,6 +6,7 @@
 
 #include <condition_variable>
 #include <mutex>
+#include <utility>
 #include <vector>
 
 #include "src/disk/commit_region.h"
@@ -13,17 +14,34 @@
 namespace stampede::disk {
 
 class BlockTurns {
- public:
-  // Waits while a part of these blocks is being written. Two that are written whole at once hold the same.
-  void begin_whole(Range blocks);
-  void end_whole(Range blocks);
-  // Waits while one of these blocks is being written whole.
-  void begin_part(Range blocks);
-  void end_part(Range blocks);
-
- private:
   using Ranges = std::vector<Range>;
 
+ public:
+  // Lasts as long as it lives; at most as long as its BlockTurns.
+  class Turn {
+   public:
+    Turn(Turn&& other) noexcept : turns_(std::exchange(other.turns_, nullptr)), kind_(other.kind_), blocks_(other.blocks_) {}
+    Turn& operator=(Turn&&) = delete;
+    ~Turn() { end(); }
+    void end() {
+      if (BlockTurns* const turns = std::exchange(turns_, nullptr)) turns->end(blocks_, turns->*kind_);
+    }
+
+   private:
+    friend class BlockTurns;
+    Turn(BlockTurns& turns, Ranges BlockTurns::* kind, Range blocks) : turns_(&turns), kind_(kind), blocks_(blocks) {}
+
+    BlockTurns* turns_;
+    Ranges BlockTurns::* kind_;
+    Range blocks_;
+  };
+
+  // Waits while a part of these blocks is being written. Two that are written whole at once hold the same.
+  [[nodiscard]] Turn whole(Range blocks);
+  // Waits while one of these blocks is being written whole.
+  [[nodiscard]] Turn part(Range blocks);
+
+ private:
   void begin(Range blocks, const Ranges& others, Ranges& own);
   void end(Range blocks, Ranges& own);
 

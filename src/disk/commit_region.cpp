@@ -26,19 +26,6 @@ std::vector<Range> commit_ranges(Size disk, Size image) {
   return merged(std::move(ranges));
 }
 
-std::vector<Range> merged(std::vector<Range> ranges) {
-  std::ranges::sort(ranges, {}, &Range::at);
-  std::vector<Range> out;
-  for (const Range& range : ranges) {
-    if (range.length.bytes == 0) continue;
-    if (out.empty() || range.at > out.back().end())
-      out.push_back(range);
-    else
-      out.back().length = std::max(out.back().end(), range.end()) - out.back().at;
-  }
-  return out;
-}
-
 bool covers(const std::vector<Range>& ranges, Range wanted) {
   return std::ranges::any_of(ranges,
                              [&](const Range& range) { return range.at <= wanted.at && wanted.end() <= range.end(); });

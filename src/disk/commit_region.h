@@ -6,23 +6,14 @@
 #include <vector>
 
 #include "src/base/bytes.h"
-#include "src/base/units.h"
+#include "src/base/range.h"
 
 namespace stampede::disk {
-
-struct Range {
-  Offset at;
-  Size length;
-  constexpr Offset end() const { return at + length; }
-  bool operator==(const Range&) const = default;
-};
 
 // Sorted, apart from each other: the first MiB, the last 64 KiB of the image, the last 64 KiB of the disk; grown to
 // 4 KiB borders, but not beyond the disk's end. Empty for an empty disk.
 std::vector<Range> commit_ranges(Size disk, Size image);
 
-// Sorted, with what touches or overlaps made one.
-std::vector<Range> merged(std::vector<Range> ranges);
 // Does one of them, as merged() gives them, hold all of it?
 bool covers(const std::vector<Range>& ranges, Range wanted);
 

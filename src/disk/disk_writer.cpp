@@ -142,12 +142,11 @@ void DiskWriter::place(Slab slab, std::vector<Placement> placements, std::functi
     const MutableBytes bytes = room.first(gather.length.bytes);
     room = room.subspan(bytes.size());
     put_together(gather, bytes);
-    const Range blocks{gather.at, gather.length};
-    turns_.begin_whole(blocks);
-    add(gather.at, bytes, job->gathered.back(), [this, job, blocks](Result<> result) {
-      turns_.end_whole(blocks);
-      part_done(job, std::move(result));
-    });
+    add(gather.at, bytes, job->gathered.back(),
+        [this, job, turn = turns_.whole({gather.at, gather.length})](Result<> result) mutable {
+          turn.end();
+          part_done(job, std::move(result));
+        });
   }
   if (!transfers.empty()) ring_->submit(std::move(transfers));
   part_done(job, at_once ? write(plan->copied) : at_once);
@@ -156,11 +155,8 @@ void DiskWriter::place(Slab slab, std::vector<Placement> placements, std::functi
 Result<> DiskWriter::write(const PlannedGather& gather) {
   Bytes bytes(gather.length.bytes);
   put_together(gather, bytes);
-  const Range blocks{gather.at, gather.length};
-  turns_.begin_whole(blocks);
-  const auto done = disk_.write(gather.at, bytes);
-  turns_.end_whole(blocks);
-  return done;
+  const auto turn = turns_.whole({gather.at, gather.length});
+  return disk_.write(gather.at, bytes);
 }
 
 // Of two that share a block each has to see what the other wrote: the disk's mutex is held from reading a block to writing
@@ -169,11 +165,8 @@ Result<> DiskWriter::write(std::span<const PlannedCopy> copied) {
   const std::uint64_t alignment = disk_.guarded().alignment;
   for (const PlannedCopy& copy : copied) {
     const Offset from{round_down(copy.at.bytes, alignment)}, to{round_up(copy.at.bytes + copy.bytes.size(), alignment)};
-    const Range blocks{from, to - from};
-    turns_.begin_part(blocks);
-    const auto done = disk_.write(copy.at, copy.bytes);
-    turns_.end_part(blocks);
-    STAMPEDE_CHECK(done);
+    const auto turn = turns_.part({from, to - from});
+    STAMPEDE_CHECK(disk_.write(copy.at, copy.bytes));
   }
   return {};
 }

@@ -26,7 +26,7 @@ struct Transfer {
   MutableBytes bytes;      // kept alive by the caller until `done`
   std::size_t needed = 0;  // a read is complete with this many bytes: the end of a file may come early
   int buffer = -1;         // index of the registered buffer that `bytes` lie in
-  std::function<void(Result<>)> done;
+  std::move_only_function<void(Result<>)> done;
 };
 
 class Ring {

@@ -13,37 +13,9 @@ namespace stampede::volume {
 
 namespace {
 
-// What lies between ranges that are in order.
-std::vector<BlockRange> between(const std::vector<BlockRange>& ranges, const BlockRange& whole) {
-  std::vector<BlockRange> out;
-  Offset at = whole.at;
-  const auto add = [&](Offset end) {
-    if (at < end) out.push_back({at, end - at});
-  };
-  for (const BlockRange& range : ranges) {
-    add(std::min(range.at, whole.end()));
-    at = std::max(at, range.end());
-  }
-  add(whole.end());
-  return out;
-}
-
-// What is left of ranges without others; both in order.
-std::vector<BlockRange> without(const std::vector<BlockRange>& ranges, const std::vector<BlockRange>& others) {
-  std::vector<BlockRange> out;
-  auto other = others.begin();
-  for (const BlockRange& range : ranges) {
-    while (other != others.end() && other->end() <= range.at) ++other;
-    std::vector<BlockRange> here;
-    for (auto next = other; next != others.end() && next->at < range.end(); ++next) here.push_back(*next);
-    std::ranges::move(between(here, range), std::back_inserter(out));
-  }
-  return out;
-}
-
 // What a damaged file system says of itself is not worth less than to take all of it. Nothing of it is called free but by
 // one that is sound and was unmounted: of others the bitmaps may be out of date.
-DiskUse use_of_ext(BlockAccess& blocks, const BlockRange& whole) {
+DiskUse use_of_ext(BlockAccess& blocks, const Range& whole) {
   DiskUse out{{whole}, {}, {}};
   auto files = Ext4::open(blocks, whole.at, false);
   const bool sound = files.has_value();
@@ -58,7 +30,7 @@ DiskUse use_of_ext(BlockAccess& blocks, const BlockRange& whole) {
   return out;
 }
 
-DiskUse use_of(BlockAccess& blocks, const BlockRange& whole, std::string_view type) {
+DiskUse use_of(BlockAccess& blocks, const Range& whole, std::string_view type) {
   if (type == "swap") return {};
   if (is_ext(type)) return use_of_ext(blocks, whole);
   DiskUse out{{whole}, {}, {}};
@@ -67,7 +39,7 @@ DiskUse use_of(BlockAccess& blocks, const BlockRange& whole, std::string_view ty
   if (!files) return out;
   out.off_grid = off_grid_of(*files, whole.length);
   if (auto free = files->unused(); free && free->size() <= kMostFreeRanges) {
-    out.used = between(*free, whole);
+    out.used = without({whole}, *free);
     out.free = *std::move(free);
   }
   return out;
@@ -86,11 +58,11 @@ Result<DiskUse> disk_use(const std::filesystem::path& path) {
     out.used.insert(out.used.end(), use.used.begin(), use.used.end());
     out.free.insert(out.free.end(), use.free.begin(), use.free.end());
     // Where partitions overlap, the first has it.
-    for (const BlockRange& piece : use.off_grid)
+    for (const Range& piece : use.off_grid)
       if (out.off_grid.empty() || out.off_grid.back().end() <= piece.at) out.off_grid.push_back(piece);
   }
-  std::ranges::sort(out.used, {}, &BlockRange::at);
-  std::ranges::sort(out.free, {}, &BlockRange::at);
+  std::ranges::sort(out.used, {}, &Range::at);
+  std::ranges::sort(out.free, {}, &Range::at);
   return out;
 }
 

@@ -60,8 +60,8 @@ Result<File> file_in_memory() {
 
 bool partclone_knows(std::string_view filesystem) { return std::ranges::find(kKnown, filesystem) != kKnown.end(); }
 
-Result<std::vector<BlockRange>> decode_domain_map(std::string_view text, Offset at, Size length) {
-  std::vector<BlockRange> out;
+Result<std::vector<Range>> decode_domain_map(std::string_view text, Offset at, Size length) {
+  std::vector<Range> out;
   std::optional<std::uint64_t> told;
   std::uint64_t end = 0;
   while (!text.empty()) {
@@ -87,8 +87,8 @@ Result<std::vector<BlockRange>> decode_domain_map(std::string_view text, Offset 
   return out;
 }
 
-Result<std::vector<BlockRange>> free_by_partclone(BlockAccess& blocks, Offset at, Size length, std::string_view filesystem,
-                                                  const std::function<bool()>& go_on) {
+Result<std::vector<Range>> free_by_partclone(BlockAccess& blocks, Offset at, Size length, std::string_view filesystem,
+                                             const std::function<bool()>& go_on) {
   STAMPEDE_CHECK(check_settled(blocks, at, length, filesystem));
   STAMPEDE_TRY(const std::string partclone, find_tool(fmt::format("partclone.{}", filesystem), "partclone"));
   STAMPEDE_TRY(const std::string limit, find_tool("prlimit", "util-linux"));

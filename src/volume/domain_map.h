@@ -20,11 +20,11 @@ bool partclone_knows(std::string_view filesystem);
 // Asks partclone.FILESYSTEM about the file system of that place. It sees nothing but that (by FUSE: needs root and
 // /dev/fuse), has no privileges, and limited time and memory. `go_on` is asked meanwhile: false ends it with `interrupted`.
 // Errors: cannot_customise where it is not installed, has something against the file system, or says what is not understood.
-Result<std::vector<BlockRange>> free_by_partclone(BlockAccess& blocks, Offset at, Size length, std::string_view filesystem,
-                                                  const std::function<bool()>& go_on);
+Result<std::vector<Range>> free_by_partclone(BlockAccess& blocks, Offset at, Size length, std::string_view filesystem,
+                                             const std::function<bool()>& go_on);
 
 // The free ranges of such a map, moved by `at`. Error: cannot_customise unless all of it is as described, nothing lies
 // beyond `length`, and the first block is in use.
-Result<std::vector<BlockRange>> decode_domain_map(std::string_view text, Offset at, Size length);
+Result<std::vector<Range>> decode_domain_map(std::string_view text, Offset at, Size length);
 
 }  // namespace stampede::volume

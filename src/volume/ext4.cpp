@@ -128,22 +128,22 @@ Result<std::vector<std::string>> Ext4::list(std::string_view path) const {
   return out;
 }
 
-Result<std::vector<BlockRange>> Ext4::used() const {
+Result<std::vector<Range>> Ext4::used() const {
   state_->files->begin();
   return state_->files->used();
 }
 
-Result<std::vector<BlockRange>> Ext4::unused() const {
+Result<std::vector<Range>> Ext4::unused() const {
   state_->files->begin();
   return state_->files->unused();
 }
 
-Result<std::vector<BlockRange>> Ext4::idle() const {
+Result<std::vector<Range>> Ext4::idle() const {
   state_->files->begin();
   return state_->files->idle();
 }
 
-Result<std::vector<Owner>> Ext4::owners(std::span<const BlockRange> ranges) const {
+Result<std::vector<Owner>> Ext4::owners(std::span<const Range> ranges) const {
   state_->files->begin();
   return state_->files->owners(ranges);
 }

@@ -12,18 +12,11 @@
 
 #include "src/base/bytes.h"
 #include "src/base/error.h"
+#include "src/base/range.h"
 #include "src/base/units.h"
 #include "src/volume/block_access.h"
 
 namespace stampede::volume {
-
-// A range of the disk.
-struct BlockRange {
-  Offset at;
-  Size length;
-  Offset end() const { return at + length; }
-  bool operator==(const BlockRange&) const = default;
-};
 
 // Whose some ranges of the disk are.
 struct Owner {
@@ -34,7 +27,7 @@ struct Owner {
   };
   Kind kind = Kind::named;
   std::string path;  // the first of several; of a folder with a slash at its end
-  std::vector<BlockRange> ranges;
+  std::vector<Range> ranges;
 };
 
 class Ext4 {
@@ -59,16 +52,16 @@ class Ext4 {
   // Names in a folder, without "." and "..".
   Result<std::vector<std::string>> list(std::string_view path) const;
   // The blocks in use, by the file system's own word: in order, neighbours joined. Memory: a bit for each block.
-  Result<std::vector<BlockRange>> used() const;
+  Result<std::vector<Range>> used() const;
   // The other blocks of it. An error too (read_failed) where its bitmaps and what else it says of its free blocks do not
   // agree.
-  Result<std::vector<BlockRange>> unused() const;
+  Result<std::vector<Range>> unused() const;
   // Of those in use, what holds nothing of any file: the journal, and room for inodes of which none was ever used. In order.
-  Result<std::vector<BlockRange>> idle() const;
+  Result<std::vector<Range>> idle() const;
   // Whose these ranges (of the disk; in order, apart from each other) are, as far as they lie in the file system. In no
   // order; those with a path first. Walks all inodes, and all folders. Errors: read_failed, also where folders form a
   // circle.
-  Result<std::vector<Owner>> owners(std::span<const BlockRange> ranges) const;
+  Result<std::vector<Owner>> owners(std::span<const Range> ranges) const;
   // When it was mounted last, in seconds since 1970; 0: never.
   std::int64_t last_mounted() const;
   // What is edited from now on bears the time at which the file system was written last, instead of the clock's: the same

@@ -65,7 +65,7 @@ std::uint32_t Fat::next(std::uint32_t cluster) const {
   return cluster % 2 == 0 ? pair & 0xfff : pair >> 4;
 }
 
-Result<std::vector<BlockRange>> Fat::unused() const {
+Result<std::vector<Range>> Fat::unused() const {
   // The entry of cluster 1 has a bit for a proper end, and one for no errors.
   const std::uint32_t sound = bits_ == 32 ? 0x0c00'0000 : bits_ == 16 ? 0xc000 : 0;
   if (dirty_ || (next(1) & sound) != sound) return fail(Code::cannot_customise, "it was not unmounted, or has had errors");
@@ -74,7 +74,7 @@ Result<std::vector<BlockRange>> Fat::unused() const {
     STAMPEDE_CHECK(blocks_->read(table_at_ + Size{table_.size()} * i, copy));
     if (copy != table_) return fail(Code::cannot_customise, "the copies of its table differ");
   }
-  std::vector<BlockRange> out;
+  std::vector<Range> out;
   for (std::uint32_t cluster = 2; cluster < clusters_ + 2; ++cluster) {
     if (next(cluster) != 0) continue;
     const Offset at = data_ + cluster_ * (cluster - 2);

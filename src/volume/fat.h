@@ -28,9 +28,9 @@ class Fat {
   Result<std::vector<Entry>> files() const;
   // Where a file's content lies, in the file's order; neighbours together, whole clusters but for the last. At most 16 bytes
   // for each cluster. Error: read_failed, where its chain goes in circles.
-  Result<std::vector<BlockRange>> where(const Entry& file) const { return runs(file.cluster, file.size); }
+  Result<std::vector<Range>> where(const Entry& file) const { return runs(file.cluster, file.size); }
   // The clusters that no file has. Error: cannot_customise where it was not unmounted, or the copies of its table differ.
-  Result<std::vector<BlockRange>> unused() const;
+  Result<std::vector<Range>> unused() const;
   // Errors: read_failed, also where it is larger than `limit`.
   Result<Bytes> read(const Entry& file, Size limit) const;
   // `content` is as long as the file. Not flushed.
@@ -42,7 +42,7 @@ class Fat {
  private:
   explicit Fat(BlockAccess& blocks) : blocks_(&blocks) {}
   // Where the clusters of a chain lie, neighbours together, until there are `size` bytes or the chain ends.
-  using Run = BlockRange;
+  using Run = Range;
   Result<std::vector<Run>> runs(std::uint32_t cluster, Size size) const;
   std::uint32_t next(std::uint32_t cluster) const;
   // `where` says where on the disk `raw` lies.

@@ -36,10 +36,10 @@ class FileSystem {
   Result<Bytes> content(ext2_ino_t file, Size limit);
 
   // See Ext4. In file_system_map.cpp.
-  Result<std::vector<BlockRange>> used();
-  Result<std::vector<BlockRange>> unused();
-  Result<std::vector<BlockRange>> idle();
-  Result<std::vector<Owner>> owners(std::span<const BlockRange> ranges);
+  Result<std::vector<Range>> used();
+  Result<std::vector<Range>> unused();
+  Result<std::vector<Range>> idle();
+  Result<std::vector<Owner>> owners(std::span<const Range> ranges);
   std::int64_t last_mounted() const { return fs_->super->s_mtime | std::int64_t{fs_->super->s_mtime_hi} << 32; }
   // See FileTree. In file_system_tree.cpp.
   Result<std::vector<Child>> children(ext2_ino_t folder);
@@ -71,7 +71,7 @@ class FileSystem {
   Result<Bytes> inline_content(ext2_ino_t file, ext2_inode_large& node);
   Result<std::string> target(ext2_ino_t number, ext2_inode_large& raw);
   Result<std::map<std::string, Bytes>> attributes(ext2_ino_t number);
-  BlockRange range_of(blk64_t first, blk64_t end) const;
+  Range range_of(blk64_t first, blk64_t end) const;
   Result<> write_inode(ext2_ino_t number, ext2_inode_large& inode);
   // What a file may hold is replaced only where it is a plain one.
   Result<> may_replace(const ext2_inode_large& inode) const;

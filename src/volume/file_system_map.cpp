@@ -133,7 +133,7 @@ class Namer {
 
 }  // namespace
 
-BlockRange FileSystem::range_of(blk64_t first, blk64_t end) const {
+Range FileSystem::range_of(blk64_t first, blk64_t end) const {
   return {channel_.start + Size{first * fs_->blocksize}, Size{(end - first) * fs_->blocksize}};
 }
 
@@ -144,9 +144,9 @@ Result<> FileSystem::read_block_bitmap() {
   return {};
 }
 
-Result<std::vector<BlockRange>> FileSystem::used() {
+Result<std::vector<Range>> FileSystem::used() {
   STAMPEDE_CHECK(read_block_bitmap());
-  std::vector<BlockRange> out;
+  std::vector<Range> out;
   const blk64_t first = fs_->super->s_first_data_block, last = ext2fs_blocks_count(fs_->super) - 1;
   if (first > 0) out.push_back(range_of(0, first));
   for (blk64_t at = first; at <= last;) {
@@ -159,9 +159,9 @@ Result<std::vector<BlockRange>> FileSystem::used() {
   return out;
 }
 
-Result<std::vector<BlockRange>> FileSystem::unused() {
+Result<std::vector<Range>> FileSystem::unused() {
   STAMPEDE_CHECK(read_block_bitmap());
-  std::vector<BlockRange> out;
+  std::vector<Range> out;
   const blk64_t last = ext2fs_blocks_count(fs_->super) - 1;
   blk64_t count = 0;
   for (blk64_t at = fs_->super->s_first_data_block; at <= last;) {
@@ -179,9 +179,9 @@ Result<std::vector<BlockRange>> FileSystem::unused() {
   return out;
 }
 
-Result<std::vector<BlockRange>> FileSystem::idle() {
+Result<std::vector<Range>> FileSystem::idle() {
   const ext2_super_block& super = *fs_->super;
-  std::vector<BlockRange> out;
+  std::vector<Range> out;
   if (ext2fs_has_feature_journal(fs_->super) != 0 && super.s_journal_inum != 0) {
     STAMPEDE_TRY(const auto parts, extents(super.s_journal_inum));
     for (const FileExtent& part : parts) out.push_back({part.disk, part.length});
@@ -195,23 +195,15 @@ Result<std::vector<BlockRange>> FileSystem::idle() {
     const blk64_t whole = std::min<blk64_t>(unused * EXT2_INODE_SIZE(fs_->super) / fs_->blocksize, table);
     if (whole > 0 && end <= blocks) out.push_back(range_of(end - whole, end));
   }
-  std::ranges::sort(out, {}, &BlockRange::at);
-  std::vector<BlockRange> apart;  // only a damaged one has two of them in one place
-  for (const BlockRange& range : out) {
-    if (apart.empty() || range.at > apart.back().end())
-      apart.push_back(range);
-    else
-      apart.back().length = std::max(apart.back().end(), range.end()) - apart.back().at;
-  }
-  return apart;
+  return merged(std::move(out));  // only a damaged one has two of them in one place
 }
 
-Result<std::vector<Owner>> FileSystem::owners(std::span<const BlockRange> ranges) {
+Result<std::vector<Owner>> FileSystem::owners(std::span<const Range> ranges) {
   STAMPEDE_CHECK(read_block_bitmap());
   const blk64_t blocks = ext2fs_blocks_count(fs_->super);
   const std::uint64_t size = fs_->blocksize, start = channel_.start.bytes;
   std::vector<Run> asked;
-  for (const BlockRange& range : ranges) {
+  for (const Range& range : ranges) {
     if (range.end().bytes <= start || range.at.bytes >= start + blocks * size) continue;
     const blk64_t first = (std::max(range.at.bytes, start) - start) / size;
     const blk64_t end = std::min<blk64_t>(blocks, (range.end().bytes - start + size - 1) / size);

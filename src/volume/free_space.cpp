@@ -19,7 +19,7 @@ namespace {
 // Boot loaders and both copies of a GPT.
 constexpr Size kEdge = 1_MiB;
 
-Result<std::vector<BlockRange>> free_of_ext(BlockAccess& blocks, const Place& place) {
+Result<std::vector<Range>> free_of_ext(BlockAccess& blocks, const Place& place) {
   STAMPEDE_TRY(const Superblock super, read_superblock(blocks, place.at));
   if (super.blocks > place.length.bytes / super.block_size)
     return fail(Code::cannot_customise, "the file system is larger than its partition");
@@ -27,19 +27,19 @@ Result<std::vector<BlockRange>> free_of_ext(BlockAccess& blocks, const Place& pl
   return files.unused();
 }
 
-Result<std::vector<BlockRange>> free_of_fat(BlockAccess& blocks, const Place& place) {
+Result<std::vector<Range>> free_of_fat(BlockAccess& blocks, const Place& place) {
   STAMPEDE_TRY(const Fat fat, Fat::open(blocks, place.at, place.length));
   return fat.unused();
 }
 
 // Nothing where it is of no known kind, or holds nothing to leave out.
-Result<std::vector<BlockRange>> free_of(BlockAccess& blocks, const Place& place, const std::function<bool()>& go_on) {
+Result<std::vector<Range>> free_of(BlockAccess& blocks, const Place& place, const std::function<bool()>& go_on) {
   if (is_ext(place.type)) return free_of_ext(blocks, place);
   if (place.type == "swap") return swapped_out(blocks, place.at, place.length);
   if (place.type == "vfat") return free_of_fat(blocks, place);
   if (place.type == "LVM2_member") return free_extents(blocks, place.at, place.length);
   if (partclone_knows(place.type)) return free_by_partclone(blocks, place.at, place.length, place.type, go_on);
-  return std::vector<BlockRange>{};
+  return std::vector<Range>{};
 }
 
 std::string name_of(const Place& place) {
@@ -47,11 +47,11 @@ std::string name_of(const Place& place) {
 }
 
 // Keeps what lies within the place and off the edges of the disk.
-void add_within(std::vector<BlockRange>& out, std::span<const BlockRange> ranges, const Place& place, Size size) {
+void add_within(std::vector<Range>& out, std::span<const Range> ranges, const Place& place, Size size) {
   if (size <= kEdge * 2) return;
   const Offset begin = std::max(place.at, Offset{kEdge.bytes});
   const Offset end = std::min(place.end(), Offset{(size - kEdge).bytes});
-  for (const BlockRange& range : ranges) {
+  for (const Range& range : ranges) {
     const Offset from = std::max(range.at, begin), to = std::min(range.end(), end);
     if (from < to) out.push_back({from, to - from});
   }

@@ -21,7 +21,7 @@ namespace stampede::volume {
 inline constexpr std::size_t kMostFreeRanges = std::size_t{1} << 20;
 
 struct FreeSpace {
-  std::vector<BlockRange> ranges;  // in order, apart from each other, within the disk; bytes, not aligned to anything
+  std::vector<Range> ranges;  // in order, apart from each other, within the disk; bytes, not aligned to anything
   // A line for each partition whose free space could be known but is not: which, and why.
   std::vector<std::string> taken_whole;
 };

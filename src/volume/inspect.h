@@ -78,9 +78,9 @@ Result<std::vector<std::string>> find_fixed_ids(const std::filesystem::path& pat
 // Memory: three times 16 bytes for a range; kMostFreeRanges of a file system at most, of one with more all of it counts as
 // used.
 struct DiskUse {
-  std::vector<BlockRange> used;
-  std::vector<BlockRange> free;
-  std::vector<BlockRange> off_grid;  // off_grid.h; apart
+  std::vector<Range> used;
+  std::vector<Range> free;
+  std::vector<Range> off_grid;  // off_grid.h; apart
 };
 // Errors: usage, read_failed.
 Result<DiskUse> disk_use(const std::filesystem::path& path);

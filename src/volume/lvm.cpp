@@ -152,7 +152,7 @@ class Usage {
 
 }  // namespace
 
-Result<std::vector<BlockRange>> free_extents_of(std::string_view text, std::string_view id, Offset at, Size length) {
+Result<std::vector<Range>> free_extents_of(std::string_view text, std::string_view id, Offset at, Size length) {
   STAMPEDE_TRY(const LvmSection top, parse_lvm_text(text));
   if (top.sections.size() != 1) return not_understood("metadata");
   const LvmSection& group = top.sections.begin()->second;
@@ -162,7 +162,7 @@ Result<std::vector<BlockRange>> free_extents_of(std::string_view text, std::stri
   const std::uint64_t room = length.bytes / kSector;
   if (sectors == 0 || volume.start > room || volume.count > (room - volume.start) / sectors) return not_understood("size");
   STAMPEDE_TRY(const auto used, Usage(group, *volumes, volume.name).runs());
-  std::vector<BlockRange> out;
+  std::vector<Range> out;
   std::uint64_t end = 0;  // of what is in use
   const auto add_free = [&](std::uint64_t until) {
     if (until > end)
@@ -177,7 +177,7 @@ Result<std::vector<BlockRange>> free_extents_of(std::string_view text, std::stri
   return out;
 }
 
-Result<std::vector<BlockRange>> free_extents(BlockAccess& blocks, Offset at, Size length) {
+Result<std::vector<Range>> free_extents(BlockAccess& blocks, Offset at, Size length) {
   if (length.bytes < kLabels * kSector) return not_understood("size");
   STAMPEDE_TRY(const Label label, read_label(blocks, at));
   STAMPEDE_TRY(const std::string text, read_text(blocks, at, label.area, length));

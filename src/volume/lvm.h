@@ -25,9 +25,9 @@
 namespace stampede::volume {
 
 // Errors: cannot_customise where anything is not as described; read_failed.
-Result<std::vector<BlockRange>> free_extents(BlockAccess& blocks, Offset at, Size length);
+Result<std::vector<Range>> free_extents(BlockAccess& blocks, Offset at, Size length);
 
 // The same of the text alone, for the physical volume with that UUID (without dashes).
-Result<std::vector<BlockRange>> free_extents_of(std::string_view text, std::string_view id, Offset at, Size length);
+Result<std::vector<Range>> free_extents_of(std::string_view text, std::string_view id, Offset at, Size length);
 
 }  // namespace stampede::volume

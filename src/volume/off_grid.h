@@ -17,8 +17,8 @@ inline constexpr Size kLeastOffGrid = 64_KiB;
 // block device, which nobody writes meanwhile. A damaged table or file system has none, nor one whose files share clusters,
 // nor partitions that overlap; of all together at most kMostFreeRanges (free_space.h). Memory: 32 bytes for each cluster of
 // the FAT with most, at worst. Errors: usage, read_failed.
-Result<std::vector<BlockRange>> find_off_grid(const std::filesystem::path& path);
+Result<std::vector<Range>> find_off_grid(const std::filesystem::path& path);
 // The same of one FAT, which lies on `whole` bytes.
-std::vector<BlockRange> off_grid_of(const Fat& fat, Size whole);
+std::vector<Range> off_grid_of(const Fat& fat, Size whole);
 
 }  // namespace stampede::volume

@@ -22,7 +22,7 @@ Result<Size> page_of(BlockAccess& blocks, Offset at) {
 
 }  // namespace
 
-Result<std::vector<BlockRange>> swapped_out(BlockAccess& blocks, Offset at, Size length) {
+Result<std::vector<Range>> swapped_out(BlockAccess& blocks, Offset at, Size length) {
   STAMPEDE_TRY(const Size page, page_of(blocks, at));
   std::array<std::byte, 12> header{};
   STAMPEDE_CHECK(blocks.read(at + kHeaderAt, header));
@@ -30,8 +30,8 @@ Result<std::vector<BlockRange>> swapped_out(BlockAccess& blocks, Offset at, Size
   const std::uint32_t version = in.u32(), last = in.u32();
   if (version != 1) return fail(Code::cannot_customise, "swap space of version {} is not known", version);
   const Size pages = std::min(page * (std::uint64_t{last} + 1), length);
-  if (pages <= page) return std::vector<BlockRange>{};
-  return std::vector<BlockRange>{{at + page, pages - page}};
+  if (pages <= page) return std::vector<Range>{};
+  return std::vector<Range>{{at + page, pages - page}};
 }
 
 Result<> set_swap_uuid(BlockAccess& blocks, Offset at, const std::string& uuid) {

@@ -15,6 +15,6 @@ namespace stampede::volume {
 Result<> set_swap_uuid(BlockAccess& blocks, Offset at, const std::string& uuid);
 
 // Its pages but the header, as far as the header counts them and they lie in `length`. Errors: as above; read_failed.
-Result<std::vector<BlockRange>> swapped_out(BlockAccess& blocks, Offset at, Size length);
+Result<std::vector<Range>> swapped_out(BlockAccess& blocks, Offset at, Size length);
 
 }  // namespace stampede::volume

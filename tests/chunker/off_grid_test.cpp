@@ -14,13 +14,13 @@ using namespace stampede::testing;
 
 // What comes out of the store is the image, with zeros for what was left out.
 void expect_comes_out(const Scratch& scratch, MemoryStore& store, const ImportReport& report,
-                      const std::vector<volume::BlockRange>& unspecified = {}) {
+                      const std::vector<Range>& unspecified = {}) {
   EXPECT_EQ(report.data + report.zero + report.unspecified, report.disk);
   const auto manifest = load_manifest(store, report.image);
   ASSERT_DONE(manifest);
   ASSERT_DONE(export_image(*manifest, store, scratch / "out", {}));
   auto in = read_file(scratch / "image", report.disk);
-  for (const volume::BlockRange& free : unspecified)
+  for (const Range& free : unspecified)
     std::fill_n(in->begin() + static_cast<long>(free.at.bytes), free.length.bytes, std::byte{0});
   EXPECT_TRUE(*in == *read_file(scratch / "out", report.disk));
 }
@@ -79,9 +79,9 @@ TEST(OffTheGrid, AnyRangesRoundTrip) {
     }
     for (std::uint64_t at = random.below(400); at < 3000; at += 1 + random.below(900))
       if (random.below(2) == 0) options.unspecified.push_back({{at * 4096}, {4096 * 3}});
-    std::erase_if(options.unspecified, [&](const volume::BlockRange& free) {
-      return std::ranges::any_of(
-          options.off_grid, [&](const volume::BlockRange& used) { return free.at < used.end() && used.at < free.end(); });
+    std::erase_if(options.unspecified, [&](const Range& free) {
+      return std::ranges::any_of(options.off_grid,
+                                 [&](const Range& used) { return free.at < used.end() && used.at < free.end(); });
     });
     MemoryStore store;
     const auto report = import_image(*File::open(scratch / "image", O_RDONLY), {}, store, options);

@@ -180,7 +180,7 @@ TEST(Package, WhatIsUnspecifiedIsNotRead) {
   write_image(scratch / "image", {20 * 4096 + 2048},
               {{0, random_bytes(21, 8 * 4096)}, {12 * 4096, Bytes(4096)}, {13 * 4096, random_bytes(22, 7 * 4096 + 2048)}});
   struct Case {
-    std::vector<volume::BlockRange> unspecified;
+    std::vector<Range> unspecified;
     std::string kinds;
     std::uint64_t left_out;  // blocks
   };

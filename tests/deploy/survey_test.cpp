@@ -23,7 +23,7 @@ class SurveyTest : public ::testing::Test {
  protected:
   static constexpr Size kDisk{24 << 20};
 
-  void make_image(std::uint64_t seed, std::vector<volume::BlockRange> off_grid = {}) {
+  void make_image(std::uint64_t seed, std::vector<Range> off_grid = {}) {
     write_image(image_, kDisk, filesystem_like(seed, kDisk.bytes / 4096));
     chunker::ImportOptions options{.threads = 2, .level = 1, .progress = {}};
     options.off_grid = std::move(off_grid);
@@ -142,7 +142,7 @@ TEST_F(SurveyTest, ADisturbedDiskBecomesAnImageThatIsPartlyOffTheGrid) {
   for (std::uint64_t seed = 21; seed <= 26; ++seed) {
     SCOPED_TRACE(seed);
     SeededRandom random(seed);
-    std::vector<volume::BlockRange> off_grid;
+    std::vector<Range> off_grid;
     for (Offset at{(2 << 20) + 512 * random.below(9)}; at.bytes < kDisk.bytes - (2 << 20);) {
       off_grid.push_back({at, Size{512 * (128 + random.below(4000))}});
       at = off_grid.back().end() + Size{512 * random.below(3000)};

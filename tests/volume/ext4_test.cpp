@@ -183,9 +183,9 @@ TEST_P(Ext4Kinds, AFullFileSystemIsAnErrorAndIsNotClosed) {
   EXPECT_FALSE(files.close());
 }
 
-Size total_of(const std::vector<BlockRange>& ranges) {
+Size total_of(const std::vector<Range>& ranges) {
   Size total;
-  for (const BlockRange& range : ranges) total += range.length;
+  for (const Range& range : ranges) total += range.length;
   return total;
 }
 
@@ -194,7 +194,7 @@ TEST_P(Ext4Kinds, EveryBlockHasOneOwner) {
   ASSERT_TRUE(blocks);
   const auto files = Ext4::look(**blocks, {});
   ASSERT_TRUE(files) << files.error().message;
-  const BlockRange all{{}, (*blocks)->size()};
+  const Range all{{}, (*blocks)->size()};
   const auto owners = files->owners(std::span(&all, 1));
   ASSERT_TRUE(owners) << owners.error().message;
   std::map<std::string, Size> named;
@@ -234,12 +234,12 @@ TEST_P(Ext4Kinds, ABlockIsOfItsFile) {
   const std::uint64_t size = std::stoull(block_size);
   const std::string said = debugfs("bmap /etc/large 7");
   const std::uint64_t block = std::stoull(said.substr(said.find('\n') + 1));
-  const std::vector<BlockRange> asked{{{block * size + 100}, {1}}, {{block * size + 200}, {5}}};
+  const std::vector<Range> asked{{{block * size + 100}, {1}}, {{block * size + 200}, {5}}};
   const auto owners = files->owners(asked);
   ASSERT_TRUE(owners) << owners.error().message;
   ASSERT_EQ(owners->size(), 1U);
   EXPECT_EQ(owners->front().path, "/etc/large");
-  EXPECT_EQ(owners->front().ranges, (std::vector<BlockRange>{{{block * size}, {size}}}));
+  EXPECT_EQ(owners->front().ranges, (std::vector<Range>{{{block * size}, {size}}}));
 }
 
 INSTANTIATE_TEST_SUITE_P(All, Ext4Kinds, testing::ValuesIn(kKinds), [](const auto& test) { return test.param.name; });

@@ -31,7 +31,7 @@ class FreeSpaceOf : public testing::Test {
   }
   static Size sum(const FreeSpace& space) {
     Size out;
-    for (const BlockRange& range : space.ranges) out += range.length;
+    for (const Range& range : space.ranges) out += range.length;
     return out;
   }
   void expect_whole(std::string_view why) {
@@ -46,9 +46,9 @@ class FreeSpaceOf : public testing::Test {
     const auto use = disk_use(disk_);
     ASSERT_TRUE(use) << use.error().message;
     Size free;
-    for (const BlockRange& range : use->free) free += range.length;
+    for (const Range& range : use->free) free += range.length;
     EXPECT_EQ(free, sum(space));
-    std::vector<BlockRange> all = use->used;
+    std::vector<Range> all = use->used;
     all.insert(all.end(), use->free.begin(), use->free.end());
     const auto blocks = open_blocks(disk_, false).value();
     if (const auto files = Ext4::look(*blocks, {2U << 20})) {
@@ -56,9 +56,9 @@ class FreeSpaceOf : public testing::Test {
       ASSERT_TRUE(idle) << idle.error().message;
       all.insert(all.end(), idle->begin(), idle->end());
     }
-    std::ranges::sort(all, {}, &BlockRange::at);
+    std::ranges::sort(all, {}, &Range::at);
     Offset at{2U << 20};
-    for (const BlockRange& range : all) {
+    for (const Range& range : all) {
       EXPECT_EQ(range.at, at);
       at = range.end();
     }
@@ -71,7 +71,7 @@ class FreeSpaceOf : public testing::Test {
     Bytes garbage(1U << 20);
     random.fill(garbage);
     Offset last;
-    for (const BlockRange& range : space.ranges) {
+    for (const Range& range : space.ranges) {
       EXPECT_GE(range.at, last);
       EXPECT_GT(range.length, Size{});
       last = range.end();
@@ -202,7 +202,7 @@ TEST_F(FreeSpaceOf, SwapKeepsItsHeader) {
   make_table(2, 20);
   put(part_, 2);
   const FreeSpace space = found();
-  EXPECT_EQ(space.ranges, (std::vector<BlockRange>{{{(2U << 20) + 4096}, Size{(16U << 20) - 4096}}}));
+  EXPECT_EQ(space.ranges, (std::vector<Range>{{{(2U << 20) + 4096}, Size{(16U << 20) - 4096}}}));
   fill_with_garbage(space);
   const std::string said = run(fmt::format("blkid -p -O {} {}", 2 << 20, disk_.string())).output;
   EXPECT_NE(said.find("11111111-2222-3333-4444-555555555555"), std::string::npos) << said;
@@ -346,17 +346,17 @@ TEST_F(FreeSpaceOf, NtfsThatWasNotShutDownIsTakenWhole) {
   EXPECT_TRUE(found().taken_whole.empty());
 }
 
-std::vector<BlockRange> decoded(std::string_view text, std::uint64_t length = 0x9000) {
+std::vector<Range> decoded(std::string_view text, std::uint64_t length = 0x9000) {
   const auto out = decode_domain_map(text, {0x100000}, {length});
-  return out.value_or(std::vector<BlockRange>{{{}, {}}});
+  return out.value_or(std::vector<Range>{{{}, {}}});
 }
 
 TEST(DomainMap, IsReadStrictly) {
-  const std::vector<BlockRange> bad{{{}, {}}};
+  const std::vector<Range> bad{{{}, {}}};
   EXPECT_EQ(decoded("# hello\n0x9000  ?\n# pos\n0x0 0x1000 +\n0x00001000 0x8000  ?\n"),
-            (std::vector<BlockRange>{{{0x101000}, {0x8000}}}));
+            (std::vector<Range>{{{0x101000}, {0x8000}}}));
   EXPECT_EQ(decoded("0x9000 ?\n0x0 0x1000 +\n0x1000 0x2000 ?\n0x3000 0x1000 +\n0x4000 0x5000 ?"),
-            (std::vector<BlockRange>{{{0x101000}, {0x2000}}, {{0x104000}, {0x5000}}}));
+            (std::vector<Range>{{{0x101000}, {0x2000}}, {{0x104000}, {0x5000}}}));
   for (const std::string_view text : {
            "",
            "0x9000 ?\n",
@@ -394,7 +394,7 @@ TEST_F(FreeSpaceOf, ExtentsThatNoLogicalVolumeHas) {
   const FreeSpace space = found();
   ASSERT_TRUE(space.taken_whole.empty()) << space.taken_whole[0];
   // Of 15 extents of 4 MiB behind the first MiB three are free before b and c, and six behind them.
-  EXPECT_EQ(space.ranges, (std::vector<BlockRange>{{{3U << 20}, Size{12U << 20}}, {{39U << 20}, Size{24U << 20}}}));
+  EXPECT_EQ(space.ranges, (std::vector<Range>{{{3U << 20}, Size{12U << 20}}, {{39U << 20}, Size{24U << 20}}}));
   const File disk = std::move(File::open(disk_, O_RDWR).value());
   ASSERT_TRUE(disk.write_at({(2U << 20) + 4096 + 40}, Bytes(8, std::byte{1})));  // where the metadata is
   expect_whole("metadata area is not understood");
@@ -423,7 +423,7 @@ std::string extents_of(std::string text, std::string_view from = "", std::string
   const auto found = free_extents_of(text, std::string(32, 'a'), {0}, {400 * 512});
   if (!found) return found.error().message;
   std::string out;
-  for (const BlockRange& range : *found) out += fmt::format("{}+{} ", range.at.bytes / 512, range.length.bytes / 512);
+  for (const Range& range : *found) out += fmt::format("{}+{} ", range.at.bytes / 512, range.length.bytes / 512);
   return out;
 }
 

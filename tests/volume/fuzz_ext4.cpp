@@ -46,7 +46,7 @@ void use(volume::Ext4& files) {
   std::ignore = files.kind("/link/ssh_host_x");
   std::ignore = files.used();
   std::ignore = files.idle();
-  const volume::BlockRange all{{}, {512 << 10}};
+  const Range all{{}, {512 << 10}};
   std::ignore = files.owners(std::span(&all, 1));
 }
 

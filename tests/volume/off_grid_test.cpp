@@ -43,7 +43,7 @@ TEST_F(OffGrid, AFileBetweenBlocksIsFound) {
   const auto off_grid = find_off_grid(disk_);
   ASSERT_TRUE(off_grid);
   ASSERT_EQ(off_grid->size(), 1U);
-  const BlockRange file = off_grid->front();
+  const Range file = off_grid->front();
   EXPECT_NE(file.at.bytes % 4096, 0U);
   EXPECT_EQ(file.length.bytes, round_up(text_.size(), 512));
   Bytes bytes(file.length.bytes);
