@@ -49,7 +49,7 @@ struct ImportOptions {
   std::vector<Range> off_grid = {};
   // Called about ten times a second from the calling thread with the disk offset reached and the image's size.
   std::function<void(Offset done, Size total)> progress;
-  // Asked often, from the calling thread: true ends the import with `interrupted`.
+  // Asked often, from the calling thread and by who packages from others: true ends the import with `interrupted`.
   std::function<bool()> interrupted = {};
   // Called once, from a worker, when the first chunk comes that the sink lacks; not at all where it has all of them.
   std::function<void()> first_new = {};

@@ -15,7 +15,7 @@ namespace stampede::chunker {
 inline constexpr int kDefaultLevel = 3;
 // For who waits.
 inline constexpr int kQuickLevel = 1;
-// Nothing is compressed: what takes most of a local deployment's processor time is saved, and a third of the space is not.
+// Nothing is compressed: that saves what takes most of a local deployment's processor time, for three times the space.
 inline constexpr int kRawLevel = 0;
 
 // Compresses. Holds a zstd context of some MiB: one per thread.

@@ -113,6 +113,7 @@ Bytes encode(const TagRecord& record) {
       {"os_release", std::move(os_release)},
       {"roles", list(record.roles)},
       {"fixed_ids", facts.fixed_ids ? json::value(list(*facts.fixed_ids)) : json::value(nullptr)},
+      {"fixed_ids_by", facts.fixed_ids_by},
       {"lint", lint_array(facts.lint)},
       {"kernels", list(facts.kernels)},
       {"labels", std::move(labels)},

@@ -8,10 +8,10 @@
 //     "sector_size": 512, "table": "gpt", "disk_guid": "…", "partitions": [ {number, offset, length, type, guid, name,
 //     filesystem, label, uuid} ], "root": null | {partition, filesystem, offset, length, label, uuid, clean},
 //     "architecture": "x86_64" | null, "firmware": ["bios","uefi"], "cloud_init": true, "os_release": {…}, "roles": [],
-//     "fixed_ids": null | ["…"], "lint": null | [ {code, path} ], "kernels": ["6.1.0-18-amd64"],
+//     "fixed_ids": null | ["…"], "fixed_ids_by": 1, "lint": null | [ {code, path} ], "kernels": ["6.1.0-18-amd64"],
 //     "labels": {"owner": "web team"}, "tagged": "2026-11-03T08:00:00Z" }
-// Older records have an empty "lint" although nobody had looked, and end with it: no kernels and labels are known of them,
-// and they were tagged when created.
+// Older records do not say which version of the look found "fixed_ids". They have an empty "lint" although nobody had
+// looked, and end with it: no kernels and labels are known of them, and they were tagged when created.
 #pragma once
 
 #include <map>

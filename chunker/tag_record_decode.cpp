@@ -183,6 +183,7 @@ Result<volume::ImageFacts> facts(Members& in) {
   if (!in.is_null("cloud_init")) facts.cloud_init = in.flag("cloud_init");
   facts.os_release = text_map(in, "os_release");
   if (in.has("fixed_ids")) facts.fixed_ids = in.texts("fixed_ids");  // older records have none
+  if (in.has("fixed_ids_by")) facts.fixed_ids_by = static_cast<std::uint32_t>(in.number("fixed_ids_by", UINT32_MAX));
   if (in.has("lint")) {
     STAMPEDE_TRY(facts.lint, lint(in));
   }

@@ -1,8 +1,8 @@
 // Brings the spans of an image from a chunk source of this machine, a store, to an inbox: what the node does over the
 // network.
 //
-// Reads in order on a thread of its own, a few spans ahead: enough for all workers, and memory that is used again is faster
-// than more of it. A span that does not verify ends it: there is
+// Reads in order on a thread of its own, as far ahead as the credit allows and no more than all workers need: memory that is
+// used again is faster than more of it. A span that does not verify ends it: there is
 // nobody else to ask. Memory: the spans under way.
 #pragma once
 

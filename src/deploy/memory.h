@@ -2,9 +2,9 @@
 // chunks of their mean length, everything else at its worst, and that is what a target makes do with where it can: the cache
 // of what it serves to others has what the image leaves. A larger image takes what it needs, if the machine has that.
 //
-// While a deployment looks at its disk the slabs are idle and no spans are under way: the scan's buffers (scan.h) take no
-// more than those will. Beside it all, for each peer that asks for spans faster than it takes them, what
-// transport/net/peer_links.h says; and the kernel's buffers of sockets.
+// While a deployment looks at its disk nothing is written and no spans are under way: the scan reads into the slabs, and
+// what it takes besides (scan.h) is less than those will. Beside it all, for each peer that asks for spans faster than it
+// takes them, what transport/net/peer_links.h says; and the kernel's buffers of sockets.
 #pragma once
 
 #include <algorithm>

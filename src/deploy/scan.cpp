@@ -28,7 +28,10 @@ class Memories {
  public:
   explicit Memories(disk::Target& target) {
     while (auto slab = target.try_slab()) slabs_.push_back(std::move(slab));
-    if (slabs_.size() * disk::kSlab.bytes == target.slab_memory().size()) left_ = target.slab_memory();
+    if (slabs_.size() * disk::kSlab.bytes == target.slab_memory().size())
+      left_ = target.slab_memory();
+    else
+      slabs_.clear();
   }
   // One for each thread; any thread.
   MutableBytes take() {

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 
 #include <algorithm>
+#include <atomic>
 #include <charconv>
 #include <functional>
 #include <future>
@@ -169,11 +170,13 @@ struct Into {
   std::function<FixedIds(const chunker::ImageId&)> fixed_ids = {};
 };
 
-FixedIds known_fixed_ids(cache::Store& store, const chunker::ImageId& image) {
+// As this store found by the same look: what others say is not repeated under its own key.
+FixedIds known_fixed_ids(cache::Store& store, const chunker::ImageId& image, const trust::PublicKey& own) {
   chunker::ImageRef exactly;
   exactly.id = chunker::to_string(image);
   const auto found = find_image(store, exactly);
-  return found ? found->record.facts.fixed_ids : std::nullopt;
+  const bool ours = found && found->signed_record.signer == own && found->record.facts.fixed_ids_by == volume::kIdSearch;
+  return ours ? found->record.facts.fixed_ids : std::nullopt;
 }
 
 // What packaging is wherever it goes. `disk` is the source's own, or a copy that is packaged instead.
@@ -181,10 +184,16 @@ Result<Imported> package(const ImageSource& source, const std::filesystem::path&
                          const PackagingOptions& options, const Into& into) {
   Imported imported;
   chunker::ImportOptions import = options.import;
-  // Both read here and there, and wait for it.
+  // Both read here and there, and wait for it. Where it is refused the other one need not be waited for.
+  std::atomic<bool> refused = false;
   auto free = std::async(options.all_blocks ? std::launch::deferred : std::launch::async, [&] {
-    return volume::find_free_space(disk, [&] { return !options.import.interrupted || !options.import.interrupted(); });
+    return volume::find_free_space(
+        disk, [&] { return !refused && (!options.import.interrupted || !options.import.interrupted()); });
   });
+  const struct GiveUp {
+    ~GiveUp() { refused = true; }
+    std::atomic<bool>& refused;
+  } give_up{refused};
   STAMPEDE_TRY(auto facts, volume::inspect(disk, false));
   const chunker::TableFacts table = table_of(facts);
   chunker::TagRecord& record = imported.record;
@@ -221,6 +230,7 @@ Result<Imported> package(const ImageSource& source, const std::filesystem::path&
     if (!fixed_ids.valid()) import.first_new();
     STAMPEDE_TRY(record.facts.fixed_ids, fixed_ids.get());
   }
+  record.facts.fixed_ids_by = volume::kIdSearch;
   STAMPEDE_CHECK(record_lint(record, imported.lint, options.words));
   record.disk_size = imported.report.disk;
   record.data_size = imported.report.data;
@@ -249,7 +259,7 @@ Result<Imported> import_image(cache::Store& store, const ImageSource& source, co
     STAMPEDE_TRY(stored, store_image(store, file, name, table, import, options.words.move));
     return stored.report;
   };
-  const auto known = [&](const chunker::ImageId& image) { return known_fixed_ids(store, image); };
+  const auto known = [&](const chunker::ImageId& image) { return known_fixed_ids(store, image, signing_key->public_key()); };
   STAMPEDE_TRY(auto imported, package(source, disk, name, options, {put, known}));
   imported.generalised = std::move(generalised);
   STAMPEDE_TRY(auto tagged, give_name(store, std::move(imported.record), options.words, *signing_key));

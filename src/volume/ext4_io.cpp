@@ -56,21 +56,21 @@ void note_complaint(const char*, long, const char* format, va_list arguments) {
 Channel& channel_of(io_channel io) { return *static_cast<Channel*>(io->private_data); }
 
 // The byte range that libext2fs means: `count` blocks, or -count bytes. Nothing if it is not within the file system's space.
-struct Range {
+struct ByteRange {
   std::uint64_t offset = 0;
   std::size_t size = 0;
 };
-std::optional<Range> range_of(io_channel io, std::uint64_t block, int count) {
+std::optional<ByteRange> range_of(io_channel io, std::uint64_t block, int count) {
   const auto block_size = static_cast<std::uint64_t>(io->block_size);
   const auto wide = static_cast<std::int64_t>(count);
   const std::uint64_t size = wide < 0 ? static_cast<std::uint64_t>(-wide) : static_cast<std::uint64_t>(wide) * block_size;
   const std::uint64_t limit = channel_of(io).size.bytes;
   std::uint64_t offset = 0;
   if (__builtin_mul_overflow(block, block_size, &offset) || offset > limit || size > limit - offset) return std::nullopt;
-  return Range{offset, size};
+  return ByteRange{offset, size};
 }
 
-errcode_t read_range(Channel& channel, Range range, void* data) {
+errcode_t read_range(Channel& channel, ByteRange range, void* data) {
   if (range.size > channel.read_budget) {
     if (!channel.read_error)
       channel.read_error = Error{Code::read_failed, "the file system is damaged: its structures lead in circles"};
@@ -90,7 +90,7 @@ errcode_t note_write(Channel& channel, Result<> done) {
   return code == Code::no_space ? ENOSPC : EIO;
 }
 
-errcode_t write_range(Channel& channel, Range range, const void* data) {
+errcode_t write_range(Channel& channel, ByteRange range, const void* data) {
   return note_write(
       channel, channel.blocks->write(channel.start + Size{range.offset}, {static_cast<const std::byte*>(data), range.size}));
 }

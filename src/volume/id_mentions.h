@@ -21,6 +21,9 @@
 
 namespace stampede::volume {
 
+// One more whenever the look begins to find what it did not: what an older one has said does not count then.
+inline constexpr std::uint32_t kIdSearch = 1;
+
 // Why the ids of the image cannot be changed, at most kMostReasons, each a phrase: "/boot/initrd.img of partition 1, which
 // cannot be edited, mentions one". Empty: they can.
 inline constexpr std::size_t kMostReasons = 16, kMostReason = 400;  // of so many bytes

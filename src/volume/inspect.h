@@ -59,6 +59,7 @@ struct ImageFacts {
   std::vector<std::string> kernels;
   // Why its ids cannot be changed (id_mentions.h); empty: they can. Nothing: it was not looked for.
   std::optional<std::vector<std::string>> fixed_ids;
+  std::uint32_t fixed_ids_by = 0;  // by which version of the look (kIdSearch); 0: nobody knows
   // What copies of it must not share (lint.h). Nothing: it was not looked for, which inspect() does not, or could not be.
   std::optional<std::vector<Finding>> lint;
 };

@@ -42,6 +42,7 @@ TagRecord full() {
   record.facts.firmware = {"bios", "uefi"};
   record.facts.cloud_init = false;
   record.facts.fixed_ids = {{"a file"}};
+  record.facts.fixed_ids_by = 1;
   record.facts.lint = {{{"machine-id", "/etc/machine-id"}}};
   record.facts.os_release = {{"ID", "debian"}, {"VERSION_ID", "12"}};
   record.facts.kernels = {"6.1.0-18-amd64"};
@@ -80,11 +81,12 @@ TEST(TagRecord, WhatIsNotKnownIsNull) {
 
 TEST(TagRecord, OlderOnesSayNothingOfFixedIds) {
   std::string text(as_text(encode(full())));
-  const std::string_view member = R"("fixed_ids":["a file"],)";
+  const std::string_view member = R"("fixed_ids":["a file"],"fixed_ids_by":1,)";
   text.erase(text.find(member), member.size());
   const auto decoded = decode_tag_record(as_bytes(text));
   ASSERT_DONE(decoded);
   EXPECT_FALSE(decoded->facts.fixed_ids);
+  EXPECT_EQ(decoded->facts.fixed_ids_by, 0U);
 }
 
 TEST(TagRecord, Golden) {
@@ -97,7 +99,7 @@ TEST(TagRecord, Golden) {
             R"(:"root \"/\"","flags":9223372036854775809,"filesystem":"ext4","label":"l","uuid":"u"}],"root":{"part)"
             R"(ition":1,"filesystem":"ext4","offset":1048576,"length":4292870144,"label":"l","uuid":"u","clean":tru)"
             R"(e},"architecture":"x86_64","firmware":["bios","uefi"],"cloud_init":false,"os_release":{"ID":"debian")"
-            R"(,"VERSION_ID":"12"},"roles":["web","db"],"fixed_ids":["a file"],"lint":[{"code":"machine-)"
+            R"(,"VERSION_ID":"12"},"roles":["web","db"],"fixed_ids":["a file"],"fixed_ids_by":1,"lint":[{"code":"machine-)"
             R"(id","path":"/etc/machine-id"}],"kernels":["6.1.0-18-amd64"],"labels":{"ex)"
             R"(ample.org/a-b_c.D":"ä","owner":"web team"},"tagged":"2026-11-03T08:00:00Z"})");
 }

@@ -59,6 +59,24 @@ TEST_P(Engines, WritesAndReads) {
   }
 }
 
+TEST_P(Engines, EachBufferIsMadeKnownWhenItIsUsed) {
+  constexpr std::size_t kPart = 16UL << 10;
+  const AlignedMemory memory(4 * kPart);
+  std::vector<MutableBytes> buffers;
+  for (std::size_t i = 0; i < 4; ++i) buffers.push_back(memory.bytes().subspan(i * kPart, kPart));
+  engine_->register_buffers(buffers);
+  for (const auto& [from, to] : {std::pair(3, 1), std::pair(1, 0), std::pair(2, 3)}) {
+    const MutableBytes out = buffers[static_cast<std::size_t>(from)], in = buffers[static_cast<std::size_t>(to)];
+    std::ranges::fill(out, static_cast<std::byte>(from + 40));
+    EXPECT_EQ(move(true, 4096, out.first(8192), from), 8192);
+    EXPECT_EQ(move(false, 4096, in.last(8192), to), 8192);
+    EXPECT_TRUE(std::ranges::equal(in.last(8192), out.first(8192)));
+  }
+  // What does not lie in the buffer that is named the kernel refuses: it is known, then, and by itself.
+  const int strayed = move(false, 4096, buffers[0].last(8192), 2);
+  EXPECT_EQ(strayed, engine_->name() == "io_uring" ? -EFAULT : 8192);
+}
+
 TEST_P(Engines, AReadThatMeetsTheEndIsShort) {
   Bytes in(8192);
   EXPECT_EQ(move(false, 60UL * 1024, in), 4096);

@@ -18,9 +18,6 @@ namespace stampede::powerloss {
 
 namespace {
 
-// Superblock, group descriptors and what comes next.
-constexpr Size kLookedAt = 1_MiB;
-
 template <class... Args>
 std::unexpected<Error> wrong(fmt::format_string<Args...> format, Args&&... args) {
   return fail(Code::internal, format, std::forward<Args>(args)...);
@@ -40,14 +37,20 @@ Result<> copy_disk(const File& from, const std::filesystem::path& to) {
   return {};
 }
 
+constexpr Size kStep = 4_MiB;
+
 // Where somebody else has a loop device open, it may go on showing blocks of the disk that it was before: a superblock, say,
 // that knows of no journal to be replayed.
 Result<bool> shows(const File& loop, const File& disk) {
   if (::ioctl(loop.fd(), BLKFLSBUF, 0) != 0) return wrong("cannot empty {}: {}", loop.name(), errno_text(errno));
-  Bytes shown(kLookedAt.bytes), there(kLookedAt.bytes);
-  STAMPEDE_CHECK(loop.read_at({}, shown));
-  STAMPEDE_CHECK(disk.read_at({}, there));
-  return shown == there;
+  STAMPEDE_TRY(const Size size, disk.size());
+  Bytes shown(kStep.bytes), there(kStep.bytes);
+  for (Offset at; at.bytes < size.bytes; at += kStep) {
+    STAMPEDE_TRY(const std::size_t from_loop, loop.read_some_at(at, shown));
+    STAMPEDE_TRY(const std::size_t from_disk, disk.read_some_at(at, there));
+    if (from_loop != from_disk || shown != there) return false;
+  }
+  return true;
 }
 
 // A file system on a loop device, for as long as this lives.
@@ -77,7 +80,7 @@ class Mounted {
         return wrong("the file system cannot be mounted: {}", errno_text(errno));
       return Mounted(at);
     }
-    return wrong("no loop device is free for long enough");
+    return wrong("no loop device is free for long enough, or shows the disk that it was given");
   }
   Mounted(Mounted&& other) noexcept : at_(std::exchange(other.at_, {})) {}
   Mounted& operator=(Mounted&&) = delete;

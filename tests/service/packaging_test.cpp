@@ -11,11 +11,13 @@
 #include "src/service/site.h"
 #include "src/volume/ext4.h"
 #include "src/volume/free_space.h"
+#include "src/volume/id_mentions.h"
 #include "tests/volume/images.h"
 
 namespace stampede::service {
 namespace {
 
+using volume::kIdSearch;
 using volume::put;
 using volume::run;
 
@@ -87,10 +89,11 @@ TEST_F(GeneralisedImport, WhatMentionsIdsIsNotLookedForAgain) {
   EXPECT_TRUE(plain->record.facts.fixed_ids->empty());
   const auto key = open_signing_key(store_->folder());
   ASSERT_TRUE(key);
-  const auto say = [&](const char* name, std::optional<std::vector<std::string>> fixed_ids) {
+  const auto say = [&](const char* name, std::optional<std::vector<std::string>> fixed_ids, std::uint32_t by = kIdSearch) {
     chunker::TagRecord record = plain->record;
     record.name = *chunker::ImageName::parse(name);
     record.facts.fixed_ids = std::move(fixed_ids);
+    record.facts.fixed_ids_by = by;
     EXPECT_TRUE(give_name(*store_, std::move(record), {}, *key));
   };
   say("known:1", std::vector<std::string>{"somebody said so"});
@@ -98,11 +101,16 @@ TEST_F(GeneralisedImport, WhatMentionsIdsIsNotLookedForAgain) {
   ASSERT_TRUE(again) << again.error().message;
   EXPECT_EQ(again->record.image, plain->record.image);
   EXPECT_EQ(again->record.facts.fixed_ids, (std::vector<std::string>{"somebody said so"}));
-  // By who did not look. (Of one second the first name counts.)
-  say("a:1", std::nullopt);
+  // By who did not look, and by who looked otherwise. (Of one second the first name counts.)
+  say("b:1", std::nullopt);
   const auto looked = import("plain:3", false);
   ASSERT_TRUE(looked) << looked.error().message;
   EXPECT_EQ(looked->record.facts.fixed_ids, plain->record.facts.fixed_ids);
+  EXPECT_EQ(looked->record.facts.fixed_ids_by, kIdSearch);
+  say("a:1", std::vector<std::string>{"an older one said so"}, kIdSearch - 1);
+  const auto anew = import("plain:4", false);
+  ASSERT_TRUE(anew) << anew.error().message;
+  EXPECT_EQ(anew->record.facts.fixed_ids, plain->record.facts.fixed_ids);
 }
 
 TEST_F(GeneralisedImport, TheSameTemplateIsTheSameImage) {
