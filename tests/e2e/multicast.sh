@@ -38,9 +38,10 @@ start_all() {
 in_the_middle() { wait_for 60 "node-$1 to be at $2 %" verified_at_least "node-$1" $((total * $2 / 100)); }
 # Percent of the sealed image.
 by_multicast() { jq ".bytes.multicast * 100 / $sealed | floor" "$LAB/node-$1.receipt"; }
+# More than half: a machine that is busy otherwise loses packets, and has the rest from the others.
 most_by_multicast() {
   local i
-  for i; do [ "$(by_multicast "$i")" -ge 75 ] || no "node-$i got $(by_multicast "$i") % by multicast: $(jq -c .bytes "$LAB/node-$i.receipt")"; done
+  for i; do [ "$(by_multicast "$i")" -gt 50 ] || no "node-$i got $(by_multicast "$i") % by multicast: $(jq -c .bytes "$LAB/node-$i.receipt")"; done
 }
 depot_sent_at_most() {
   local percent=$((($(sent_by depot) - before) * 100 / sealed))
