@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "chunker/types.h"
+#include "src/base/aligned.h"
 
 namespace stampede::cache {
 
@@ -48,9 +49,9 @@ class ChunkIndex {
  private:
   std::size_t bucket_of(std::uint32_t prefix) const { return (std::uint64_t{prefix} << bits_) >> 32; }
 
-  unsigned bits_ = 0;                  // of a prefix that choose its bucket
-  std::vector<std::uint32_t> starts_;  // of each bucket in slots_; then the end of the last
-  std::vector<Slot> slots_;            // ascending
+  unsigned bits_ = 0;                                            // of a prefix that choose its bucket
+  std::vector<std::uint32_t, HugePages<std::uint32_t>> starts_;  // of each bucket in slots_; then the end of the last
+  std::vector<Slot, HugePages<Slot>> slots_;                     // ascending
 };
 
 }  // namespace stampede::cache

@@ -27,4 +27,20 @@ class AlignedMemory {
   MutableBytes bytes_;
 };
 
+// Memory of whole huge pages where it is as much as one or more; else from the heap. Aborts where there is none.
+void* allocate_huge(std::size_t size);
+void free_huge(void* memory, std::size_t size) noexcept;
+
+// For what is large and looked at here and there: with small pages, finding them takes longer than what is looked at.
+template <class T>
+struct HugePages {
+  using value_type = T;
+  HugePages() = default;
+  template <class Other>
+  HugePages(const HugePages<Other>& /*other*/) {}  // NOLINT(google-explicit-constructor): as allocators are
+  T* allocate(std::size_t count) { return static_cast<T*>(allocate_huge(count * sizeof(T))); }
+  void deallocate(T* memory, std::size_t count) noexcept { free_huge(memory, count * sizeof(T)); }
+  bool operator==(const HugePages&) const = default;
+};
+
 }  // namespace stampede
