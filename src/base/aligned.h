@@ -34,7 +34,7 @@ void free_huge(void* memory, std::size_t size) noexcept;
 // For what is large and looked at here and there: with small pages, finding them takes longer than what is looked at.
 template <class T>
 struct HugePages {
-  using value_type = T;
+  using value_type = T;  // NOLINT(readability-identifier-naming): the standard calls it so
   HugePages() = default;
   template <class Other>
   HugePages(const HugePages<Other>& /*other*/) {}  // NOLINT(google-explicit-constructor): as allocators are
