@@ -1,5 +1,4 @@
-// Memory for O_DIRECT: page-aligned, mapped apart from the heap, given back to the kernel at the end of its life. Reads as
-// zeros until it is written to.
+// Memory that is mapped apart from the heap, in huge pages where it reaches: for O_DIRECT, and for large vectors.
 #pragma once
 
 #include <cstddef>
@@ -9,6 +8,7 @@
 
 namespace stampede {
 
+// Page-aligned, given back to the kernel at the end of its life. Reads as zeros until it is written to.
 class AlignedMemory {
  public:
   AlignedMemory() = default;

@@ -153,10 +153,8 @@ class Attribution {
  private:
   // Those of `ranges` that lie between the two, which are taken out of it.
   static std::vector<Range> take(std::vector<Range>& ranges, Offset from, Offset to) {
-    std::vector<Range> inside = between(ranges, from, to), rest = between(ranges, {}, from);
-    const std::vector<Range> behind = between(ranges, to, {UINT64_MAX});
-    rest.insert(rest.end(), behind.begin(), behind.end());
-    ranges = std::move(rest);
+    std::vector<Range> inside = between(ranges, from, to);
+    ranges = without(ranges, {{from, to - from}});
     return inside;
   }
 

@@ -7,7 +7,6 @@
 #include <charconv>
 #include <functional>
 #include <future>
-#include <utility>
 
 #include "src/base/text.h"
 #include "src/service/generalised.h"
@@ -217,17 +216,20 @@ Result<Imported> package(const ImageSource& source, const std::filesystem::path&
   // ids, which takes as long as half of an import that brings nothing new: it waits for what is new.
   auto lint = std::async(std::launch::async, [&] { return look_for_identity(disk, record.facts); });
   std::future<Result<std::vector<std::string>>> fixed_ids;
-  import.first_new = [&] {
+  const auto look = [&] {
     fixed_ids = std::async(std::launch::async, [&] { return volume::find_fixed_ids(disk, record.facts); });
   };
-  if (!into.fixed_ids) std::exchange(import.first_new, {})();
+  if (into.fixed_ids)
+    import.first_new = look;
+  else
+    look();
   auto report = into.store(held ? source.file : own, table, import);
   imported.lint = lint.get();
   STAMPEDE_TRY(imported.report, std::move(report));
   record.image = imported.report.image;
   if (!fixed_ids.valid()) record.facts.fixed_ids = into.fixed_ids(record.image);
   if (!record.facts.fixed_ids) {
-    if (!fixed_ids.valid()) import.first_new();
+    if (!fixed_ids.valid()) look();
     STAMPEDE_TRY(record.facts.fixed_ids, fixed_ids.get());
   }
   record.facts.fixed_ids_by = volume::kIdSearch;
