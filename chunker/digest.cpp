@@ -4,6 +4,10 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <optional>
+#include <utility>
+
+#include "chunker/multi_buffer.h"
 
 namespace stampede::chunker {
 namespace {
@@ -27,6 +31,9 @@ const EVP_MD* algorithm_512_256() {
 }
 
 constexpr std::size_t kPage = 4096;
+
+bool fits_a_lane(ByteView bytes) { return !bytes.empty() && bytes.size() <= kMaxChunk.bytes; }
+
 }  // namespace
 
 struct Digester::Context {
@@ -35,6 +42,7 @@ struct Digester::Context {
   Context(const Context&) = delete;
   Context& operator=(const Context&) = delete;
   EVP_MD_CTX* evp;
+  std::optional<std::unique_ptr<MultiBufferSha256>> many;  // at first use; null: there is none
 };
 
 Digester::Digester() : context_(std::make_unique<Context>()) {}
@@ -71,6 +79,45 @@ Result<VerifiedChunk> Digester::verify(const ChunkId& claimed, ByteView plain) {
   if (chunk.id() != claimed)
     return fail(Code::content_altered, "bytes that claim to be chunk {} are {}", to_string(claimed), to_string(chunk.id()));
   return chunk;
+}
+
+MultiBufferSha256* Digester::multi_buffer() {
+  if (!context_->many) context_->many = MultiBufferSha256::best();
+  return context_->many->get();
+}
+
+std::vector<VerifiedChunk> Digester::name(std::span<const ByteView> plain) {
+  Many many(*this, plain.size());
+  for (const ByteView bytes : plain) many.add(bytes);
+  return many.finish();
+}
+
+Digester::Many::Many(Digester& digester, std::size_t most)
+    : digester_(digester), many_(most > 1 ? digester.multi_buffer() : nullptr) {
+  chunks_.reserve(most);
+}
+
+Digester::Many::~Many() {
+  if (running_) many_->finish();  // it writes into chunks_
+}
+
+void Digester::Many::add(ByteView plain) {
+  if (many_ == nullptr || !fits_a_lane(plain)) {
+    chunks_.push_back(digester_.name(plain));
+    return;
+  }
+  chunks_.push_back({{}, plain});
+  waiting_.push_back(chunks_.size() - 1);
+  if (!running_ && waiting_.size() < many_->fewest()) return;
+  running_ = true;
+  for (const std::size_t i : waiting_) many_->add(chunks_[i].bytes_, chunks_[i].id_.digest);
+  waiting_.clear();
+}
+
+std::vector<VerifiedChunk> Digester::Many::finish() {
+  for (const std::size_t i : waiting_) chunks_[i] = digester_.name(chunks_[i].bytes_);
+  if (std::exchange(running_, false)) many_->finish();
+  return std::move(chunks_);
 }
 
 Sha256 sha256(ByteView bytes) {

@@ -1,12 +1,17 @@
-// SHA-256 through OpenSSL's EVP (SHA-NI where the CPU has it): the only maker of VerifiedChunk.
+// SHA-256 through OpenSSL's EVP (SHA-NI where the CPU has it), and of many runs at once through multi_buffer.h, which EVP
+// has no like of: the only maker of VerifiedChunk.
 #pragma once
 
 #include <memory>
+#include <span>
+#include <vector>
 
 #include "chunker/types.h"
 #include "src/base/error.h"
 
 namespace stampede::chunker {
+
+class MultiBufferSha256;
 
 Sha256 sha256(ByteView bytes);
 // For bytes that are not ours: casync's name for a chunk (FIPS 180-4, with initial values of its own).
@@ -24,6 +29,28 @@ class Digester {
   VerifiedChunk name(ByteView plain);
   // For bytes that claim an id. Error: content_altered.
   Result<VerifiedChunk> verify(const ChunkId& claimed, ByteView plain);
+  // Names many, in their order: twice as fast as one after the other, or more (multi_buffer.h).
+  std::vector<VerifiedChunk> name(std::span<const ByteView> plain);
+
+  // The same of chunks that are being made, so that each is hashed while it is in the processor's cache. The digester is
+  // taken until it ends.
+  class Many {
+   public:
+    Many(Digester& digester, std::size_t most);
+    ~Many();
+    Many(const Many&) = delete;
+    Many& operator=(const Many&) = delete;
+    // At once, or beside those that come next: the bytes stay where they are until finish(). No more than `most`.
+    void add(ByteView plain);
+    std::vector<VerifiedChunk> finish();
+
+   private:
+    Digester& digester_;
+    MultiBufferSha256* const many_;
+    std::vector<VerifiedChunk> chunks_;  // never moved: digests are written into them
+    std::vector<std::size_t> waiting_;   // until they are enough to be worth it
+    bool running_ = false;
+  };
 
   // Incremental hashing of what does not fit one view (export, read-back).
   void start();
@@ -31,6 +58,7 @@ class Digester {
   Sha256 finish();
 
  private:
+  MultiBufferSha256* multi_buffer();  // null: there is none
   struct Context;
   std::unique_ptr<Context> context_;
 };

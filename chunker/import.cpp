@@ -52,13 +52,18 @@ void work(ImportLine& line, ChunkSink& sink, int level, const std::function<void
   Digester digester;
   Sealer sealer(level);
   while (ImportBatch* const batch = line.next_to_work()) {
+    std::vector<ByteView> data;
+    for (const ImportItem& item : batch->items)
+      if (item.kind == ExtentKind::data) data.push_back(ByteView(batch->bytes).subspan(item.at, item.length.bytes));
+    const std::vector<VerifiedChunk> chunks = digester.name(data);
+    auto chunk = chunks.begin();
     for (ImportItem& item : batch->items) {
       if (item.kind != ExtentKind::data) continue;
-      const VerifiedChunk chunk = digester.name(ByteView(batch->bytes).subspan(item.at, item.length.bytes));
-      item.id = chunk.id();
+      const VerifiedChunk& named = *chunk++;
+      item.id = named.id();
       if (sink.has(item.id)) continue;
       lacking();
-      item.sealed = sealer.seal(chunk);
+      item.sealed = sealer.seal(named);
     }
     line.worked(batch);
   }

@@ -87,7 +87,8 @@ Result<> check_frame(const UntrustedChunk& chunk) {
 
 }  // namespace
 
-Result<VerifiedChunk> Opener::open(const UntrustedChunk& chunk, MutableBytes out) {
+// Not verified yet.
+Result<ByteView> Opener::decompress(const UntrustedChunk& chunk, MutableBytes out) {
   STAMPEDE_CHECK(check_frame(chunk));
   if (out.size() < chunk.plain_size)
     return fail(Code::internal, "opening chunk {}: {} bytes of room for {}", to_string(chunk.claimed), out.size(),
@@ -102,7 +103,27 @@ Result<VerifiedChunk> Opener::open(const UntrustedChunk& chunk, MutableBytes out
       return fail(Code::content_altered, "seal of chunk {}: {}", to_string(chunk.claimed), ZSTD_getErrorName(size));
     if (size != plain.size()) return fail(Code::content_altered, "seal of chunk {}: short", to_string(chunk.claimed));
   }
+  return plain;
+}
+
+Result<VerifiedChunk> Opener::open(const UntrustedChunk& chunk, MutableBytes out) {
+  STAMPEDE_TRY(const ByteView plain, decompress(chunk, out));
   return context_->digester.verify(chunk.claimed, plain);
+}
+
+Result<std::vector<VerifiedChunk>> Opener::open(std::span<const UntrustedChunk> chunks, MutableBytes out) {
+  Digester::Many many(context_->digester, chunks.size());
+  for (const UntrustedChunk& chunk : chunks) {
+    STAMPEDE_TRY(const ByteView plain, decompress(chunk, out));
+    out = out.subspan(plain.size());
+    many.add(plain);
+  }
+  std::vector<VerifiedChunk> opened = many.finish();
+  for (std::size_t i = 0; i < opened.size(); ++i)
+    if (opened[i].id() != chunks[i].claimed) {  // no verdict but by EVP
+      STAMPEDE_TRY(opened[i], context_->digester.verify(chunks[i].claimed, opened[i].bytes()));
+    }
+  return opened;
 }
 
 Result<> Opener::open_frame(ByteView frame, MutableBytes out) {

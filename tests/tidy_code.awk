@@ -55,7 +55,7 @@ BEGIN {
   library("yaml-cpp", "^yaml-cpp/", "^src/firstboot/")
   library("CLI11", "^CLI/", "^(tools/stampede|tests/powerloss)/")
   library("ISA-L", "^(isa-l|erasure_code)", "^transport/multicast/")
-  library("ipsec-mb", "^intel-ipsec-mb[.]h$", "^transport/net/")
+  library("ipsec-mb", "^intel-ipsec-mb[.]h$", "^(chunker/multi_buffer[.]cpp$|transport/net/)")
   library("prometheus-cpp", "^prometheus/", "^src/service/")
   library("{fmt}", "^fmt/", ".")
   library("spdlog", "^spdlog/", ".")

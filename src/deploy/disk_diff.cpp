@@ -76,6 +76,8 @@ Result<> DiskDiff::check_batch(const File& file, Batch batch, MutableBytes memor
   const Size length = items.back().at + items.back().length - begin;
   STAMPEDE_TRY(const std::size_t got, file.read_some_at(begin, memory.first(round_up(length.bytes, kBlockSize))));
   if (got < length.bytes) return fail(Code::read_failed, "{} ends at byte {}", path_.string(), begin.bytes + got);
+  std::vector<const Item*> suspects, named;
+  std::vector<ByteView> plain;
   for (const Item& item : items) {
     read_ += item.length.bytes;
     const ByteView bytes = memory.subspan((item.at - begin).bytes, item.length.bytes);
@@ -83,11 +85,18 @@ Result<> DiskDiff::check_batch(const File& file, Batch batch, MutableBytes memor
       if (!all_zero(bytes))
         count_blocks(item.at, item.length,
                      [&](std::size_t at, std::size_t size) { return !all_zero(bytes.subspan(at, size)); });
-    } else if (has_altered(item.at, item.length) || digester.name(bytes).id() != *item.chunk) {
-      const std::lock_guard lock(mutex_);
-      suspects_.push_back(item);
+    } else if (has_altered(item.at, item.length)) {
+      suspects.push_back(&item);
+    } else {
+      named.push_back(&item);
+      plain.push_back(bytes);
     }
   }
+  const auto chunks = digester.name(plain);
+  for (std::size_t i = 0; i < chunks.size(); ++i)
+    if (chunks[i].id() != *named[i]->chunk) suspects.push_back(named[i]);
+  const std::lock_guard lock(mutex_);
+  for (const Item* const item : suspects) suspects_.push_back(*item);
   return {};
 }
 

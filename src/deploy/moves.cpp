@@ -161,21 +161,26 @@ class Mover {
   // Those of the batch that are where they should be. What lies side by side is read at once; what cannot be read is not
   // there.
   Verified read(const disk::Reader& file, chunker::Digester& digester, MutableBytes out, std::span<const Move> batch) const {
-    Verified verified;
+    std::vector<ChunkIndex> chunks;
+    std::vector<ByteView> plain;
     for (std::size_t begin = 0; begin < batch.size();) {
       std::size_t end = begin, size = 0;
       while (end < batch.size() && batch[end].from == batch[begin].from + Size{size}) size += room_of(plan_, batch[end++]);
       const std::size_t got = file.read_some_at(batch[begin].from, out.first(size)).value_or(0);
       for (std::size_t at = 0; begin < end; ++begin) {
-        const chunker::SpanChunk& chunk = plan_.chunk(batch[begin].chunk);
-        if (at + chunk.length <= got) {
-          const auto named = digester.name(out.subspan(at, chunk.length));
-          if (named.id() == chunk.id) verified.emplace_back(batch[begin].chunk, named);
+        const std::size_t length = plan_.chunk(batch[begin].chunk).length;
+        if (at + length <= got) {
+          chunks.push_back(batch[begin].chunk);
+          plain.push_back(out.subspan(at, length));
         }
         at += room_of(plan_, batch[begin]);
       }
       out = out.subspan(size);
     }
+    const auto named = digester.name(plain);
+    Verified verified;
+    for (std::size_t i = 0; i < chunks.size(); ++i)
+      if (named[i].id() == plan_.chunk(chunks[i]).id) verified.emplace_back(chunks[i], named[i]);
     return verified;
   }
 

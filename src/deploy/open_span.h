@@ -17,18 +17,20 @@ Result<> open_span(chunker::Opener& opener, const chunker::Span& span, const chu
   if (sealed.parts.size() != span.chunks.size())
     return fail(Code::content_altered, "span {} has {} chunks, not {}", sealed.index.value, span.chunks.size(),
                 sealed.parts.size());
+  std::vector<chunker::UntrustedChunk> untrusted;
+  std::vector<std::size_t> numbers;
   ByteView bytes = sealed.bytes;
   for (std::size_t i = 0; i < span.chunks.size(); ++i) {
     const chunker::SpanChunk& expected = span.chunks[i];
     const auto& part = sealed.parts[i];
-    const ByteView part_bytes = bytes.first(part.sealed_size);
+    if (!held(i)) {
+      untrusted.push_back({expected.id, part.codec, expected.length, bytes.first(part.sealed_size)});
+      numbers.push_back(i);
+    }
     bytes = bytes.subspan(part.sealed_size);
-    if (held(i)) continue;
-    const chunker::UntrustedChunk untrusted{expected.id, part.codec, expected.length, part_bytes};
-    STAMPEDE_TRY(const auto chunk, opener.open(untrusted, out.first(expected.length)));
-    take(chunk, i);
-    out = out.subspan(expected.length);
   }
+  STAMPEDE_TRY(const auto chunks, opener.open(untrusted, out));
+  for (std::size_t i = 0; i < chunks.size(); ++i) take(chunks[i], numbers[i]);
   return {};
 }
 

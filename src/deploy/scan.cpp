@@ -111,28 +111,28 @@ Result<> Scan::run(std::span<const Range> ranges, bool elsewhere, const std::fun
 
 void Scan::search(Reading reading, bool elsewhere, chunker::Digester& digester) {
   const auto& [begin, own] = std::pair(reading.piece.range.at, reading.piece.own);
-  const auto& places = plan_.places();
-  const auto first = std::ranges::lower_bound(places, begin, {}, &Place::at);
-  const auto end = std::ranges::lower_bound(places, begin + own, {}, &Place::at);
+  const auto& all = plan_.places();
+  const auto first = std::ranges::lower_bound(all, begin, {}, &Place::at);
+  const std::span<const Place> places(first, std::ranges::lower_bound(all, begin + own, {}, &Place::at));
   // What begins in the piece may end later.
-  const Offset last = first == end ? begin : std::prev(end)->at + std::prev(end)->length;
+  const Offset last = places.empty() ? begin : places.back().at + places.back().length;
   ByteView bytes = read(reading, std::max(own, last - begin));
   Seen seen;
-  std::size_t left = 0;  // up to here everything is known
-  for (auto place = first; place != end; ++place) {
-    const auto index = static_cast<std::size_t>(place - places.begin());
-    const std::size_t at = (place->at - begin).bytes;
-    if (!asked_[index] || at + place->length.bytes > bytes.size()) continue;
-    const auto fingerprint = stands(*place, bytes.subspan(at, place->length.bytes), digester, seen);
-    if (!fingerprint) continue;
-    seen.places.emplace_back(index, *fingerprint);
-    if (elsewhere) cut_up(begin + Size{left}, bytes.subspan(left, at - left), digester, seen);
-    left = at + place->length.bytes;
-  }
-  if (elsewhere && left < own.bytes) {
-    bytes = read(reading, reading.piece.range.length);
-    bytes = bytes.first(std::max<std::size_t>(left, round_down(bytes.size(), kBlock)));
-    cut_up(begin + Size{left}, bytes.subspan(left), digester, seen);
+  search_places(places, begin, bytes, digester, seen);
+  if (elsewhere) {
+    std::vector<Cut> cuts;
+    std::size_t left = 0;  // up to here everything is known
+    for (const auto& [index, fingerprint] : seen.places) {
+      const std::size_t at = (all[index].at - begin).bytes;
+      cut_up(begin + Size{left}, bytes.subspan(left, at - left), cuts);
+      left = at + all[index].length.bytes;
+    }
+    if (left < own.bytes) {
+      bytes = read(reading, reading.piece.range.length);
+      bytes = bytes.first(std::max<std::size_t>(left, round_down(bytes.size(), kBlock)));
+      cut_up(begin + Size{left}, bytes.subspan(left), cuts);
+    }
+    search_cuts(cuts, digester, seen);
   }
   note(seen);
 }
@@ -150,19 +150,33 @@ ByteView Scan::read(Reading& reading, Size wanted) {
   return reading.memory.first(std::min(reading.got, end));
 }
 
-// A chunk ends where its own bytes say: what would be cut shorter is another one, and needs no hashing.
-std::optional<chunker::Fingerprint> Scan::stands(const Place& place, ByteView bytes, chunker::Digester& digester,
-                                                 Seen& seen) const {
-  if (bytes.size() % kBlock == 0 && (run_of_data(bytes) < bytes.size() || chunker::cut(bytes).bytes < bytes.size()))
-    return std::nullopt;
-  const chunker::ChunkId id = digester.name(bytes).id();
-  if (id == plan_.chunk(place.chunk).id) return chunker::fingerprint(bytes);
-  seen.others.push_back({{place.at, place.length}, id});
-  return std::nullopt;
+// What stands in its place. A chunk ends where its own bytes say: what would be cut shorter is another one, and needs no
+// hashing.
+void Scan::search_places(std::span<const Place> places, Offset begin, ByteView bytes, chunker::Digester& digester,
+                         Seen& seen) {
+  std::vector<const Place*> asked;
+  std::vector<ByteView> plain;
+  for (const Place& place : places) {
+    const std::size_t at = (place.at - begin).bytes;
+    if (!asked_[number_of(place)] || at + place.length.bytes > bytes.size()) continue;
+    const ByteView here = bytes.subspan(at, place.length.bytes);
+    if (here.size() % kBlock == 0 && (run_of_data(here) < here.size() || chunker::cut(here).bytes < here.size())) continue;
+    asked.push_back(&place);
+    plain.push_back(here);
+  }
+  const auto named = digester.name(plain);
+  for (std::size_t i = 0; i < asked.size(); ++i) {
+    if (named[i].id() == plan_.chunk(asked[i]->chunk).id)
+      seen.places.emplace_back(number_of(*asked[i]), chunker::fingerprint(plain[i]));
+    else
+      seen.others.push_back({{asked[i]->at, asked[i]->length}, named[i].id()});
+  }
 }
 
+std::size_t Scan::number_of(const Place& place) const { return static_cast<std::size_t>(&place - plan_.places().data()); }
+
 // In blocks of the disk, and within what is off their grid in its own.
-void Scan::cut_up(Offset begin, ByteView bytes, chunker::Digester& digester, Seen& seen) {
+void Scan::cut_up(Offset begin, ByteView bytes, std::vector<Cut>& cuts) {
   const Offset end = begin + Size{bytes.size()};
   auto own = std::ranges::upper_bound(off_grid_, begin, {}, [](const auto& range) { return range.end(); });
   for (Offset at = begin; at < end;) {
@@ -170,13 +184,13 @@ void Scan::cut_up(Offset begin, ByteView bytes, chunker::Digester& digester, See
     const Offset grid = within ? own->at : Offset{};
     const Offset stop = own == off_grid_.end() ? end : std::min(end, within ? own->end() : own->at);
     const Offset from = grid + Size{round_up((at - grid).bytes, kBlock)};
-    if (from < stop) cut_blocks(from, bytes.subspan((from - begin).bytes, (stop - from).bytes), digester, seen);
+    if (from < stop) cut_blocks(from, bytes.subspan((from - begin).bytes, (stop - from).bytes), cuts);
     if (within) ++own;
     at = stop;
   }
 }
 
-void Scan::cut_blocks(Offset begin, ByteView bytes, chunker::Digester& digester, Seen& seen) {
+void Scan::cut_blocks(Offset begin, ByteView bytes, std::vector<Cut>& cuts) {
   for (std::size_t at = 0; at < bytes.size();) {
     const ByteView run =
         bytes.subspan(at, run_of_data(bytes.subspan(at, std::min(chunker::kMaxChunk.bytes, bytes.size() - at))));
@@ -186,13 +200,30 @@ void Scan::cut_blocks(Offset begin, ByteView bytes, chunker::Digester& digester,
     }
     const Size length = chunker::cut(run);
     data_ += length.bytes;
-    const Range range{begin + Size{at}, length};
-    const auto known = std::ranges::lower_bound(seen.others, range.at, {}, [](const Named& one) { return one.range.at; });
-    const auto chunk = plan_.find(
-        known != seen.others.end() && known->range == range ? known->id : digester.name(run.first(length.bytes)).id());
-    if (chunk && !target_.holds_back(range.at, length)) seen.chunks.emplace_back(*chunk, range.at);
+    cuts.push_back({{begin + Size{at}, length}, run.first(length.bytes)});
     at += length.bytes;
   }
+}
+
+void Scan::search_cuts(const std::vector<Cut>& cuts, chunker::Digester& digester, Seen& seen) const {
+  const auto find = [&](const Range& range, const chunker::ChunkId& id) {
+    const auto chunk = plan_.find(id);
+    if (chunk && !target_.holds_back(range.at, range.length)) seen.chunks.emplace_back(*chunk, range.at);
+  };
+  std::vector<Range> unknown;
+  std::vector<ByteView> plain;
+  for (const Cut& cut : cuts) {
+    const auto known =
+        std::ranges::lower_bound(seen.others, cut.range.at, {}, [](const Named& one) { return one.range.at; });
+    if (known != seen.others.end() && known->range == cut.range) {
+      find(cut.range, known->id);
+    } else {
+      unknown.push_back(cut.range);
+      plain.push_back(cut.bytes);
+    }
+  }
+  const auto named = digester.name(plain);
+  for (std::size_t i = 0; i < named.size(); ++i) find(unknown[i], named[i].id());
 }
 
 void Scan::note(const Seen& seen) {

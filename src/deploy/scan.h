@@ -11,7 +11,6 @@
 #include <atomic>
 #include <functional>
 #include <mutex>
-#include <optional>
 #include <span>
 #include <vector>
 
@@ -72,12 +71,17 @@ class Scan {
     std::vector<std::pair<ChunkIndex, Offset>> chunks;
     std::vector<Named> others;  // what stood in places instead, in order: often it is cut so when it is looked through
   };
+  struct Cut {
+    Range range;
+    ByteView bytes;
+  };
   void search(Reading reading, bool elsewhere, chunker::Digester& digester);
   ByteView read(Reading& reading, Size wanted);
-  std::optional<chunker::Fingerprint> stands(const Place& place, ByteView bytes, chunker::Digester& digester,
-                                             Seen& seen) const;
-  void cut_up(Offset begin, ByteView bytes, chunker::Digester& digester, Seen& seen);
-  void cut_blocks(Offset begin, ByteView bytes, chunker::Digester& digester, Seen& seen);
+  void search_places(std::span<const Place> places, Offset begin, ByteView bytes, chunker::Digester& digester, Seen& seen);
+  std::size_t number_of(const Place& place) const;  // among Plan::places()
+  void cut_up(Offset begin, ByteView bytes, std::vector<Cut>& cuts);
+  void cut_blocks(Offset begin, ByteView bytes, std::vector<Cut>& cuts);
+  void search_cuts(const std::vector<Cut>& cuts, chunker::Digester& digester, Seen& seen) const;
   void note(const Seen& seen);
   bool note_source(ChunkIndex chunk, Offset at);  // is it the first one?
 

@@ -213,19 +213,28 @@ std::vector<std::size_t> Comparer::check(const Buffer& buffer, chunker::Digester
   const MutableBytes all = buffer.bytes().first(range.length.bytes);
   if (parts_.held != nullptr) parts_.held->read(range.at, all);
   std::vector<std::size_t> wrong;
+  std::vector<const Piece*> named;
+  std::vector<ByteView> plain;
   for (const Piece& piece : buffer.load.pieces) {
     const ByteView bytes = all.subspan((piece.range.at - range.at).bytes, piece.range.length.bytes);
-    if (!is_as(piece, bytes, digester)) wrong.push_back(piece.index);
+    if (piece.expected == nullptr) {
+      if (!all_zero(bytes)) wrong.push_back(piece.index);
+    } else if (piece.expected->fingerprint) {
+      if (chunker::fingerprint(bytes) != *piece.expected->fingerprint) wrong.push_back(piece.index);
+    } else {
+      named.push_back(&piece);
+      plain.push_back(bytes);
+    }
+  }
+  const auto chunks = digester.name(plain);
+  for (std::size_t i = 0; i < chunks.size(); ++i) {
+    const Piece& piece = *named[i];
+    if (chunks[i].id() != *piece.expected->chunk)
+      wrong.push_back(piece.index);
+    else if (learnt_ != nullptr)
+      (*learnt_)[piece.index] = chunker::fingerprint(plain[i]);
   }
   return wrong;
-}
-
-bool Comparer::is_as(const Piece& piece, ByteView bytes, chunker::Digester& digester) {
-  if (piece.expected == nullptr) return all_zero(bytes);
-  if (piece.expected->fingerprint) return chunker::fingerprint(bytes) == *piece.expected->fingerprint;
-  if (digester.name(bytes).id() != *piece.expected->chunk) return false;
-  if (learnt_ != nullptr) (*learnt_)[piece.index] = chunker::fingerprint(bytes);
-  return true;
 }
 
 }  // namespace stampede::disk

@@ -66,7 +66,6 @@ class Comparer {
   void report();
   void hash();
   std::vector<std::size_t> check(const Buffer& buffer, chunker::Digester& digester);
-  bool is_as(const Piece& piece, ByteView bytes, chunker::Digester& digester);
   Result<> error();
 
   const Parts parts_;

@@ -28,6 +28,35 @@ TEST(Seal, RoundTripsAndIsNeverLonger) {
   }
 }
 
+TEST(Seal, OpensManyOneAfterAnother) {
+  std::vector<Bytes> plain;
+  for (std::size_t i = 0; i < 9; ++i)
+    plain.push_back(i % 2 == 0 ? random_bytes(i, 1000 + i * 30'000) : texty_bytes(i, 1000 + i * 30'000));
+  Bytes all;
+  std::vector<SealedChunk> sealed;
+  for (const Bytes& one : plain) {
+    all.insert(all.end(), one.begin(), one.end());
+    sealed.push_back(Sealer().seal(Digester().name(one)));
+  }
+  std::vector<UntrustedChunk> claims;
+  for (const SealedChunk& chunk : sealed) claims.push_back(claim(chunk));
+  Opener opener;
+  Bytes out(all.size());
+  const auto opened = opener.open(claims, out);
+  ASSERT_DONE(opened);
+  EXPECT_EQ(out, all);
+  for (std::size_t i = 0; i < plain.size(); ++i) {
+    EXPECT_EQ((*opened)[i].id(), sealed[i].id);
+    EXPECT_EQ(copy((*opened)[i].bytes()), plain[i]);
+  }
+  for (std::size_t i = 0; i < sealed.size(); ++i) {  // the bytes of one under another's name
+    auto swapped = claims;
+    swapped[i].claimed = claims[(i + 1) % claims.size()].claimed;
+    EXPECT_CODE(Code::content_altered, opener.open(swapped, out));
+  }
+  EXPECT_CODE(Code::internal, opener.open(claims, MutableBytes(out).first(out.size() - 1)));
+}
+
 TEST(Seal, AtLevelZeroNothingIsCompressed) {
   const Bytes plain = texty_bytes(3, 600);
   Digester digester;

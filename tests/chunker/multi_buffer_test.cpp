@@ -1,0 +1,83 @@
+#include "chunker/multi_buffer.h"
+
+#include <random>
+
+#include "chunker/digest.h"
+#include "tests/chunker/scratch.h"
+
+namespace stampede::chunker {
+namespace {
+
+using namespace stampede::testing;
+using Lanes = MultiBufferSha256::Lanes;
+
+class MultiBuffer : public ::testing::TestWithParam<Lanes> {};
+
+TEST_P(MultiBuffer, IsSha256OfEachRun) {
+  const auto lanes = MultiBufferSha256::with(GetParam());
+  if (!lanes) GTEST_SKIP() << "this processor has not these instructions, or the build has no ipsec-mb";
+  std::mt19937 random(5);
+  const Bytes bytes = random_bytes(6, 2 * kMaxChunk.bytes);
+  for (std::size_t round = 0; round < 40; ++round) {
+    std::vector<ByteView> runs(1 + random() % 40);
+    for (ByteView& run : runs) {
+      const std::size_t most = round % 2 == 0 ? 300 : kMaxChunk.bytes;
+      run = ByteView(bytes).subspan(random() % kMaxChunk.bytes, 1 + random() % most);
+    }
+    std::vector<Sha256> digests(runs.size());
+    for (std::size_t i = 0; i < runs.size(); ++i) lanes->add(runs[i], digests[i]);
+    lanes->finish();
+    for (std::size_t i = 0; i < runs.size(); ++i) EXPECT_EQ(digests[i], sha256(runs[i])) << runs[i].size() << " bytes";
+  }
+}
+
+TEST_P(MultiBuffer, TakesMoreRunsThanItHasPlacesFor) {
+  const auto lanes = MultiBufferSha256::with(GetParam());
+  if (!lanes) GTEST_SKIP() << "this processor has not these instructions, or the build has no ipsec-mb";
+  const Bytes bytes = random_bytes(7, 70'000);
+  std::vector<Sha256> digests(1000);
+  // A long one first: none after it comes back before it.
+  for (std::size_t i = 0; i < digests.size(); ++i) lanes->add(ByteView(bytes).first(i == 0 ? bytes.size() : i), digests[i]);
+  lanes->finish();
+  EXPECT_EQ(digests[0], sha256(bytes));
+  for (std::size_t i = 1; i < digests.size(); ++i) EXPECT_EQ(digests[i], sha256(ByteView(bytes).first(i))) << i;
+}
+
+std::string name_of(const ::testing::TestParamInfo<Lanes>& lanes) {
+  constexpr std::array kNames{"ShaExtensions", "Avx512", "Avx2"};
+  return kNames[static_cast<std::size_t>(lanes.param)];
+}
+INSTANTIATE_TEST_SUITE_P(Each, MultiBuffer, ::testing::Values(Lanes::sha_extensions, Lanes::avx512, Lanes::avx2), name_of);
+
+// Long ones and empty ones are no runs for a lane.
+TEST(DigestOfMany, NamesRunsOfAnySize) {
+  const Bytes bytes = random_bytes(8, 3 * kMaxChunk.bytes);
+  std::vector<ByteView> runs;
+  for (const std::size_t size : {kMaxChunk.bytes, std::size_t{0}, kMaxChunk.bytes + 1, std::size_t{1}, std::size_t{4096},
+                                 3 * kMaxChunk.bytes, std::size_t{70'000}, std::size_t{512}})
+    runs.push_back(ByteView(bytes).first(size));
+  Digester digester;
+  for (std::size_t count = 0; count <= runs.size(); ++count) {
+    const auto chunks = digester.name(std::span(runs).first(count));
+    ASSERT_EQ(chunks.size(), count);
+    for (std::size_t i = 0; i < count; ++i) {
+      EXPECT_EQ(chunks[i].id().digest, sha256(runs[i])) << runs[i].size() << " bytes";
+      EXPECT_EQ(chunks[i].bytes().data(), runs[i].data());
+      EXPECT_EQ(chunks[i].bytes().size(), runs[i].size());
+    }
+  }
+}
+
+TEST(DigestOfMany, MayBeLeftUnfinished) {
+  const Bytes bytes = random_bytes(9, 100'000);
+  Digester digester;
+  for (std::size_t count = 0; count < 20; ++count) {
+    Digester::Many many(digester, 20);
+    for (std::size_t i = 0; i < count; ++i) many.add(ByteView(bytes).first(50'000 + i));
+  }
+  const ByteView run(bytes);
+  EXPECT_EQ(digester.name(std::array{run, run.first(3), run.first(70'000)})[2].id().digest, sha256(run.first(70'000)));
+}
+
+}  // namespace
+}  // namespace stampede::chunker
