@@ -46,4 +46,13 @@ ChunkIndex::Run ChunkIndex::candidates(const chunker::ChunkId& id) const {
   return {first, last};
 }
 
+void ChunkIndex::prefetch(std::span<const chunker::ChunkId> ids) const {
+  if (slots_.empty()) return;
+  for (const chunker::ChunkId& id : ids) __builtin_prefetch(&starts_[bucket_of(prefix_of(id))]);
+  for (const chunker::ChunkId& id : ids) {
+    const std::size_t bucket = bucket_of(prefix_of(id));
+    stampede::prefetch(std::as_bytes(Run(slots_).subspan(starts_[bucket], starts_[bucket + 1] - starts_[bucket])));
+  }
+}
+
 }  // namespace stampede::cache

@@ -10,6 +10,19 @@ bool PackSession::has(const chunker::ChunkId& id) {
   return packs_->knows(id, condemned_);
 }
 
+std::vector<bool> PackSession::have(std::span<const chunker::ChunkId> ids) {
+  std::vector<bool> own(ids.size());
+  {
+    // First: a chunk leaves own_ when the packs have it.
+    const std::lock_guard lock(mutex_);
+    if (!own_.empty())
+      for (std::size_t i = 0; i < ids.size(); ++i) own[i] = own_.contains(ids[i]);
+  }
+  std::vector<bool> have = packs_->know(ids, condemned_);
+  for (std::size_t i = 0; i < ids.size(); ++i) have[i] = have[i] || own[i];
+  return have;
+}
+
 Result<> PackSession::put(chunker::SealedChunk chunk) {
   const std::lock_guard lock(writing_);
   if (broken_) return pass(*broken_);

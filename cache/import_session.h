@@ -19,6 +19,7 @@ class PackSession final : public ImportSession {
       : folder_(std::move(folder)), packs_(std::move(packs)), lease_(std::move(lease)), condemned_(std::move(condemned)) {}
 
   bool has(const chunker::ChunkId& id) override;
+  std::vector<bool> have(std::span<const chunker::ChunkId> ids) override;
   Result<> put(chunker::SealedChunk chunk) override;
   Result<> commit() override;
 

@@ -137,11 +137,25 @@ Error PackSet::missing(const ChunkId& id) const {
   return {errors.front().code, fmt::format("chunk {} is in no sound pack: {}", to_string(id), errors.front().message)};
 }
 
-bool PackSet::knows(const ChunkId& id, const PackNames& without) const {
-  if (without.empty()) return view()->find(id).has_value();
+bool PackSet::knows(const ChunkId& id, const PackNames& without) const { return knows(*view(), id, without); }
+
+std::vector<bool> PackSet::know(std::span<const ChunkId> ids, const PackNames& without) const {
+  const auto held = view();
+  std::vector<bool> known;
+  known.reserve(ids.size());
+  while (!ids.empty()) {
+    const auto some = ids.first(std::min(ids.size(), ChunkIndex::kPrefetched));
+    ids = ids.subspan(some.size());
+    held->prefetch(some);
+    for (const ChunkId& id : some) known.push_back(knows(*held, id, without));
+  }
+  return known;
+}
+
+bool PackSet::knows(const PackView& view, const ChunkId& id, const PackNames& without) {
   bool known = false;
-  view()->each_copy(id, [&](const Result<Place>& place) {
-    known = place && !without.contains(place->pack->file_name());
+  view.each_copy(id, [&](const Result<Place>& place) {
+    known = place && (without.empty() || !without.contains(place->pack->file_name()));
     return known;
   });
   return known;

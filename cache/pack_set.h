@@ -26,6 +26,8 @@ class PackSet final : public chunker::ChunkSource {
 
   // Like has(), but does not look for new packs, and packs of these names do not count: for imports.
   bool knows(const chunker::ChunkId& id, const PackNames& without = {}) const;
+  // The same of many, in their order.
+  std::vector<bool> know(std::span<const chunker::ChunkId> ids, const PackNames& without = {}) const;
   // The packs as they are known now.
   std::shared_ptr<const PackView> view() const;
   // Takes in packs that appeared in the folder or were replaced, and lets go of those that were removed. What could not be
@@ -49,6 +51,7 @@ class PackSet final : public chunker::ChunkSource {
   };
 
   explicit PackSet(std::filesystem::path folder) : folder_(std::move(folder)), view_(std::make_shared<const PackView>()) {}
+  static bool knows(const PackView& view, const chunker::ChunkId& id, const PackNames& without);
   static Opened open_pack(const std::filesystem::path& path);
   Result<> take_in(const std::vector<std::string>& names, std::vector<Known> kept);
   Result<bool> look();

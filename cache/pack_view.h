@@ -53,6 +53,8 @@ class PackView {
       if (enough(entry ? Result<Place>(Place{packs_[pack].get(), slot.number(), *entry}) : pass(entry.error()))) return;
     }
   }
+  // Before many are looked for; see ChunkIndex.
+  void prefetch(std::span<const chunker::ChunkId> ids) const { index_.prefetch(ids); }
   // The newest readable copy, or that in `likely` where it has one.
   std::optional<Place> find(const chunker::ChunkId& id, const Pack* likely = nullptr) const;
 

@@ -56,14 +56,17 @@ void work(ImportLine& line, ChunkSink& sink, int level, const std::function<void
     for (const ImportItem& item : batch->items)
       if (item.kind == ExtentKind::data) data.push_back(ByteView(batch->bytes).subspan(item.at, item.length.bytes));
     const std::vector<VerifiedChunk> chunks = digester.name(data);
-    auto chunk = chunks.begin();
+    std::vector<ChunkId> ids;
+    for (const VerifiedChunk& chunk : chunks) ids.push_back(chunk.id());
+    const std::vector<bool> known = sink.have(ids);
+    std::size_t next = 0;
     for (ImportItem& item : batch->items) {
       if (item.kind != ExtentKind::data) continue;
-      const VerifiedChunk& named = *chunk++;
-      item.id = named.id();
-      if (sink.has(item.id)) continue;
+      const std::size_t i = next++;
+      item.id = ids[i];
+      if (known[i]) continue;
       lacking();
-      item.sealed = sealer.seal(named);
+      item.sealed = sealer.seal(chunks[i]);
     }
     line.worked(batch);
   }

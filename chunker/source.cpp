@@ -18,4 +18,11 @@ Result<SealedSpan> ChunkSource::gather(std::span<const SpanChunk> chunks) {
   return span;
 }
 
+std::vector<bool> ChunkSink::have(std::span<const ChunkId> ids) {
+  std::vector<bool> out;
+  out.reserve(ids.size());
+  for (const ChunkId& id : ids) out.push_back(has(id));
+  return out;
+}
+
 }  // namespace stampede::chunker

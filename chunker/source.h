@@ -44,6 +44,8 @@ class ChunkSink {
  public:
   virtual ~ChunkSink() = default;
   virtual bool has(const ChunkId& id) = 0;
+  // The same of many, in their order. Here by has() for each; a store does better.
+  virtual std::vector<bool> have(std::span<const ChunkId> ids);
   // Not durable before the sink's own commit.
   virtual Result<> put(SealedChunk chunk) = 0;
 };

@@ -9,10 +9,10 @@ namespace stampede::service {
 namespace {
 
 std::vector<bool> held_of(const chunker::Span& span, chunker::ChunkSink& session) {
-  std::vector<bool> held;
-  held.reserve(span.chunks.size());
-  for (const auto& chunk : span.chunks) held.push_back(session.has(chunk.id));
-  return held;
+  std::vector<chunker::ChunkId> ids;
+  ids.reserve(span.chunks.size());
+  for (const auto& chunk : span.chunks) ids.push_back(chunk.id);
+  return session.have(ids);
 }
 
 void add_runs(std::uint32_t span, const std::vector<bool>& held, std::vector<wire::ChunkRun>& lacks) {

@@ -131,6 +131,7 @@ TEST(Store, ASessionAnswersForItsOwnChunksAndDropsWhatIsThere) {
     ASSERT_DONE(session);
     EXPECT_TRUE((*session)->has(chunks[0].id));
     EXPECT_FALSE((*session)->has(chunks[1].id));
+    EXPECT_EQ((*session)->have(std::array{chunks[1].id, chunks[0].id}), (std::vector{false, true}));
     for (int i = 0; i < 3; ++i)
       for (const auto& chunk : chunks) ASSERT_DONE((*session)->put(chunk));
     EXPECT_TRUE((*session)->has(chunks[1].id));
