@@ -97,7 +97,7 @@ class FolderCheck {
   // So that a later run can go on. Where it cannot be kept, that run begins anew.
   void save() {
     saved_ = system_clock().now();
-    (void)replace_file(state_, pass_.encode());
+    [[maybe_unused]] const auto kept = replace_file(state_, pass_.encode());
   }
 
   void tick() {
@@ -161,15 +161,20 @@ class FolderCheck {
                     POSIX_FADV_DONTNEED);
     const std::size_t bad = found_.bad.size() + found_.more_bad;
     const std::span<const PackEntry> slice(begin, end);
+    const auto runs = runs_of(slice);
     const auto job = [&]() -> chunker::Job {
-      return [this, &pack, slice, buffers = std::make_unique<Buffers>()](std::size_t i) -> Result<> {
-        if (options_.interrupted && options_.interrupted())
-          return fail(Code::interrupted, "the check was interrupted; the same command goes on with it");
-        check(pack, slice[i], *buffers);
+      return [this, &pack, &runs, buffers = std::make_unique<Buffers>()](std::size_t i) -> Result<> {
+        // As often as there are records.
+        for (std::size_t record = 0; record < runs[i].size(); ++record)
+          if (options_.interrupted && options_.interrupted())
+            return fail(Code::interrupted, "the check was interrupted; the same command goes on with it");
+        if (!is_sound(pack, runs[i], *buffers))
+          for (const PackEntry& entry : runs[i]) check(pack, entry, *buffers);  // which one is it?
+        for (const PackEntry& entry : runs[i]) done_ += kRecordHead + entry.sealed_size;
         return {};
       };
     };
-    STAMPEDE_CHECK(chunker::run_parallel(0, slice.size(), job, [this] { tick(); }));
+    STAMPEDE_CHECK(chunker::run_parallel(0, runs.size(), job, [this] { tick(); }));
     for (const PackEntry& entry : slice) found_.read += entry.sealed_size;
     pass_.note(pack, until, bad == found_.bad.size() + found_.more_bad);
     if (!again) budget_ -= std::min(budget_, size);
@@ -177,18 +182,50 @@ class FolderCheck {
     return {};
   }
 
+  // What is read and opened at once: records that follow each other, of no more plain bytes than a span, or a single one.
+  static std::vector<std::span<const PackEntry>> runs_of(std::span<const PackEntry> entries) {
+    std::vector<std::span<const PackEntry>> runs;
+    while (!entries.empty()) {
+      std::size_t count = 1, plain = entries.front().plain_size;
+      while (count < std::min(entries.size(), Pack::kMaxRun) && entries[count - 1].end() == entries[count].record &&
+             plain + entries[count].plain_size <= chunker::kSpan.bytes)
+        plain += entries[count++].plain_size;
+      runs.push_back(entries.first(count));
+      entries = entries.subspan(count);
+    }
+    return runs;
+  }
+
   struct Buffers {
     chunker::Opener opener;
     Bytes sealed, plain;
+    // Of at least that size.
+    static MutableBytes room(Bytes& in, std::size_t size) {
+      if (in.size() < size) in.resize(size);
+      return MutableBytes(in).first(size);
+    }
   };
+  static bool is_sound(const Pack& pack, std::span<const PackEntry> run, Buffers& with) {
+    std::size_t sealed_size = 0, plain_size = 0;
+    for (const PackEntry& entry : run) sealed_size += entry.sealed_size, plain_size += entry.plain_size;
+    const MutableBytes sealed = Buffers::room(with.sealed, sealed_size);
+    if (!pack.read(run, sealed)) return false;
+    std::vector<chunker::UntrustedChunk> chunks;
+    std::size_t at = 0;
+    for (const PackEntry& entry : run) {
+      chunks.push_back({entry.id, entry.codec, entry.plain_size, ByteView(sealed).subspan(at, entry.sealed_size)});
+      at += entry.sealed_size;
+    }
+    return with.opener.open(chunks, Buffers::room(with.plain, plain_size)).has_value();
+  }
+
   void check(const Pack& pack, const PackEntry& entry, Buffers& with) {
-    done_ += kRecordHead + entry.sealed_size;
-    with.sealed.resize(entry.sealed_size);
-    if (with.plain.size() < entry.plain_size) with.plain.resize(entry.plain_size);
-    if (pack.read(std::span(&entry, 1), with.sealed)) {
-      const auto opened = with.opener.open({entry.id, entry.codec, entry.plain_size, with.sealed}, with.plain);
+    const MutableBytes sealed = Buffers::room(with.sealed, entry.sealed_size);
+    if (pack.read(std::span(&entry, 1), sealed)) {
+      const auto opened =
+          with.opener.open({entry.id, entry.codec, entry.plain_size, sealed}, Buffers::room(with.plain, entry.plain_size));
       if (!opened) bad(entry.id, pack.name(), fmt::format("at byte {}: {}", entry.record.bytes, opened.error().message));
-    } else if (const auto had = pack.file().read_at(entry.sealed(), with.sealed); !had) {
+    } else if (const auto had = pack.file().read_at(entry.sealed(), sealed); !had) {
       bad(entry.id, pack.name(), had.error().message);
     } else {
       bad(entry.id, pack.name(), fmt::format("altered at byte {}", entry.record.bytes));

@@ -17,7 +17,8 @@ Sha256 sha256(ByteView bytes);
 // For bytes that are not ours: casync's name for a chunk (FIPS 180-4, with initial values of its own).
 std::array<std::byte, 32> sha512_256(ByteView bytes);
 
-// Names and verifies chunks. Holds a hashing context, so keep one per thread.
+// Names and verifies chunks. Holds a hashing context, so keep one per thread; once it has named several at once, 200 KiB
+// (MultiBufferSha256).
 class Digester {
  public:
   Digester();
@@ -29,7 +30,7 @@ class Digester {
   VerifiedChunk name(ByteView plain);
   // For bytes that claim an id. Error: content_altered.
   Result<VerifiedChunk> verify(const ChunkId& claimed, ByteView plain);
-  // Names many, in their order: twice as fast as one after the other, or more (multi_buffer.h).
+  // Names many, in their order: where multi_buffer.h can, twice as fast as one after the other, or more.
   std::vector<VerifiedChunk> name(std::span<const ByteView> plain);
 
   // The same of chunks that are being made, so that each is hashed while it is in the processor's cache. The digester is

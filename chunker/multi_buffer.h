@@ -5,7 +5,8 @@
 //
 // Debian has ipsec-mb for amd64 alone. Its job interface promises no more than 64 KiB a run, as jobs of its ciphers go; its
 // SHA-256 counts in 64 bits, and the check of that bound can be left out. So it is not believed but asked: before a process
-// uses it, runs of up to kMaxChunk must have the digests that OpenSSL says. Where they differ nothing of it is used.
+// uses it, runs of up to kMaxChunk must have the digests that OpenSSL says, in as many lanes as were meant. Else nothing of
+// it is used.
 #pragma once
 
 #include <memory>
@@ -14,9 +15,10 @@
 
 namespace stampede::chunker {
 
-// Keeps 200 KiB: one per thread, made when it is first needed.
+// Keeps kMemory: one per thread, made when it is first needed.
 class MultiBufferSha256 {
  public:
+  static constexpr Size kMemory = 200_KiB;
   enum class Lanes : std::uint8_t { sha_extensions, avx512, avx2 };
 
   // The fastest that is right on this machine; null where there is none.
@@ -38,6 +40,10 @@ class MultiBufferSha256 {
   struct Manager;
   explicit MultiBufferSha256(std::unique_ptr<Manager> manager);
   static std::unique_ptr<MultiBufferSha256> make(Lanes lanes);
+  bool submit(ByteView bytes, Sha256& digest);
+  void flush();
+  bool failed() const;
+  bool has_its_lanes();
   bool is_right();
   std::unique_ptr<Manager> manager_;
 };

@@ -120,7 +120,7 @@ Result<std::vector<VerifiedChunk>> Opener::open(std::span<const UntrustedChunk> 
   }
   std::vector<VerifiedChunk> opened = many.finish();
   for (std::size_t i = 0; i < opened.size(); ++i)
-    if (opened[i].id() != chunks[i].claimed) {  // no verdict but by EVP
+    if (opened[i].id() != chunks[i].claimed) {  // none is called altered but by EVP
       STAMPEDE_TRY(opened[i], context_->digester.verify(chunks[i].claimed, opened[i].bytes()));
     }
   return opened;

@@ -40,8 +40,8 @@ class Opener {
   // Decompresses into `out` (at least plain_size bytes; the result points into it) and verifies. The frame's own content
   // size is checked against plain_size before decompressing. Errors: content_altered.
   Result<VerifiedChunk> open(const UntrustedChunk& chunk, MutableBytes out);
-  // Many, one after another into `out`, which has room for all: their hashing is quicker together (Digester::Many). The
-  // error is that of the first that is wrong.
+  // Many, one after another into `out`, which has room for all: their hashing is quicker together (Digester::Many). All are
+  // decompressed before any is compared with its id: errors of that come first.
   Result<std::vector<VerifiedChunk>> open(std::span<const UntrustedChunk> chunks, MutableBytes out);
   // Decompresses a zstd frame of others', which need not say how much it holds: `out` is to be filled wholly, and is all the
   // memory that it takes. What comes out is not verified. Error: content_altered.

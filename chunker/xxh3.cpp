@@ -1,5 +1,9 @@
 #include "chunker/xxh3.h"
 
+#ifdef __x86_64__
+#include <immintrin.h>
+#endif
+
 #if defined(__x86_64__) && __has_include(<xxh_x86dispatch.h>)
 #include <xxh_x86dispatch.h>
 #else
@@ -12,12 +16,15 @@ namespace {
 
 // The library's AVX-512 functions leave the upper halves of the vector registers in use. Every SSE instruction that this
 // thread executes later then waits to keep them: on Zen 4 SHA-256, all SSE, has half its speed.
-void leave_upper_halves() {
 #ifdef __x86_64__
+__attribute__((noinline, target("avx"))) void clear_upper_halves() { _mm256_zeroupper(); }
+void leave_upper_halves() {
   static const bool has_avx = __builtin_cpu_supports("avx") != 0;
-  if (has_avx) asm volatile("vzeroupper");
-#endif
+  if (has_avx) clear_upper_halves();
 }
+#else
+void leave_upper_halves() {}
+#endif
 
 }  // namespace
 

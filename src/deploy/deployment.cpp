@@ -227,7 +227,7 @@ class Deployment {
     held_ = std::make_unique<HeldSpans>(*plan_, cache_, std::move(reader));
     sources_ = std::make_unique<Sources>(*plan_, moves_);
     receiver_ = std::make_unique<Receiver>(*plan_, *target_, *sources_, *held_, *node(), plan_->held_spans(),
-                                           std::max(1U, std::thread::hardware_concurrency()));
+                                           std::clamp(std::thread::hardware_concurrency(), 1U, kMostOpeners));
     STAMPEDE_CHECK(node()->join({.image = record_.image,
                                  .span_count = root_.span_count(),
                                  .have = plan_->held_spans(),

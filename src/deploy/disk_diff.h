@@ -1,7 +1,7 @@
 // Which blocks of a disk are not as a manifest says. Reads only, past the page cache where the disk allows it.
 //
-// Memory: an entry for each range of the manifest, another for each chunk that differs, kRead for each core, and a bit for
-// each block of the disk.
+// Memory: an entry for each range of the manifest, another for each chunk that differs, kRead and a Digester for each core,
+// and a bit for each block of the disk.
 #pragma once
 
 #include <atomic>

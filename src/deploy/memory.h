@@ -11,6 +11,7 @@
 #include <optional>
 
 #include "chunker/manifest.h"
+#include "chunker/multi_buffer.h"
 #include "src/deploy/scan.h"
 
 namespace stampede::deploy {
@@ -23,8 +24,12 @@ inline constexpr std::uint32_t kSlabs = 32;
 
 // The program, its libraries, its threads' stacks and what they allocate and free, zstd's and TLS's contexts.
 inline constexpr Size kProgramMemory = 40_MiB;
-// Slabs, as much sealed and unverified, spans that multicast puts together, and the commit region as it was and will be.
-inline constexpr Size kBufferMemory = Size{disk::kSlab.bytes * 2 * kSlabs} + 24_MiB + 4_MiB + 512_KiB;
+// Threads that open what arrives; more would not be faster than a disk.
+inline constexpr unsigned kMostOpeners = 16;
+// Slabs, as much sealed and unverified, spans that multicast puts together, the commit region as it was and will be, and
+// what those need who hash: openers, and as many who move.
+inline constexpr Size kBufferMemory = Size{disk::kSlab.bytes * 2 * kSlabs} + 24_MiB + 4_MiB + 512_KiB +
+                                      Size{std::uint64_t{2} * kMostOpeners * chunker::MultiBufferSha256::kMemory.bytes};
 static_assert(kMostScanThreads * (kScanPiece + kScanOverlap).bytes < kBufferMemory.bytes);
 
 // Of a data record, when moves are put in order: a SpanChunk (48), a Place (24), a fingerprint (16), its number in a table

@@ -9,8 +9,8 @@
 namespace stampede::deploy {
 
 // The plain chunks come one after another into `out`, which has room for all of `span`; `take(chunk, its number)` is called
-// for each. Not those of which `held(number)` is true: their parts may have been left out. The parts' sizes add up to the
-// sealed bytes (the decoders see to it). Error: content_altered.
+// for each once all are verified. Not those of which `held(number)` is true: their parts may have been left out. The parts'
+// sizes add up to the sealed bytes (the decoders see to it). Error: content_altered.
 template <class Held, class Take>
 Result<> open_span(chunker::Opener& opener, const chunker::Span& span, const chunker::SealedSpan& sealed, MutableBytes out,
                    Held held, Take take) {

@@ -5,7 +5,8 @@
 // cannot be read is not there.
 //
 // Memory: the target's slabs, which are idle at that time, and for further threads their own: kMostScanThreads × (kScanPiece
-// + kScanOverlap) in all; a bit for each place, 8 bytes for each chunk and 32 for each piece.
+// + kScanOverlap) in all; for each thread a Digester, and 128 bytes for each chunk in its piece; a bit for each place, 8
+// bytes for each chunk and 32 for each piece.
 #pragma once
 
 #include <atomic>

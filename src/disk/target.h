@@ -12,8 +12,8 @@
 // Threads: slab(), place(), zero() and discard() may be called from any thread; everything else from one controlling thread.
 // Completion callbacks run on the writer's own thread and must not block or drop the target. Memory: slabs × kSlab + the
 // commit region (≤ 1.125 MiB twice) + 2 MiB of what was read through blocks() + buffers of less than 1 MiB; compare()
-// borrows free slabs, and 2 MiB of its own where none are free. All slabs must be back before the target goes; what is still
-// queued then ends with `interrupted`.
+// borrows free slabs, and 2 MiB of its own where none are free; its threads have a Digester each. All slabs must be back
+// before the target goes; what is still queued then ends with `interrupted`.
 //
 // How the commit region is blanked and written, step by step, and why in that order: commit_steps.h.
 #pragma once
