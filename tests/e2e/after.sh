@@ -23,11 +23,15 @@ no_table() {
   ! sgdisk -p "$1" 2>&1 | grep -q ' root$' || no "sgdisk finds partitions on $1"
 }
 
-# kernel_sees DEVICE PARTITION: its "START SIZE" in bytes; partx makes the kernel look.
+# show_kernel DEVICE: its partitions, until undone; not in a subshell, which undoes nothing. A loop device would keep them when
+# another file comes to it.
+show_kernel() {
+  partx --update "$1" || partx --add "$1" || no "the kernel takes no partitions of $1"
+  later partx --delete "$1"
+}
+# kernel_sees DEVICE PARTITION: its "START SIZE" in bytes.
 kernel_sees() {
-  local dev=$1 name=${1##*/}p$2
-  partx --update "$dev" || partx --add "$dev" || no "the kernel takes no partitions of $dev"
-  later partx --delete "$dev"
+  local name=${1##*/}p$2
   echo $(($(cat "/sys/class/block/$name/start") * 512)) $(($(cat "/sys/class/block/$name/size") * 512))
 }
 
@@ -54,6 +58,7 @@ backup_moves() {
     same_partitions "$disk"
     [ "$extra" -lt 65536 ] || [ -z "$(tail -c +$((size - 33 * 512 + 1)) "$file" | head -c $((33 * 512)) | tr -d '\0')" ] ||
       no "the old backup is still there"
+    show_kernel "$disk"
     [ "$(kernel_sees "$disk" 2)" = "${at[1]} ${at[2]}" ] || no "the kernel sees another root partition"
     [ "$(sgdisk -p "$disk" | sed -n 's/^Disk identifier (GUID): //p')" = "$(jq -r '.disk.guid | ascii_upcase' "$LAB/receipt")" ]
   done
@@ -82,6 +87,7 @@ sectors_of_4096() {
   deploy native:1 "dev:$disk" --grow
   in_receipt '.fit.backup_moved and .fit.grown_partition == 1 and .fit.grown_file_system == "ext4" and .disk.sector_size == 4096'
   sound_gpt "$disk"
+  show_kernel "$disk"
   read -ra at < <(kernel_sees "$disk" 1)
   [ $((at[0] + at[1])) -eq $(((200 << 20) - 5 * 4096)) ] || no "the partition ends at $((at[0] + at[1]))"
   e2fsck -fn "${disk}p1" || no "e2fsck is not content"
@@ -104,6 +110,7 @@ others_are_left() {
   [ -z "$(tail -c +$((size + 1)) "$file" | tr -d '\0')" ] || no "something stands behind the image"
   deploy dos:1 "dev:$disk" --overwrite "$disk" --grow
   in_receipt '.fit.grown_partition == 1 and .fit.grown_file_system == "ext4" and (.fit.backup_moved | not)'
+  show_kernel "$disk"
   [ "$(kernel_sees "$disk" 1)" = "1048576 $(((41 << 20) - (1 << 20)))" ] || no "the kernel sees $(kernel_sees "$disk" 1)"
   e2fsck -fn "${disk}p1" || no "e2fsck is not content"
 
@@ -122,6 +129,7 @@ others_are_left() {
 grown_disk() {
   local at dir=$LAB/mounted
   sound_gpt "$1"
+  show_kernel "$1"
   read -ra at < <(kernel_sees "$1" 2)
   [ $((at[0] + at[1])) -eq "$2" ] || no "the partition ends at $((at[0] + at[1])) instead of $2"
   e2fsck -fn "${1}p2" || no "e2fsck is not content"
