@@ -105,6 +105,15 @@ Result<PackEntry> Pack::checked(ByteView bytes, std::uint32_t index) const {
   return *entry;
 }
 
+std::span<const PackEntry> Pack::next_run(std::span<const PackEntry> entries, Size most_plain) {
+  std::size_t count = 1, plain = entries.front().plain_size;
+  for (; count < std::min(entries.size(), kMaxRun) && entries[count - 1].end() == entries[count].record; ++count) {
+    plain += entries[count].plain_size;
+    if (plain > most_plain.bytes) break;
+  }
+  return entries.first(count);
+}
+
 Result<> Pack::read(std::span<const PackEntry> entries, MutableBytes out) const {
   if (entries.empty() || entries.size() > kMaxRun) return fail(Code::internal, "reading {} records at once", entries.size());
   std::array<RecordHead, kMaxRun> heads;

@@ -113,6 +113,8 @@ class Pack {
   // another into `out`, which has just that size, and checks them. At most kMaxRun entries. Error: store_damaged.
   Result<> read(std::span<const PackEntry> entries, MutableBytes out) const;
   static constexpr std::size_t kMaxRun = 256;
+  // The first entries that one read takes, of at most so many plain bytes; at least one, of at least one.
+  static std::span<const PackEntry> next_run(std::span<const PackEntry> entries, Size most_plain = Size{UINT64_MAX});
 
  private:
   Pack(File file, const FileStamp& stamp, std::uint32_t size, Offset records_end)

@@ -186,12 +186,8 @@ class FolderCheck {
   static std::vector<std::span<const PackEntry>> runs_of(std::span<const PackEntry> entries) {
     std::vector<std::span<const PackEntry>> runs;
     while (!entries.empty()) {
-      std::size_t count = 1, plain = entries.front().plain_size;
-      while (count < std::min(entries.size(), Pack::kMaxRun) && entries[count - 1].end() == entries[count].record &&
-             plain + entries[count].plain_size <= chunker::kSpan.bytes)
-        plain += entries[count++].plain_size;
-      runs.push_back(entries.first(count));
-      entries = entries.subspan(count);
+      runs.push_back(Pack::next_run(entries, chunker::kSpan));
+      entries = entries.subspan(runs.back().size());
     }
     return runs;
   }

@@ -5,16 +5,6 @@
 #include "cache/lease.h"
 
 namespace stampede::cache {
-namespace {
-
-// Entries that lie next to each other, as many as one read takes; there is at least one.
-std::span<const PackEntry> next_run(std::span<const PackEntry> entries) {
-  std::size_t count = 1;
-  while (count < entries.size() && count < Pack::kMaxRun && entries[count - 1].end() == entries[count].record) ++count;
-  return entries.first(count);
-}
-
-}  // namespace
 
 Result<> Repacker::take(std::size_t index) {
   const Pack& pack = *marks_.view().packs()[index];
@@ -24,7 +14,7 @@ Result<> Repacker::take(std::size_t index) {
   auto read = live ? Result<>() : pass(live.error());
   while (read && !rest.empty()) {
     if (options_.interrupted && options_.interrupted()) return fail(Code::interrupted, "interrupted by a signal");
-    const auto run = next_run(rest);
+    const auto run = Pack::next_run(rest);
     read = copy(pack, run);
     rest = rest.subspan(run.size());
   }

@@ -73,10 +73,13 @@ Result<wire::Message> PushIntake::step(Step step) {
 Result<wire::Message> PushIntake::offer(const wire::PushOffer& offer) {
   return step([&]() -> Result<wire::Message> {
     wire::PushLacks lacks{static_cast<std::uint32_t>(offer.ids.size()), Bytes((offer.ids.size() + 7) / 8)};
-    for (std::size_t i = 0; i < offer.ids.size(); ++i) {
-      const chunker::ChunkId id{offer.ids[i]};
-      if (session_->has(id)) continue;
-      offered_.insert(id);
+    std::vector<chunker::ChunkId> ids;
+    ids.reserve(offer.ids.size());
+    for (const wire::Digest& id : offer.ids) ids.push_back({id});
+    const std::vector<bool> known = session_->have(ids);
+    for (std::size_t i = 0; i < ids.size(); ++i) {
+      if (known[i]) continue;
+      offered_.insert(ids[i]);
       lacks.lacks[i / 8] |= static_cast<std::byte>(1U << (i % 8));
     }
     if (offered_.size() > kMaxOffered)
