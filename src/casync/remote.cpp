@@ -6,8 +6,26 @@
 #include <cstdlib>
 #include <thread>
 
+#include "src/base/lazy_library.h"
+
 namespace stampede::casync {
 namespace {
+
+struct Curl : LazyLibrary {
+  Curl() : LazyLibrary("libcurl.so.4", "libcurl4") {}
+  decltype(&curl_global_init) global_init = function("curl_global_init");
+  decltype(&curl_easy_init) easy_init = function("curl_easy_init");
+  decltype(&curl_easy_setopt) easy_setopt = function("curl_easy_setopt");
+  decltype(&curl_easy_perform) easy_perform = function("curl_easy_perform");
+  decltype(&curl_easy_getinfo) easy_getinfo = function("curl_easy_getinfo");
+  decltype(&curl_easy_strerror) easy_strerror = function("curl_easy_strerror");
+  decltype(&curl_easy_cleanup) easy_cleanup = function("curl_easy_cleanup");
+};
+
+const Curl& curl() {
+  static const Curl library;
+  return library;
+}
 
 constexpr int kAttempts = 3;
 constexpr std::chrono::milliseconds kPause{300};  // twice as long each time
@@ -58,32 +76,35 @@ bool is_url(std::string_view location) { return location.starts_with("http://") 
 
 struct Remote::Handle {
   explicit Handle(std::function<bool()> asked) : interrupted(std::move(asked)) {
+    if (!curl().usable()) return;  // get() says it
     static const bool begun = [] {
       std::signal(SIGPIPE, SIG_IGN);  // OpenSSL writes to sockets that the other side may have closed
-      return curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK;
+      return curl().global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK;
     }();
-    curl = begun ? curl_easy_init() : nullptr;
-    if (curl == nullptr) std::abort();  // no memory
-    curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
-    curl_easy_setopt(curl, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
-    curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 1L);
-    curl_easy_setopt(curl, CURLOPT_MAXREDIRS, 5L);
-    curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, 10L);
-    curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1000L);
-    curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, 30L);
-    curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(curl, CURLOPT_USERAGENT, "stampede");
-    curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, why);
-    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take);
-    curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
-    curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, ask_whether_to_stop);
-    curl_easy_setopt(curl, CURLOPT_XFERINFODATA, &interrupted);
+    easy = begun ? curl().easy_init() : nullptr;
+    if (easy == nullptr) std::abort();  // no memory
+    curl().easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl().easy_setopt(easy, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
+    curl().easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 1L);
+    curl().easy_setopt(easy, CURLOPT_MAXREDIRS, 5L);
+    curl().easy_setopt(easy, CURLOPT_CONNECTTIMEOUT, 10L);
+    curl().easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, 1000L);
+    curl().easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, 30L);
+    curl().easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    curl().easy_setopt(easy, CURLOPT_USERAGENT, "stampede");
+    curl().easy_setopt(easy, CURLOPT_ERRORBUFFER, why);
+    curl().easy_setopt(easy, CURLOPT_WRITEFUNCTION, take);
+    curl().easy_setopt(easy, CURLOPT_NOPROGRESS, 0L);
+    curl().easy_setopt(easy, CURLOPT_XFERINFOFUNCTION, ask_whether_to_stop);
+    curl().easy_setopt(easy, CURLOPT_XFERINFODATA, &interrupted);
   }
-  ~Handle() { curl_easy_cleanup(curl); }
+  ~Handle() {
+    if (easy != nullptr) curl().easy_cleanup(easy);
+  }
   Handle(const Handle&) = delete;
   Handle& operator=(const Handle&) = delete;
 
-  CURL* curl;
+  CURL* easy = nullptr;
   std::function<bool()> interrupted;
   char why[CURL_ERROR_SIZE] = {};
 };
@@ -93,15 +114,16 @@ Remote::~Remote() = default;
 Remote::Remote(Remote&&) noexcept = default;
 
 Result<Bytes> Remote::get(const std::string& url, Size most) {
+  STAMPEDE_CHECK(curl().usable());
   Handle& handle = *handle_;
   for (int attempt = 1;; ++attempt) {
     Incoming incoming{{}, most};
     handle.why[0] = '\0';
-    curl_easy_setopt(handle.curl, CURLOPT_URL, url.c_str());
-    curl_easy_setopt(handle.curl, CURLOPT_WRITEDATA, &incoming);
-    const CURLcode code = curl_easy_perform(handle.curl);
+    curl().easy_setopt(handle.easy, CURLOPT_URL, url.c_str());
+    curl().easy_setopt(handle.easy, CURLOPT_WRITEDATA, &incoming);
+    const CURLcode code = curl().easy_perform(handle.easy);
     long status = 0;
-    curl_easy_getinfo(handle.curl, CURLINFO_RESPONSE_CODE, &status);
+    curl().easy_getinfo(handle.easy, CURLINFO_RESPONSE_CODE, &status);
     if (code == CURLE_ABORTED_BY_CALLBACK) return fail(Code::interrupted, "interrupted by a signal");
     if (code == CURLE_OK && status == 200) return std::move(incoming.bytes);
     if (may_pass(code, status) && attempt < kAttempts) {
@@ -113,7 +135,7 @@ Result<Bytes> Remote::get(const std::string& url, Size most) {
     if (code == CURLE_OK && (status == 404 || status == 410)) return fail(Code::not_found, "{}: not found", url);
     if (code == CURLE_OK || status >= 400)
       return fail(Code::unreachable, "{}: the server answers with status {}", url, status);
-    return fail(Code::unreachable, "{}: {}", url, handle.why[0] != '\0' ? handle.why : curl_easy_strerror(code));
+    return fail(Code::unreachable, "{}: {}", url, handle.why[0] != '\0' ? handle.why : curl().easy_strerror(code));
   }
 }
 

@@ -8,15 +8,38 @@
 #include <cerrno>
 #include <chrono>
 
+#include "src/base/lazy_library.h"
+
 namespace stampede::unpack {
 
 namespace {
+
+struct Libarchive : LazyLibrary {
+  Libarchive() : LazyLibrary("libarchive.so.13", "libarchive13") {}
+  decltype(&archive_read_new) read_new = function("archive_read_new");
+  decltype(&archive_read_append_filter) read_append_filter = function("archive_read_append_filter");
+  decltype(&archive_read_support_filter_all) read_support_filter_all = function("archive_read_support_filter_all");
+  decltype(&archive_read_support_format_raw) read_support_format_raw = function("archive_read_support_format_raw");
+  decltype(&archive_read_open) read_open = function("archive_read_open");
+  decltype(&archive_read_open_memory) read_open_memory = function("archive_read_open_memory");
+  decltype(&archive_read_next_header) read_next_header = function("archive_read_next_header");
+  decltype(&archive_read_data) read_data = function("archive_read_data");
+  decltype(&archive_read_free) read_free = function("archive_read_free");
+  decltype(&archive_filter_bytes) filter_bytes = function("archive_filter_bytes");
+  decltype(&archive_error_string) error_string = function("archive_error_string");
+  decltype(&archive_set_error) set_error = function("archive_set_error");
+};
+
+const Libarchive& libarchive() {
+  static const Libarchive library;
+  return library;
+}
 
 constexpr std::size_t kPart = 256 * 1024;
 constexpr std::chrono::milliseconds kTick{100};
 
 struct Close {
-  void operator()(archive* it) const { archive_read_free(it); }
+  void operator()(archive* it) const { libarchive().read_free(it); }
 };
 using Archive = std::unique_ptr<archive, Close>;
 
@@ -58,16 +81,17 @@ class Plain final : public Stream {
 class Packed final : public Stream {
  public:
   Packed(const File& file, std::function<bool()> interrupted)
-      : name_(file.name()), plain_(file, std::move(interrupted)), part_(kPart), archive_(archive_read_new()) {}
+      : name_(file.name()), plain_(file, std::move(interrupted)), part_(kPart), archive_(libarchive().read_new()) {}
 
   Result<> open(int filter) {
     archive* const it = archive_.get();
     archive_entry* entry = nullptr;
     // The one filter that was said: what is inside is never asked whether it is packed once more. The first bytes are read
     // already, and no more is told of what is wrong with them than below.
-    if (archive_read_append_filter(it, filter) == ARCHIVE_OK && archive_read_support_format_raw(it) == ARCHIVE_OK &&
-        archive_read_open(it, this, nullptr, more, nullptr) == ARCHIVE_OK &&
-        archive_read_next_header(it, &entry) == ARCHIVE_OK)
+    if (libarchive().read_append_filter(it, filter) == ARCHIVE_OK &&
+        libarchive().read_support_format_raw(it) == ARCHIVE_OK &&
+        libarchive().read_open(it, this, nullptr, more, nullptr) == ARCHIVE_OK &&
+        libarchive().read_next_header(it, &entry) == ARCHIVE_OK)
       return {};
     if (error_) return failed();
     return fail(Code::usage,
@@ -79,7 +103,7 @@ class Packed final : public Stream {
   Result<std::size_t> read(MutableBytes out) override {
     std::size_t done = 0;
     while (done < out.size() && !ended_) {
-      const auto got = archive_read_data(archive_.get(), out.data() + done, out.size() - done);
+      const auto got = libarchive().read_data(archive_.get(), out.data() + done, out.size() - done);
       if (got < 0) return failed();
       done += static_cast<std::size_t>(got);
       if (got != 0) continue;
@@ -97,7 +121,7 @@ class Packed final : public Stream {
     const auto got = packed.plain_.read_some(packed.part_);
     if (!got) {
       packed.error_ = got.error();
-      archive_set_error(it, EIO, "%s", got.error().message.c_str());
+      libarchive().set_error(it, EIO, "%s", got.error().message.c_str());
       return -1;
     }
     *out = packed.part_.data();
@@ -106,14 +130,14 @@ class Packed final : public Stream {
 
   std::unexpected<Error> failed() {
     if (error_) return std::unexpected(*error_);
-    const char* const why = archive_error_string(archive_.get());
+    const char* const why = libarchive().error_string(archive_.get());
     return fail(Code::usage, "cannot unpack {} after {} bytes of it: {}", name_, plain_.consumed().bytes,
                 why == nullptr ? "it is damaged" : why);
   }
 
   // libarchive takes what it does not know for the end, and what comes after it would be missing without a word.
   Result<> check_end() {
-    const auto used = static_cast<std::uint64_t>(archive_filter_bytes(archive_.get(), -1));
+    const auto used = static_cast<std::uint64_t>(libarchive().filter_bytes(archive_.get(), -1));
     std::uint64_t all = plain_.consumed().bytes;
     if (used == all) {
       STAMPEDE_TRY(const std::size_t more_of_it, plain_.read_some(part_));
@@ -135,6 +159,7 @@ class Packed final : public Stream {
 
 Result<std::unique_ptr<Stream>> open_stream(const File& file, Packing packing, std::function<bool()> interrupted) {
   if (packing == Packing::none) return std::make_unique<Plain>(file, std::move(interrupted));
+  STAMPEDE_CHECK(libarchive().usable());
   auto packed = std::make_unique<Packed>(file, std::move(interrupted));
   STAMPEDE_CHECK(packed->open(packing == Packing::gzip ? ARCHIVE_FILTER_GZIP
                               : packing == Packing::xz ? ARCHIVE_FILTER_XZ
@@ -149,16 +174,19 @@ Result<> read_all(Stream& stream, MutableBytes out) {
 }
 
 Result<> unpack_any(ByteView packed, const std::function<bool(ByteView part)>& take, std::size_t overlap) {
-  const Archive reader(archive_read_new());
-  const auto failed = [&] { return fail(Code::read_failed, "cannot unpack it: {}", archive_error_string(reader.get())); };
-  archive_read_support_filter_all(reader.get());
-  archive_read_support_format_raw(reader.get());
+  STAMPEDE_CHECK(libarchive().usable());
+  const Archive reader(libarchive().read_new());
+  const auto failed = [&] {
+    return fail(Code::read_failed, "cannot unpack it: {}", libarchive().error_string(reader.get()));
+  };
+  libarchive().read_support_filter_all(reader.get());
+  libarchive().read_support_format_raw(reader.get());
   archive_entry* entry = nullptr;
-  if (archive_read_open_memory(reader.get(), packed.data(), packed.size()) != ARCHIVE_OK) return failed();
-  if (archive_read_next_header(reader.get(), &entry) != ARCHIVE_OK) return failed();
+  if (libarchive().read_open_memory(reader.get(), packed.data(), packed.size()) != ARCHIVE_OK) return failed();
+  if (libarchive().read_next_header(reader.get(), &entry) != ARCHIVE_OK) return failed();
   Bytes part(overlap + (1U << 20));
   for (std::size_t kept = 0;;) {
-    const auto got = archive_read_data(reader.get(), part.data() + kept, part.size() - kept);
+    const auto got = libarchive().read_data(reader.get(), part.data() + kept, part.size() - kept);
     if (got < 0) return failed();
     const ByteView all = ByteView(part).first(kept + static_cast<std::size_t>(got));
     if (got == 0 || !take(all)) return {};
