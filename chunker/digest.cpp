@@ -86,7 +86,7 @@ MultiBufferSha256* Digester::multi_buffer() {
   return context_->many->get();
 }
 
-std::vector<VerifiedChunk> Digester::name(std::span<const ByteView> plain) {
+std::vector<VerifiedChunk> Digester::recognise(std::span<const ByteView> plain) {
   Many many(*this, plain.size());
   for (const ByteView bytes : plain) many.add(bytes);
   return many.finish();

@@ -1,5 +1,8 @@
-// SHA-256 through OpenSSL's EVP (SHA-NI where the CPU has it), and of many runs at once through multi_buffer.h, which EVP
-// has no like of: the only maker of VerifiedChunk.
+// SHA-256 through OpenSSL's EVP (SHA-NI where the CPU has it): the only maker of VerifiedChunk.
+//
+// A name that is given is EVP's: what is stored under a wrong one nobody finds again, and nobody notices before. Bytes that
+// are compared with a name that they have got already may be hashed side by side (multi_buffer.h), twice as fast or more: a
+// fault there refuses bytes that were right, and no more.
 #pragma once
 
 #include <memory>
@@ -30,8 +33,9 @@ class Digester {
   VerifiedChunk name(ByteView plain);
   // For bytes that claim an id. Error: content_altered.
   Result<VerifiedChunk> verify(const ChunkId& claimed, ByteView plain);
-  // Names many, in their order: where multi_buffer.h can, twice as fast as one after the other, or more.
-  std::vector<VerifiedChunk> name(std::span<const ByteView> plain);
+  // Names many, in their order, side by side: to find out whether they are chunks that have a name, and not to give them
+  // one.
+  std::vector<VerifiedChunk> recognise(std::span<const ByteView> plain);
 
   // The same of chunks that are being made, so that each is hashed while it is in the processor's cache. The digester is
   // taken until it ends.

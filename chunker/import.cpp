@@ -52,12 +52,13 @@ void work(ImportLine& line, ChunkSink& sink, int level, const std::function<void
   Digester digester;
   Sealer sealer(level);
   while (ImportBatch* const batch = line.next_to_work()) {
-    std::vector<ByteView> data;
-    for (const ImportItem& item : batch->items)
-      if (item.kind == ExtentKind::data) data.push_back(ByteView(batch->bytes).subspan(item.at, item.length.bytes));
-    const std::vector<VerifiedChunk> chunks = digester.name(data);
+    std::vector<VerifiedChunk> chunks;
     std::vector<ChunkId> ids;
-    for (const VerifiedChunk& chunk : chunks) ids.push_back(chunk.id());
+    for (const ImportItem& item : batch->items) {
+      if (item.kind != ExtentKind::data) continue;
+      chunks.push_back(digester.name(ByteView(batch->bytes).subspan(item.at, item.length.bytes)));
+      ids.push_back(chunks.back().id());
+    }
     const std::vector<bool> known = sink.have(ids);
     std::size_t next = 0;
     for (ImportItem& item : batch->items) {

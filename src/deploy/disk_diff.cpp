@@ -92,7 +92,7 @@ Result<> DiskDiff::check_batch(const File& file, Batch batch, MutableBytes memor
       plain.push_back(bytes);
     }
   }
-  const auto chunks = digester.name(plain);
+  const auto chunks = digester.recognise(plain);
   for (std::size_t i = 0; i < chunks.size(); ++i)
     if (chunks[i].id() != *named[i]->chunk) suspects.push_back(named[i]);
   const std::lock_guard lock(mutex_);

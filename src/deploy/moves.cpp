@@ -177,7 +177,7 @@ class Mover {
       }
       out = out.subspan(size);
     }
-    const auto named = digester.name(plain);
+    const auto named = digester.recognise(plain);
     Verified verified;
     for (std::size_t i = 0; i < chunks.size(); ++i)
       if (named[i].id() == plan_.chunk(chunks[i]).id) verified.emplace_back(chunks[i], named[i]);

@@ -164,7 +164,7 @@ void Scan::search_places(std::span<const Place> places, Offset begin, ByteView b
     asked.push_back(&place);
     plain.push_back(here);
   }
-  const auto named = digester.name(plain);
+  const auto named = digester.recognise(plain);
   for (std::size_t i = 0; i < asked.size(); ++i) {
     if (named[i].id() == plan_.chunk(asked[i]->chunk).id)
       seen.places.emplace_back(number_of(*asked[i]), chunker::fingerprint(plain[i]));
@@ -222,7 +222,7 @@ void Scan::search_cuts(const std::vector<Cut>& cuts, chunker::Digester& digester
       plain.push_back(cut.bytes);
     }
   }
-  const auto named = digester.name(plain);
+  const auto named = digester.recognise(plain);
   for (std::size_t i = 0; i < named.size(); ++i) find(unknown[i], named[i].id());
 }
 

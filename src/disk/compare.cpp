@@ -226,7 +226,7 @@ std::vector<std::size_t> Comparer::check(const Buffer& buffer, chunker::Digester
       plain.push_back(bytes);
     }
   }
-  const auto chunks = digester.name(plain);
+  const auto chunks = digester.recognise(plain);
   for (std::size_t i = 0; i < chunks.size(); ++i) {
     const Piece& piece = *named[i];
     if (chunks[i].id() != *piece.expected->chunk)

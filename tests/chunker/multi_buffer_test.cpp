@@ -59,7 +59,7 @@ TEST(DigestOfMany, NamesRunsOfAnySize) {
     runs.push_back(ByteView(bytes).first(size));
   Digester digester;
   for (std::size_t count = 0; count <= runs.size(); ++count) {
-    const auto chunks = digester.name(std::span(runs).first(count));
+    const auto chunks = digester.recognise(std::span(runs).first(count));
     ASSERT_EQ(chunks.size(), count);
     for (std::size_t i = 0; i < count; ++i) {
       EXPECT_EQ(chunks[i].id().digest, sha256(runs[i])) << runs[i].size() << " bytes";
@@ -79,7 +79,7 @@ TEST(DigestOfMany, MayBeLeftUnfinished) {
   }
   const Bytes bytes = random_bytes(9, 100'000);
   const ByteView run(bytes);
-  EXPECT_EQ(digester.name(std::array{run, run.first(3), run.first(70'000)})[2].id().digest, sha256(run.first(70'000)));
+  EXPECT_EQ(digester.recognise(std::array{run, run.first(3), run.first(70'000)})[2].id().digest, sha256(run.first(70'000)));
 }
 
 }  // namespace
