@@ -107,10 +107,12 @@ in_node() {
 exec_or_run() { if [ "${LAB_EXEC:-}" = 1 ]; then exec "$@"; else "$@"; fi; }
 
 # start_in NODE NAME COMMAND…: as start, in a node. In a session of its own, among which the scheduler divides the processors;
-# the depot's is real-time, as if it had a machine to itself: whatever sends must not wait for those that receive here.
+# the depot's is real-time, as if it had a machine to itself: whatever sends must not wait for those that receive here. Where
+# $LAB_GATE names a FIFO it waits in its node until that is opened for writing.
 start_in() {
   local node=$1 name=$2 run=(setsid)
   shift 2
+  [ -z "${LAB_GATE:-}" ] || run=(setsid bash -c ': <"$0"; exec "$@"' "$LAB_GATE")
   [ "$node" != depot ] ||
     run=(setsid bash -c '{ chrt --rr --pid 1 $$ || renice -n -10 -p $$; } >/dev/null 2>&1; exec "$@"' depot)
   LAB_EXEC=1 start "$name" in_node "$node" "${run[@]}" "$@"
