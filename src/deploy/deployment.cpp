@@ -282,6 +282,9 @@ class Deployment {
     if (resumes_) {
       STAMPEDE_TRY(input.journal, target_->journal(record_.image, root_.span_count()));
     }
+    std::optional<Former> former;
+    if (input.delta == Delta::automatic && !resumes_) former = read_former(*access_, reserved_->former, *plan_);
+    if (former) input.former = &*former;
     STAMPEDE_TRY(auto found, survey(*plan_, *target_, input));
     if (found.lost > 0)
       options_.warn(fmt::format(

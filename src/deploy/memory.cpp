@@ -22,4 +22,11 @@ Result<Size> cache_beside(const chunker::Root& image, std::optional<Size> limit)
   return limit ? left : std::clamp(left, kLeastCache, kMostCache);
 }
 
+Result<> former_beside(const chunker::Root& former, std::size_t chunks) {
+  std::uint64_t records = 0;
+  for (const auto& segment : former.segments) records += segment.records;
+  if (records <= std::max<std::uint64_t>(kFormerRecords, chunks + chunks / 2)) return {};
+  return fail(Code::busy, "the image that the disk held has {} records, too many beside one of {} chunks", records, chunks);
+}
+
 }  // namespace stampede::deploy

@@ -47,6 +47,13 @@ constexpr Size most_memory(std::uint64_t data_records, std::uint64_t other_recor
 }
 static_assert(most_memory((25_GiB).bytes / (64_KiB).bytes, 0, kLeastCache) < kTargetMemory);
 
+// A former image (former.h) beside the plan: its manifest, 60 bytes for each record, has the room that the moves take later
+// (96 of kMemoryOfData), and at least what multicast does.
+inline constexpr std::uint64_t kFormerRecords = 65536;
+static_assert(kFormerRecords * 60 < (24_MiB).bytes);
+// Error: busy, where there is not so much room beside a plan of so many chunks.
+Result<> former_beside(const chunker::Root& former, std::size_t chunks);
+
 // How much the cache may take beside this image, of `limit`; of kTargetMemory where none is given, and then at most
 // kMostCache. Error: busy, where the image alone is too much: for the limit, or for what the machine, or the control
 // group that it runs in, has left.

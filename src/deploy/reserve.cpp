@@ -25,12 +25,14 @@ std::optional<std::string> overwrite_that_names(const Options& options, const di
   return std::nullopt;
 }
 
-// Has this site deployed what is on the disk, by the GUID on it? Then it may be replaced.
+// Has this site deployed what is on the disk, by the GUID on it?
 Result<bool> is_ours(Access& access, const disk::Disk& meant, Reserved& out) {
   if (meant.guid.empty()) return false;
   STAMPEDE_TRY(const auto found, access.receipt_of(meant));
-  if (found) out.deployed = fmt::format("{} (deployment {})", found->name, found->deployment.substr(0, 12));
-  return found.has_value();
+  if (!found) return false;
+  out.deployed = fmt::format("{} (deployment {})", found->name, found->deployment.substr(0, 12));
+  out.former.id = found->image;
+  return true;
 }
 
 }  // namespace
@@ -49,15 +51,26 @@ Result<> reserve(Access& access, const Options& options, Reserved& out) {
   const auto looked = disk::look_at_selected(options.disk, disks);
   const disk::Disk meant = looked ? *looked : disk::Disk{.path = options.disk.file().value_or("")};
   needs.overwrite = overwrite_that_names(options, meant);
-  // One of several need not be meant by an --overwrite; a single disk that is not has been mistaken for another.
+  const auto ours = is_ours(access, meant, out);
+  // Then it may be replaced. One of several need not be meant by an --overwrite; a single disk that is not has been mistaken
+  // for another.
   if (!needs.overwrite && (options.overwrite.empty() || options.group)) {
-    STAMPEDE_TRY(const bool ours, is_ours(access, meant, out));
-    if (ours) needs.deployed = meant.guid;
+    if (!ours) return pass(ours.error());
+    if (*ours) needs.deployed = meant.guid;
   }
   // Where none of them names it, the guard tells of one that does not.
   if (!needs.overwrite && needs.deployed.empty() && !options.overwrite.empty()) needs.overwrite = options.overwrite.front();
   STAMPEDE_TRY(out.disk, disk::open_guarded(options.disk, needs, disks));
   return {};
+}
+
+std::optional<Former> read_former(Access& access, const chunker::ImageRef& former, const Plan& plan) {
+  if (!former.exact()) return std::nullopt;
+  const auto record = access.resolve(former);
+  if (!record) return std::nullopt;
+  auto manifest = access.manifest(*record, [&](const chunker::Root& root) { return former_beside(root, plan.chunks()); });
+  if (!manifest) return std::nullopt;
+  return Former(plan, *std::move(manifest));
 }
 
 Result<ReadImage> read_image(Access& access, const Options& options, const chunker::TagRecord& record) {

@@ -4,19 +4,24 @@
 
 #include "src/deploy/access.h"
 #include "src/deploy/deployment.h"
+#include "src/deploy/former.h"
 
 namespace stampede::deploy {
 
 struct Reserved {
   chunker::TagRecord record;
   disk::GuardedDisk disk;
-  std::size_t disks = 0;  // of the machine, of which the selector matches this one alone
-  std::string deployed;   // onto it by this site, as a receipt says: "debian:11 (deployment 0f3a…)"; else empty
+  std::size_t disks = 0;     // of the machine, of which the selector matches this one alone
+  std::string deployed;      // onto it by this site, as a receipt says: "debian:11 (deployment 0f3a…)"; else empty
+  chunker::ImageRef former;  // and by its id, if it says one
 };
 
 // `access` is connected. `out` has the record as soon as it is known. Errors: those of resolve(), check_fit() and
 // open_guarded(); cannot_customise.
 Result<> reserve(Access& access, const Options& options, Reserved& out);
+
+// The image that the receipt of a reserved disk names, where this node may have it and has memory for it beside the plan.
+std::optional<Former> read_former(Access& access, const chunker::ImageRef& former, const Plan& plan);
 
 // A manifest and what remains beside it for the cache.
 struct ReadImage {

@@ -25,11 +25,16 @@ Result<bool> sample_matches(const Plan& plan, disk::Target& target, std::size_t 
   return static_cast<std::size_t>(std::ranges::count(*matching, true)) * kSampled >= kWorthwhile * count;
 }
 
+// begin() writes there.
+void leave_out_held_back(const Plan& plan, const disk::Target& target, std::vector<bool>& places) {
+  for (std::size_t i = 0; i < places.size(); ++i)
+    if (target.holds_back(plan.places()[i].at, plan.places()[i].length)) places[i] = false;
+}
+
 // The places that begin() leaves alone, and of those only the journal's where there is one.
 std::vector<bool> places_to_read(const Plan& plan, const disk::Target& target, const Bitmap* journal) {
   std::vector<bool> out = journal != nullptr ? plan.places_of(*journal) : std::vector<bool>(plan.places().size(), true);
-  for (std::size_t i = 0; i < out.size(); ++i)
-    if (target.holds_back(plan.places()[i].at, plan.places()[i].length)) out[i] = false;
+  leave_out_held_back(plan, target, out);
   return out;
 }
 
@@ -132,6 +137,35 @@ std::size_t count_lost(const Plan& plan, const disk::Target& target, const Bitma
   return lost;
 }
 
+void hold_what_stands(Plan& plan, const Scan& scan, Survey& out) {
+  out.read += scan.read();
+  for (const ChunkIndex chunk : plan.whole(scan.matching())) {
+    plan.hold(chunk);
+    out.kept += plan.placed_size(chunk);
+  }
+}
+
+// Most of it is where that image has it; what was written since may be of the new one too, as after an upgrade in place. In
+// what is read for its place and is something else now, chunks are looked for as well.
+Result<Survey> survey_by_former(Plan& plan, disk::Target& target, const SurveyInput& input, const std::vector<Range>& used,
+                                std::span<const Range> off_grid) {
+  Survey out;
+  auto since = input.former->written_since(used);
+  if (!since.empty()) {
+    STAMPEDE_TRY(const bool holds, sample_holds_chunks(plan, target, since));
+    if (!holds) since.clear();
+  }
+  auto asked = input.former->same_places();
+  leave_out_held_back(plan, target, asked);
+  Scan scan(plan, target, asked, off_grid);
+  STAMPEDE_CHECK(scan.run(join(plan, asked, since, target.identity().size), true, input.progress));
+  hold_what_stands(plan, scan, out);
+  out.moves = scan.moves();
+  input.former->add_moves(plan, target, out.moves);
+  out.moves = safe_order(plan, std::move(out.moves));
+  return out;
+}
+
 }  // namespace
 
 Result<Survey> survey(Plan& plan, disk::Target& target, const SurveyInput& input) {
@@ -146,6 +180,10 @@ Result<Survey> survey(Plan& plan, disk::Target& target, const SurveyInput& input
     used = where_things_are(*use, input.image, target.identity().size);
     if (!input.interrupted) free = free_places(plan, *use);
   }
+  if (input.former != nullptr && input.delta == Delta::automatic && !input.interrupted) {
+    STAMPEDE_TRY(const bool there, input.former->is_there(target));
+    if (there) return survey_by_former(plan, target, input, used, off_grid);
+  }
   STAMPEDE_TRY(const bool worthwhile, is_worthwhile(plan, target, input, used));
   if (!worthwhile && !by_journal) return out;
   if (!worthwhile) used.clear();
@@ -153,12 +191,8 @@ Result<Survey> survey(Plan& plan, disk::Target& target, const SurveyInput& input
   STAMPEDE_CHECK(leave_out_free(plan, target, free, asked));
   Scan scan(plan, target, asked, off_grid);
   STAMPEDE_CHECK(scan.run(join(plan, asked, used, target.identity().size), worthwhile, input.progress));
-  out.read = scan.read();
   if (by_journal) out.lost = count_lost(plan, target, *input.journal, scan.matching());
-  for (const ChunkIndex chunk : plan.whole(scan.matching())) {
-    plan.hold(chunk);
-    out.kept += plan.placed_size(chunk);
-  }
+  hold_what_stands(plan, scan, out);
   if (worthwhile) out.moves = safe_order(plan, scan.moves());
   return out;
 }

@@ -6,6 +6,9 @@
 // that they do not call free. Their word says where to look; what is there is believed once it is hashed. What an
 // interrupted run left is looked for in all data ranges.
 //
+// Where a receipt says which image the disk was given (former.h) and a sample of it agrees, less is read: what that image
+// has in the same place, and what its machine has written since. Where the rest is its manifest says.
+//
 // Memory: Scan's, safe_order()'s, and what is in use by the file systems, by ranges.
 #pragma once
 
@@ -14,6 +17,7 @@
 #include <optional>
 #include <vector>
 
+#include "src/deploy/former.h"
 #include "src/deploy/moves.h"
 #include "src/deploy/plan.h"
 
@@ -41,6 +45,8 @@ struct SurveyInput {
   std::function<bool(Size read)> progress;
   // The file that what the disk holds was reflinked from: its file systems are asked, since the new file has no name yet.
   std::optional<std::filesystem::path> base = {};
+  // The image that a receipt says is there; looked at where `delta` is automatic and nothing was interrupted.
+  const Former* former = nullptr;
 };
 
 struct Survey {

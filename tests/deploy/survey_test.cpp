@@ -29,7 +29,8 @@ class SurveyTest : public ::testing::Test {
     options.off_grid = std::move(off_grid);
     auto report = chunker::import_image(*File::open(image_, O_RDONLY), {}, store_, options);
     ASSERT_DONE(report);
-    auto manifest = chunker::load_manifest(store_, report->image);
+    image_id_ = report->image;
+    auto manifest = chunker::load_manifest(store_, image_id_);
     ASSERT_DONE(manifest);
     plan_.emplace(*manifest);
     std::filesystem::copy_file(image_, disk_, std::filesystem::copy_options::overwrite_existing);
@@ -112,6 +113,7 @@ class SurveyTest : public ::testing::Test {
   Scratch folder_;
   const std::filesystem::path image_ = folder_.path() / "image", disk_ = folder_.path() / "disk";
   MemoryStore store_;
+  chunker::ImageId image_id_;
   std::optional<Plan> plan_;
   std::unique_ptr<disk::Target> target_;
 };
@@ -306,6 +308,88 @@ TEST_F(SurveyTest, AJournalSaysWhatToRead) {
   const auto all = survey(*plan_, *target_, {Delta::automatic, true, {}, kDisk, {}});
   ASSERT_DONE(all);
   EXPECT_GE(all->read + 2_MiB, plan_->data());
+}
+
+// A survey that knows of an image that the disk was given.
+class FormerTest : public SurveyTest {
+ protected:
+  // What the disk holds now becomes that image.
+  void import_former() {
+    auto report =
+        chunker::import_image(*File::open(disk_, O_RDONLY), {}, store_, {.threads = 2, .level = 1, .progress = {}});
+    ASSERT_DONE(report);
+    auto manifest = chunker::load_manifest(store_, report->image);
+    ASSERT_DONE(manifest);
+    former_.emplace(*plan_, *std::move(manifest));
+  }
+  Survey look_by_former() {
+    auto found = survey(*plan_, *target_, {.delta = Delta::automatic, .image = kDisk, .progress = {}, .former = &*former_});
+    EXPECT_DONE(found);
+    return found ? *found : Survey{};
+  }
+  void write(Offset at, ByteView bytes) {
+    auto file = File::open(disk_, O_RDWR);
+    ASSERT_DONE(file);
+    ASSERT_DONE(file->write_at(at, bytes));
+  }
+  std::optional<Former> former_;
+};
+
+TEST_F(FormerTest, ItsManifestSaysWhatMoves) {
+  Size read, moved, kept, surveyed, moved_by_survey;
+  for (std::uint64_t seed = 31; seed <= 36; ++seed) {
+    SCOPED_TRACE(seed);
+    make_image(seed);
+    SeededRandom random(seed);
+    for (int i = 0; i < 8; ++i) disturb(random);
+    import_former();
+    open();
+    const Survey all = look(Delta::always);
+    surveyed += all.read;
+    for (const Move& move : all.moves) moved_by_survey += plan_->placed_size(move.chunk);
+    plan_.emplace(*chunker::load_manifest(store_, image_id_));
+    import_former();
+    const Survey found = look_by_former();
+    read += found.read;
+    kept += found.kept;
+    EXPECT_LE(found.kept, all.kept);
+    moved += move(found);
+    finish();
+    target_.reset();
+  }
+  EXPECT_LT(read, surveyed);
+  EXPECT_GT(kept, kDisk);
+  EXPECT_GT(moved.bytes * 10, moved_by_survey.bytes * 9);
+}
+
+// What it says is a hint: of chunks that are not there (any more) none is kept, nor moved.
+TEST_F(FormerTest, WhatItSaysIsNotBelieved) {
+  make_image(37);
+  SeededRandom random(37);
+  for (int i = 0; i < 8; ++i) disturb(random);
+  import_former();
+  for (std::uint64_t at = (2_MiB).bytes; at < kDisk.bytes; at += (2_MiB).bytes) write({at}, random_bytes(at, 9000));
+  open();
+  const Survey found = look_by_former();
+  EXPECT_LT(found.read + found.kept, plan_->data() + plan_->data()) << "it is not a survey of all";
+  ASSERT_DONE(target_->begin({.image = {}, .deployment = {}, .started = 0, .disk_size = kDisk}));
+  Sources sources(*plan_, found.moves);
+  ASSERT_DONE(carry_out(*plan_, *target_, found.moves, sources, [](auto) { return true; }));
+  finish();
+}
+
+// A disk that holds something else is looked at as if nobody had said anything.
+TEST_F(FormerTest, ADiskThatHoldsSomethingElseIsSurveyed) {
+  make_image(38);
+  SeededRandom random(38);
+  for (int i = 0; i < 8; ++i) disturb(random);
+  import_former();
+  write_image(disk_, kDisk, {});
+  open();
+  EXPECT_FALSE(*former_->is_there(*target_));
+  const Survey nothing = look_by_former();
+  EXPECT_EQ(nothing.read, Size{});
+  EXPECT_TRUE(nothing.moves.empty());
 }
 
 TEST_F(SurveyTest, EndsWhenItIsTold) {

@@ -64,6 +64,46 @@ onto_an_older_image() {
   says '.local + .moved < .total and .verified == .total and .durable == .total'
 }
 
+# Its receipt says what is on the disk: most of what moves is not looked for, and what the machine has written since is.
+onto_a_disk_with_a_receipt() {
+  need stampede loop namespaces
+  local upgraded=$LAB/upgraded.img written
+  onto "$new" 1
+  deployed 1 tiny:1 "$old" --delta never
+  deployed 1 tiny:2 "$new"
+  figures "by the receipt of the older image"
+  [ "$(fetched)" -le $((fresh * 13 / 10)) ] || no "fetched $(fetched) bytes, and $fresh are new"
+  says '.local > .total / 2 and .moved > 5000000 and .read < .total * 9 / 10'
+  says '.local + .moved < .total and .verified == .total and .durable == .total'
+
+  deployed 1 tiny:1 "$old" --delta never
+  head -c 6M /dev/urandom >"$LAB/written"
+  write_files "$LAB/written"
+  cp --sparse=always "$LAB/disk-1.img" "$upgraded"
+  written=$(import_image "$upgraded" tiny:3 "$store" | jq -e .new_sealed)
+  [ "$written" -gt 6000000 ] || no "the store had what was written: $written bytes are new"
+  # Elsewhere than the new image has it: a MiB of another file comes before it there.
+  same=same_but_free deployed 1 tiny:1 "$old" --delta never
+  head -c 1M /dev/urandom >"$LAB/before"
+  write_files "$LAB/before" "$LAB/written"
+  same=same_but_free deployed 1 tiny:3 "$upgraded"
+  remark "what was written since: $(jq -c '.bytes | {read, local, moved, fetched: (.depot + .peers + .multicast)}' "$receipt")"
+  [ "$(fetched)" -lt $((written / 3)) ] || no "fetched $(fetched) bytes, and all $written are on the disk"
+}
+
+# write_files FILE…: into the root file system of $disk, as its machine would.
+write_files() {
+  local mark
+  mark=$(undo_mark)
+  partx --add "$disk"
+  later partx --delete "$disk"
+  mkdir -p "$LAB/mounted"
+  mount "${disk}p2" "$LAB/mounted"
+  later umount "$LAB/mounted"
+  cp "$@" "$LAB/mounted/srv/"
+  undo_to "$mark"
+}
+
 onto_a_damaged_disk() {
   need stampede loop namespaces
   onto "$new" 1
@@ -338,6 +378,7 @@ drift_of_a_mounted_disk() {
 
 if ! have_stampede >/dev/null; then say "nothing is built"; else prepare; fi
 run_case "onto an older image only what is new comes" 60 onto_an_older_image
+run_case "by the receipt of an older image little is read" 90 onto_a_disk_with_a_receipt
 run_case "onto a damaged disk only the damage comes" 60 onto_a_damaged_disk
 run_case "nothing is read where it was said, or is not worth it" 60 never_and_where_it_is_not_worth_it
 run_case "more memory than it may take is refused" 30 an_image_too_large_for_the_memory

@@ -273,7 +273,7 @@ void add_deploy(CLI::App& app, Action& action) {
       ->add_option(
           "--delta", a.delta,
           "Read the disk first, keep and move what is on it already, and get only the rest. auto: where a sample says "
-          "that it is worth it; always; never")
+          "that it is worth it, and less of it where a receipt says what is there; always: all of it; never")
       ->check(CLI::IsMember({"auto", "always", "never"}))
       ->capture_default_str();
   command

@@ -1,0 +1,69 @@
+#include "src/deploy/former.h"
+
+#include <algorithm>
+
+namespace stampede::deploy {
+
+namespace {
+
+bool is_data(const chunker::Record& record) {
+  return record.kind == chunker::RecordKind::data || record.kind == chunker::RecordKind::repeat;
+}
+
+std::size_t count_data(const chunker::Manifest& manifest) {
+  std::size_t count = 0;
+  for (const auto& segment : manifest.segments)
+    count += static_cast<std::size_t>(std::ranges::count_if(segment.records, is_data));
+  return count;
+}
+
+}  // namespace
+
+Former::Former(const Plan& plan, chunker::Manifest manifest) : same_(plan.places().size()) {
+  const std::size_t all = count_data(manifest), sampled = std::min(all, kFormerSampled);
+  std::size_t passed = 0;
+  for (auto& segment : manifest.segments) {
+    Offset at = segment.offset;
+    for (const chunker::Record& record : segment.records) {
+      if (is_data(record) && sample_.size() < sampled && passed++ == sample_.size() * all / sampled)
+        sample_.push_back({at, record.length, record.chunk});
+      add(plan, at, record);
+      at += record.length;
+    }
+    segment = {};
+  }
+}
+
+void Former::add(const Plan& plan, Offset at, const chunker::Record& record) {
+  if (record.kind == chunker::RecordKind::unspecified) return;
+  if (!told_.empty() && told_.back().end() == at)
+    told_.back().length += record.length;
+  else
+    told_.push_back({at, record.length});
+  const auto chunk = is_data(record) ? plan.find(record.chunk) : std::nullopt;
+  if (!chunk) return;
+  chunks_.push_back({*chunk, at});
+  const auto place = std::ranges::lower_bound(plan.places(), at, {}, &Place::at);
+  if (place != plan.places().end() && place->at == at && place->chunk == *chunk)
+    same_[static_cast<std::size_t>(place - plan.places().begin())] = true;
+}
+
+Result<bool> Former::is_there(disk::Target& target) const {
+  const auto right = target.compare(sample_, {});
+  if (!right && right.error().code == Code::read_failed) return false;
+  if (!right) return pass(right.error());
+  return static_cast<std::size_t>(std::ranges::count(*right, true)) * kFormerSampled >= kFormerRight * sample_.size();
+}
+
+void Former::add_moves(const Plan& plan, const disk::Target& target, std::vector<Move>& moves) const {
+  std::vector<bool> brought(plan.chunks());
+  for (const Move& move : moves) brought[plan.number(move.chunk)] = true;
+  for (const Move& move : chunks_) {
+    if (plan.holds(move.chunk) || brought[plan.number(move.chunk)]) continue;
+    if (target.holds_back(move.from, Size{plan.chunk(move.chunk).length})) continue;
+    brought[plan.number(move.chunk)] = true;
+    moves.push_back(move);
+  }
+}
+
+}  // namespace stampede::deploy
