@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <atomic>
 #include <thread>
 
@@ -48,23 +49,48 @@ void cut_all(ImportLine& line) {
   }
 }
 
+// What the sink has is recognised, and the rest is named (digest.h). While most of it is new it is named at once, so that
+// little is hashed twice.
+class Namer {
+ public:
+  explicit Namer(ChunkSink& sink) : sink_(sink) {}
+
+  struct Named {
+    std::vector<VerifiedChunk> chunks;
+    std::vector<bool> known;
+  };
+  Named name(std::span<const ByteView> data) {
+    Named out;
+    if (recognises_) out.chunks = digester_.recognise(data);
+    for (std::size_t i = out.chunks.size(); i < data.size(); ++i) out.chunks.push_back(digester_.name(data[i]));
+    std::vector<ChunkId> ids;
+    for (const VerifiedChunk& chunk : out.chunks) ids.push_back(chunk.id());
+    out.known = sink_.have(ids);
+    for (std::size_t i = 0; recognises_ && i < data.size(); ++i)
+      if (!out.known[i]) out.chunks[i] = digester_.name(data[i]);
+    recognises_ = 2 * std::ranges::count(out.known, true) >= std::ssize(data);
+    return out;
+  }
+
+ private:
+  ChunkSink& sink_;
+  Digester digester_;
+  bool recognises_ = true;
+};
+
 void work(ImportLine& line, ChunkSink& sink, int level, const std::function<void()>& lacking) {
-  Digester digester;
+  Namer namer(sink);
   Sealer sealer(level);
   while (ImportBatch* const batch = line.next_to_work()) {
-    std::vector<VerifiedChunk> chunks;
-    std::vector<ChunkId> ids;
-    for (const ImportItem& item : batch->items) {
-      if (item.kind != ExtentKind::data) continue;
-      chunks.push_back(digester.name(ByteView(batch->bytes).subspan(item.at, item.length.bytes)));
-      ids.push_back(chunks.back().id());
-    }
-    const std::vector<bool> known = sink.have(ids);
+    std::vector<ByteView> data;
+    for (const ImportItem& item : batch->items)
+      if (item.kind == ExtentKind::data) data.push_back(ByteView(batch->bytes).subspan(item.at, item.length.bytes));
+    const auto [chunks, known] = namer.name(data);
     std::size_t next = 0;
     for (ImportItem& item : batch->items) {
       if (item.kind != ExtentKind::data) continue;
       const std::size_t i = next++;
-      item.id = ids[i];
+      item.id = chunks[i].id();
       if (known[i]) continue;
       lacking();
       item.sealed = sealer.seal(chunks[i]);
