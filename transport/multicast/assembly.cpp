@@ -1,6 +1,7 @@
 #include "transport/multicast/assembly.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "transport/multicast/fec.h"
 
@@ -30,7 +31,7 @@ bool Assembly::add(const Header& header, ByteView symbol, std::uint64_t sequence
     generation.parity.push_back({header.index, Buffer(symbol)});
     memory_ += symbol.size();
   } else {
-    std::ranges::copy(symbol, frame_.data() + layout_.offset(header.generation, header.index));
+    std::memcpy(frame_.data() + layout_.offset(header.generation, header.index), symbol.data(), symbol.size());
   }
   if (missing(header.generation) == 0) finish(header.generation);
   return true;
