@@ -1,8 +1,8 @@
 // SHA-256 through OpenSSL's EVP (SHA-NI where the CPU has it): the only maker of VerifiedChunk.
 //
-// A name that is given is EVP's: what is stored under a wrong one nobody finds again, and nobody notices before. Bytes that
-// are compared with a name that they have got already may be hashed side by side (multi_buffer.h), twice as fast or more: a
-// fault there refuses bytes that were right, and no more.
+// What is stored is named by EVP. Whether bytes are a chunk that has a name already may be found out side by side
+// (multi_buffer.h), twice as fast or more: a wrong digest is nobody's name, and refuses bytes that were right; another
+// chunk's it is only where digests change places, which is tried before a process relies on it.
 #pragma once
 
 #include <memory>

@@ -68,7 +68,7 @@ class Namer {
     out.known = sink_.have(ids);
     for (std::size_t i = 0; recognises_ && i < data.size(); ++i)
       if (!out.known[i]) out.chunks[i] = digester_.name(data[i]);
-    recognises_ = 2 * std::ranges::count(out.known, true) >= std::ssize(data);
+    if (!data.empty()) recognises_ = 2 * std::ranges::count(out.known, true) >= std::ssize(data);
     return out;
   }
 

@@ -21,6 +21,7 @@ constexpr std::array kForms{Form{".cacnk", true}, Form{"", false}, Form{".xz", t
 Size most_packed(Size plain) { return {plain.bytes + plain.bytes / 8 + 65536}; }
 
 Result<> unpack_other(ByteView file, MutableBytes out) {
+  STAMPEDE_CHECK(unpack::usable());
   std::size_t filled = 0;
   bool fits = true;
   const auto take = [&](ByteView part) {

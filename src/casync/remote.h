@@ -25,8 +25,8 @@ class Remote {
   ~Remote();
   Remote(Remote&&) noexcept;
 
-  // Errors: not_found; unreachable, also for what else the server answers; usage, where there is more than `most`;
-  // interrupted.
+  // Errors: not_found; unreachable, also for what else the server answers; usage, where there is more than `most`,
+  // or libcurl is missing; interrupted.
   Result<Bytes> get(const std::string& url, Size most);
 
  private:

@@ -86,11 +86,15 @@ Result<chunker::TagRecord> Access::resolve(const chunker::ImageRef& image) {
 }
 
 Result<chunker::Manifest> Access::manifest(const chunker::TagRecord& record, const chunker::AcceptRoot& accept) {
-  DepotObjects objects(*node_);
-  STAMPEDE_TRY(auto manifest, chunker::load_manifest(objects, record.image, accept));
+  STAMPEDE_TRY(auto manifest, this->manifest(record.image, accept));
   if (manifest.root.disk_size != record.disk_size)
     return fail(Code::content_altered, "the manifest of {} is not what its tag record says", record.name.text());
   return manifest;
+}
+
+Result<chunker::Manifest> Access::manifest(const chunker::ImageId& image, const chunker::AcceptRoot& accept) {
+  DepotObjects objects(*node_);
+  return chunker::load_manifest(objects, image, accept);
 }
 
 Result<std::optional<Receipt>> Access::receipt_of(const disk::Disk& disk) {

@@ -46,6 +46,8 @@ class Access {
   Result<chunker::TagRecord> resolve(const chunker::ImageRef& image);
   // Every record verified, and as the tag record says. `accept`: see load_manifest().
   Result<chunker::Manifest> manifest(const chunker::TagRecord& record, const chunker::AcceptRoot& accept = {});
+  // Of any image that the depot has, whoever signed it: for what it tells, not to be deployed.
+  Result<chunker::Manifest> manifest(const chunker::ImageId& image, const chunker::AcceptRoot& accept);
 
   // The newest receipt of a success that the depot has of this disk (tells_of); its signature holds. Nothing where there is
   // none, or where the depot is too old to tell.

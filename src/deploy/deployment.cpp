@@ -283,9 +283,11 @@ class Deployment {
       STAMPEDE_TRY(input.journal, target_->journal(record_.image, root_.span_count()));
     }
     std::optional<Former> former;
-    if (input.delta == Delta::automatic && !resumes_) former = read_former(*access_, reserved_->former, *plan_);
+    if (input.delta == Delta::automatic && !resumes_ && reserved_->former)
+      former = read_former(*access_, *reserved_->former, target_->identity().size, *plan_);
     if (former) input.former = &*former;
     STAMPEDE_TRY(auto found, survey(*plan_, *target_, input));
+    preview_.by_receipt = found.by_former;
     if (found.lost > 0)
       options_.warn(fmt::format(
           "{} chunks that the interrupted deployment had made durable on {} are not there: it had begun to fit them to "

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "src/base/seams.h"
+#include "src/unpack/stream.h"
 #include "src/volume/ext4_tools.h"
 #include "src/volume/id_mentions.h"
 #include "src/volume/swap.h"
@@ -99,6 +100,7 @@ Result<> check_fit(const FitOptions& options, const volume::ImageFacts& facts) {
   bool tools = false;
   if (options.fresh_uuids) {
     STAMPEDE_CHECK(check_fresh(facts));
+    STAMPEDE_CHECK(unpack::usable());  // ids are looked for in what is packed
     tools = std::ranges::any_of(facts.partitions, [](const auto& p) { return volume::is_ext(p.filesystem); });
   }
   if (options.grow) {

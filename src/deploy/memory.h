@@ -48,7 +48,8 @@ constexpr Size most_memory(std::uint64_t data_records, std::uint64_t other_recor
 static_assert(most_memory((25_GiB).bytes / (64_KiB).bytes, 0, kLeastCache) < kTargetMemory);
 
 // A former image (former.h) beside the plan: its manifest, 60 bytes for each record, has the room that the moves take later
-// (96 of kMemoryOfData), and at least what multicast does.
+// (96 of kMemoryOfData), and at least what multicast does; what is left of it while they are put in order, 24 for each
+// range, the latter's and that of where the moves read.
 inline constexpr std::uint64_t kFormerRecords = 65536;
 static_assert(kFormerRecords * 60 < (24_MiB).bytes);
 // Error: busy, where there is not so much room beside a plan of so many chunks.

@@ -21,6 +21,7 @@ struct Preview {
   std::uint64_t data = 0;
   std::uint64_t kept = 0;      // right already, in their places
   std::uint64_t moved = 0;     // from elsewhere on the disk
+  bool by_receipt = false;     // as a receipt says: what turns out not to be there is fetched instead
   std::uint64_t fetched = 0;   // asked for: repeats come once, and sealed they are fewer
   std::uint64_t repeated = 0;  // the same chunks in further places
   std::uint64_t zeroed = 0;

@@ -1,5 +1,7 @@
 #include "src/deploy/reserve.h"
 
+#include <algorithm>
+
 #include "src/deploy/memory.h"
 #include "src/disk/rules.h"
 #include "src/firstboot/apply.h"
@@ -25,14 +27,18 @@ std::optional<std::string> overwrite_that_names(const Options& options, const di
   return std::nullopt;
 }
 
-// Has this site deployed what is on the disk, by the GUID on it?
-Result<bool> is_ours(Access& access, const disk::Disk& meant, Reserved& out) {
-  if (meant.guid.empty()) return false;
-  STAMPEDE_TRY(const auto found, access.receipt_of(meant));
-  if (!found) return false;
-  out.deployed = fmt::format("{} (deployment {})", found->name, found->deployment.substr(0, 12));
-  out.former.id = found->image;
-  return true;
+// Of what this site has deployed onto the disk, by the GUID on it.
+Result<std::optional<Receipt>> receipt_of(Access& access, const disk::Disk& meant) {
+  if (meant.guid.empty()) return std::nullopt;
+  return access.receipt_of(meant);
+}
+
+std::optional<chunker::ImageId> image_of(const Receipt& receipt) {
+  const auto digest = from_hex(receipt.image);
+  chunker::ImageId image;
+  if (!digest || digest->size() != image.digest.size()) return std::nullopt;
+  std::ranges::copy(*digest, image.digest.begin());
+  return image;
 }
 
 }  // namespace
@@ -51,12 +57,16 @@ Result<> reserve(Access& access, const Options& options, Reserved& out) {
   const auto looked = disk::look_at_selected(options.disk, disks);
   const disk::Disk meant = looked ? *looked : disk::Disk{.path = options.disk.file().value_or("")};
   needs.overwrite = overwrite_that_names(options, meant);
-  const auto ours = is_ours(access, meant, out);
+  const auto ours = receipt_of(access, meant);
+  if (ours && *ours) out.former = image_of(**ours);
   // Then it may be replaced. One of several need not be meant by an --overwrite; a single disk that is not has been mistaken
   // for another.
   if (!needs.overwrite && (options.overwrite.empty() || options.group)) {
     if (!ours) return pass(ours.error());
-    if (*ours) needs.deployed = meant.guid;
+    if (*ours) {
+      needs.deployed = meant.guid;
+      out.deployed = fmt::format("{} (deployment {})", (*ours)->name, (*ours)->deployment.substr(0, 12));
+    }
   }
   // Where none of them names it, the guard tells of one that does not.
   if (!needs.overwrite && needs.deployed.empty() && !options.overwrite.empty()) needs.overwrite = options.overwrite.front();
@@ -64,11 +74,11 @@ Result<> reserve(Access& access, const Options& options, Reserved& out) {
   return {};
 }
 
-std::optional<Former> read_former(Access& access, const chunker::ImageRef& former, const Plan& plan) {
-  if (!former.exact()) return std::nullopt;
-  const auto record = access.resolve(former);
-  if (!record) return std::nullopt;
-  auto manifest = access.manifest(*record, [&](const chunker::Root& root) { return former_beside(root, plan.chunks()); });
+std::optional<Former> read_former(Access& access, const chunker::ImageId& former, Size disk, const Plan& plan) {
+  auto manifest = access.manifest(former, [&](const chunker::Root& root) -> Result<> {
+    if (root.disk_size > disk) return fail(Code::too_small, "it is another disk's");
+    return former_beside(root, plan.chunks());
+  });
   if (!manifest) return std::nullopt;
   return Former(plan, *std::move(manifest));
 }

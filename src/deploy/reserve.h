@@ -11,17 +11,17 @@ namespace stampede::deploy {
 struct Reserved {
   chunker::TagRecord record;
   disk::GuardedDisk disk;
-  std::size_t disks = 0;     // of the machine, of which the selector matches this one alone
-  std::string deployed;      // onto it by this site, as a receipt says: "debian:11 (deployment 0f3a…)"; else empty
-  chunker::ImageRef former;  // and by its id, if it says one
+  std::size_t disks = 0;  // of the machine, of which the selector matches this one alone
+  std::string deployed;   // onto it by this site, for which it may be replaced: "debian:11 (deployment 0f3a…)"; else empty
+  std::optional<chunker::ImageId> former;  // that the disk's receipt names, whether or not it may be replaced for it
 };
 
 // `access` is connected. `out` has the record as soon as it is known. Errors: those of resolve(), check_fit() and
 // open_guarded(); cannot_customise.
 Result<> reserve(Access& access, const Options& options, Reserved& out);
 
-// The image that the receipt of a reserved disk names, where this node may have it and has memory for it beside the plan.
-std::optional<Former> read_former(Access& access, const chunker::ImageRef& former, const Plan& plan);
+// That image, where the depot still has it, it is no larger than the disk, and there is memory for it beside the plan.
+std::optional<Former> read_former(Access& access, const chunker::ImageId& former, Size disk, const Plan& plan);
 
 // A manifest and what remains beside it for the cache.
 struct ReadImage {

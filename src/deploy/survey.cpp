@@ -150,18 +150,24 @@ void hold_what_stands(Plan& plan, const Scan& scan, Survey& out) {
 Result<Survey> survey_by_former(Plan& plan, disk::Target& target, const SurveyInput& input, const std::vector<Range>& used,
                                 std::span<const Range> off_grid) {
   Survey out;
+  out.by_former = true;
   auto since = input.former->written_since(used);
   if (!since.empty()) {
     STAMPEDE_TRY(const bool holds, sample_holds_chunks(plan, target, since));
     if (!holds) since.clear();
   }
   auto asked = input.former->same_places();
+  const auto others = input.former->other_places(plan);
+  STAMPEDE_TRY(const bool matches, sample_matches(plan, target, others.size(), [&](std::size_t i) { return others[i]; }));
+  if (matches)
+    for (const std::uint32_t place : others) asked[place] = true;
   leave_out_held_back(plan, target, asked);
   Scan scan(plan, target, asked, off_grid);
   STAMPEDE_CHECK(scan.run(join(plan, asked, since, target.identity().size), true, input.progress));
   hold_what_stands(plan, scan, out);
   out.moves = scan.moves();
-  input.former->add_moves(plan, target, out.moves);
+  for (std::size_t i = 0; i < asked.size(); ++i) asked[i] = asked[i] && !scan.matching()[i];
+  std::move(*input.former).add_moves(plan, target, asked, out.moves);
   out.moves = safe_order(plan, std::move(out.moves));
   return out;
 }

@@ -7,7 +7,8 @@
 // interrupted run left is looked for in all data ranges.
 //
 // Where a receipt says which image the disk was given (former.h) and a sample of it agrees, less is read: what that image
-// has in the same place, and what its machine has written since. Where the rest is its manifest says.
+// has in the same place, what stands now where it was free, and, where a sample says so, the places of what it has nowhere.
+// Where the rest is its manifest says.
 //
 // Memory: Scan's, safe_order()'s, and what is in use by the file systems, by ranges.
 #pragma once
@@ -46,7 +47,7 @@ struct SurveyInput {
   // The file that what the disk holds was reflinked from: its file systems are asked, since the new file has no name yet.
   std::optional<std::filesystem::path> base = {};
   // The image that a receipt says is there; looked at where `delta` is automatic and nothing was interrupted.
-  const Former* former = nullptr;
+  Former* former = nullptr;
 };
 
 struct Survey {
@@ -54,6 +55,7 @@ struct Survey {
   Size kept;                // plain bytes in their places, which the plan holds now
   std::vector<Move> moves;  // in a safe order
   std::size_t lost = 0;     // places that the journal names and that are wrong
+  bool by_former = false;   // moves are as its manifest says: some may not be there
 };
 
 // Before begin(). What is kept is held and remembered by the plan. What cannot be read is not there. Errors: read_failed

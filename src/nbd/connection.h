@@ -17,7 +17,8 @@ namespace stampede::nbd {
 // One connection, for one user at a time; one thread.
 class Connection {
  public:
-  // To a server that listens there. `tells_zeros`: it is asked to say where its disk is zero (status()). Error: unreachable.
+  // To a server that listens there. `tells_zeros`: it is asked to say where its disk is zero (status()). Errors:
+  // unreachable; usage, where libnbd is missing.
   static Result<std::unique_ptr<Connection>> open(const std::filesystem::path& socket, bool tells_zeros = false);
 
   Size size() const;

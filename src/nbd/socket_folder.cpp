@@ -48,7 +48,7 @@ Result<std::unique_ptr<Connection>> connect_to(volume::RunningTool& program, con
     STAMPEDE_TRY(const auto ended, program.ended());
     if (ended) return fail(Code::usage, "qemu-nbd: {}", reason(ended->last_line()));
     auto connection = Connection::open(socket, tells_zeros);
-    if (connection) return connection;
+    if (connection || connection.error().code == Code::usage) return connection;
     why = connection.error().message;
   }
   return fail(Code::unreachable, "cannot connect to qemu-nbd: {}", why);

@@ -157,9 +157,11 @@ class Packed final : public Stream {
 
 }  // namespace
 
+Result<> usable() { return libarchive().usable(); }
+
 Result<std::unique_ptr<Stream>> open_stream(const File& file, Packing packing, std::function<bool()> interrupted) {
   if (packing == Packing::none) return std::make_unique<Plain>(file, std::move(interrupted));
-  STAMPEDE_CHECK(libarchive().usable());
+  STAMPEDE_CHECK(usable());
   auto packed = std::make_unique<Packed>(file, std::move(interrupted));
   STAMPEDE_CHECK(packed->open(packing == Packing::gzip ? ARCHIVE_FILTER_GZIP
                               : packing == Packing::xz ? ARCHIVE_FILTER_XZ
@@ -174,7 +176,7 @@ Result<> read_all(Stream& stream, MutableBytes out) {
 }
 
 Result<> unpack_any(ByteView packed, const std::function<bool(ByteView part)>& take, std::size_t overlap) {
-  STAMPEDE_CHECK(libarchive().usable());
+  STAMPEDE_CHECK(usable());
   const Archive reader(libarchive().read_new());
   const auto failed = [&] {
     return fail(Code::read_failed, "cannot unpack it: {}", libarchive().error_string(reader.get()));

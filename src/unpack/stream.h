@@ -28,6 +28,9 @@ class Stream {
   virtual Size consumed() const = 0;
 };
 
+// Is libarchive there? What unpacks asks by itself; for who must know before it begins. Error: usage.
+Result<> usable();
+
 // Of an open file from where it stands, which may be a pipe; it outlives the stream. All that is in it: several gzip members
 // or zstd frames, one after the other, are one stream. `interrupted` is asked while a pipe has nothing, and before reads.
 Result<std::unique_ptr<Stream>> open_stream(const File& file, Packing packing, std::function<bool()> interrupted = {});
@@ -37,7 +40,7 @@ Result<> read_all(Stream& stream, MutableBytes out);
 
 // What is in memory and packed somehow (gzip, bzip2, xz, zstd, lz4, lzop, lzma) is handed to `take` in parts, until it says
 // false. Each part but the first begins with the last `overlap` bytes of the one before (all of it, where it is shorter).
-// Errors: read_failed.
+// Errors: read_failed; usage, as usable().
 Result<> unpack_any(ByteView packed, const std::function<bool(ByteView part)>& take, std::size_t overlap = 0);
 
 }  // namespace stampede::unpack

@@ -315,7 +315,7 @@ class FormerTest : public SurveyTest {
  protected:
   // What the disk holds now becomes that image.
   void import_former() {
-    auto report =
+    const auto report =
         chunker::import_image(*File::open(disk_, O_RDONLY), {}, store_, {.threads = 2, .level = 1, .progress = {}});
     ASSERT_DONE(report);
     auto manifest = chunker::load_manifest(store_, report->image);
@@ -368,14 +368,65 @@ TEST_F(FormerTest, WhatItSaysIsNotBelieved) {
   SeededRandom random(37);
   for (int i = 0; i < 8; ++i) disturb(random);
   import_former();
-  for (std::uint64_t at = (2_MiB).bytes; at < kDisk.bytes; at += (2_MiB).bytes) write({at}, random_bytes(at, 9000));
+  for (std::uint64_t at = (5_MiB).bytes; at < kDisk.bytes; at += (7_MiB).bytes) write({at}, random_bytes(at, 9000));
   open();
+  const auto there = former_->is_there(*target_);
+  ASSERT_TRUE(there && *there);
   const Survey found = look_by_former();
-  EXPECT_LT(found.read + found.kept, plan_->data() + plan_->data()) << "it is not a survey of all";
+  EXPECT_TRUE(found.by_former);
   ASSERT_DONE(target_->begin({.image = {}, .deployment = {}, .started = 0, .disk_size = kDisk}));
   Sources sources(*plan_, found.moves);
   ASSERT_DONE(carry_out(*plan_, *target_, found.moves, sources, [](auto) { return true; }));
   finish();
+}
+
+// Where a scan saw that a chunk has rotted it is not moved from there, but from where else that image has it.
+TEST_F(FormerTest, WhatWasSeenToBeWrongIsNotMoved) {
+  make_image(39);
+  import_former();
+  std::vector<Offset> rotten;
+  for (const Place& place : plan_->places())
+    if (place.at.bytes > (3_MiB).bytes && place.at.bytes < kDisk.bytes - (1_MiB).bytes && rotten.size() < 3 &&
+        (rotten.empty() || place.at.bytes > rotten.back().bytes + (6_MiB).bytes)) {
+      rotten.push_back(place.at);
+      write(place.at, random_bytes(place.at.bytes, 512));
+    }
+  ASSERT_EQ(rotten.size(), 3U);
+  open();
+  const Survey found = look_by_former();
+  EXPECT_TRUE(found.by_former);
+  for (const Move& one : found.moves) EXPECT_EQ(std::ranges::find(rotten, one.from), rotten.end());
+  move(found);
+  finish();
+}
+
+// A machine that was brought to the new image in place holds more of it than its receipt says.
+TEST_F(FormerTest, WhatItHasNowhereStaysWhereItStands) {
+  make_image(40);
+  write({8 << 20}, random_bytes(40, 500'000));
+  write({15 << 20}, random_bytes(41, 500'000));
+  import_former();
+  std::filesystem::copy_file(image_, disk_, std::filesystem::copy_options::overwrite_existing);
+  open();
+  const Size all = look(Delta::always).kept;
+  plan_.emplace(*chunker::load_manifest(store_, image_id_));
+  const Survey found = look_by_former();
+  EXPECT_TRUE(found.by_former);
+  EXPECT_GE(found.kept + move(found), all);
+  finish();
+}
+
+// Of an image that is larger than the disk nothing is asked of the disk.
+TEST_F(FormerTest, ALargerDisksImageIsNotThere) {
+  make_image(41);
+  write_image(disk_, kDisk + 8_MiB, filesystem_like(42, (kDisk + 8_MiB).bytes / 4096));
+  import_former();
+  std::filesystem::copy_file(image_, disk_, std::filesystem::copy_options::overwrite_existing);
+  open();
+  const auto there = former_->is_there(*target_);
+  ASSERT_DONE(there);
+  EXPECT_FALSE(*there);
+  EXPECT_GT(look_by_former().kept + 2_MiB, plan_->data());
 }
 
 // A disk that holds something else is looked at as if nobody had said anything.

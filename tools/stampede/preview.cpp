@@ -41,6 +41,7 @@ json::value to_json(const deploy::Preview& preview) {
                       {"bytes", json::object{{"data", preview.data},
                                              {"kept", preview.kept},
                                              {"moved", preview.moved},
+                                             {"by_receipt", preview.by_receipt},
                                              {"fetched", preview.fetched},
                                              {"repeated", preview.repeated},
                                              {"zeroed", preview.zeroed},
@@ -84,6 +85,7 @@ Result<> show_preview(const deploy::Options& options, bool as_json) {
   line(fmt::format("  data {}: {} kept, {} moved, {} fetched at most, {} written again elsewhere", human_size(preview.data),
                    human_size(preview.kept), human_size(preview.moved), human_size(preview.fetched),
                    human_size(preview.repeated)));
+  if (preview.by_receipt) line("  what is moved is where the disk's receipt says, or is fetched as well");
   line(fmt::format("  {} zeroed, {} left as they are", human_size(preview.zeroed), human_size(preview.unspecified)));
   line("nothing has been written");
   return {};
