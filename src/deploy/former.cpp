@@ -7,14 +7,10 @@ namespace stampede::deploy {
 
 namespace {
 
-bool is_data(const chunker::Record& record) {
-  return record.kind == chunker::RecordKind::data || record.kind == chunker::RecordKind::repeat;
-}
-
 std::size_t count_data(const chunker::Manifest& manifest) {
   std::size_t count = 0;
   for (const auto& segment : manifest.segments)
-    count += static_cast<std::size_t>(std::ranges::count_if(segment.records, is_data));
+    count += static_cast<std::size_t>(std::ranges::count_if(segment.records, is_data, &chunker::Record::kind));
   return count;
 }
 
@@ -26,7 +22,7 @@ Former::Former(const Plan& plan, chunker::Manifest manifest) : same_(plan.places
   for (auto& segment : manifest.segments) {
     Offset at = segment.offset;
     for (const chunker::Record& record : segment.records) {
-      if (is_data(record) && sample_.size() < sampled && passed++ == sample_.size() * all / sampled)
+      if (is_data(record.kind) && sample_.size() < sampled && passed++ == sample_.size() * all / sampled)
         sample_.push_back({at, record.length, record.chunk});
       add(plan, at, record);
       at += record.length;
@@ -41,7 +37,7 @@ void Former::add(const Plan& plan, Offset at, const chunker::Record& record) {
     told_.back().length += record.length;
   else
     told_.push_back({at, record.length});
-  const auto chunk = is_data(record) ? plan.find(record.chunk) : std::nullopt;
+  const auto chunk = is_data(record.kind) ? plan.find(record.chunk) : std::nullopt;
   if (!chunk) return;
   chunks_.push_back({*chunk, at});
   const auto place = std::ranges::lower_bound(plan.places(), at, {}, &Place::at);

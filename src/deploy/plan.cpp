@@ -7,8 +7,6 @@ namespace stampede::deploy {
 
 namespace {
 
-bool is_data(chunker::RecordKind kind) { return kind == chunker::RecordKind::data || kind == chunker::RecordKind::repeat; }
-
 std::size_t count(const chunker::Manifest& manifest, chunker::RecordKind kind) {
   std::size_t count = 0;
   for (const auto& segment : manifest.segments)

@@ -23,6 +23,11 @@ struct ChunkIndex {
   auto operator<=>(const ChunkIndex&) const = default;
 };
 
+// Does a record of that kind stand for a data range?
+constexpr bool is_data(chunker::RecordKind kind) {
+  return kind == chunker::RecordKind::data || kind == chunker::RecordKind::repeat;
+}
+
 // Where a chunk goes: every data range of the disk is one.
 struct Place {
   ChunkIndex chunk;

@@ -13,6 +13,7 @@ struct Preview {
   std::size_t disks = 0;            // of this machine, of which the selector matches this one alone
   bool made = false;                // a file that is not there yet
   bool resumes = false;             // goes on with an interrupted deployment of this image
+  bool by_receipt = false;          // what is moved is where a receipt says; what is not there is fetched instead
   std::string content;              // what the disk holds: "blank", "gpt partition table, 2 partitions: …"
   std::string deployed;             // by this site, as a receipt says: "debian:11 (deployment 0f3a…)"; else empty
   std::vector<volume::Found> lost;  // what libblkid knows of it, by partition
@@ -21,7 +22,6 @@ struct Preview {
   std::uint64_t data = 0;
   std::uint64_t kept = 0;      // right already, in their places
   std::uint64_t moved = 0;     // from elsewhere on the disk
-  bool by_receipt = false;     // as a receipt says: what turns out not to be there is fetched instead
   std::uint64_t fetched = 0;   // asked for: repeats come once, and sealed they are fewer
   std::uint64_t repeated = 0;  // the same chunks in further places
   std::uint64_t zeroed = 0;

@@ -166,8 +166,9 @@ Result<Survey> survey_by_former(Plan& plan, disk::Target& target, const SurveyIn
   STAMPEDE_CHECK(scan.run(join(plan, asked, since, target.identity().size), true, input.progress));
   hold_what_stands(plan, scan, out);
   out.moves = scan.moves();
-  for (std::size_t i = 0; i < asked.size(); ++i) asked[i] = asked[i] && !scan.matching()[i];
-  std::move(*input.former).add_moves(plan, target, asked, out.moves);
+  std::vector<bool> wrong = asked;
+  for (std::size_t i = 0; i < wrong.size(); ++i) wrong[i] = wrong[i] && !scan.matching()[i];
+  std::move(*input.former).add_moves(plan, target, wrong, out.moves);
   out.moves = safe_order(plan, std::move(out.moves));
   return out;
 }

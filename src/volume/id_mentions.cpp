@@ -4,6 +4,7 @@
 #include <array>
 #include <functional>
 
+#include "src/unpack/stream.h"
 #include "src/volume/ext4.h"
 #include "src/volume/fat.h"
 #include "src/volume/packed.h"
@@ -105,8 +106,9 @@ Result<> walk(BlockAccess& blocks, const Place& place, Use use, const Each& each
 
 }  // namespace
 
-std::vector<std::string> reasons_to_keep_ids(BlockAccess& blocks, const ImageFacts& facts) {
-  SeededRandom random(1);  // for what there is to look for
+Result<std::vector<std::string>> reasons_to_keep_ids(BlockAccess& blocks, const ImageFacts& facts) {
+  STAMPEDE_CHECK(unpack::usable());  // or what cannot be unpacked here would be a reason for ever
+  SeededRandom random(1);            // for what there is to look for
   const NewIds ids = fresh_ids(facts, random);
   std::vector<std::string> out;
   const auto add = [&](std::string reason) {

@@ -25,9 +25,9 @@ namespace stampede::volume {
 inline constexpr std::uint32_t kIdSearch = 1;
 
 // Why the ids of the image cannot be changed, at most kMostReasons, each a phrase: "/boot/initrd.img of partition 1, which
-// cannot be edited, mentions one". Empty: they can.
+// cannot be edited, mentions one". Empty: they can. Error: usage, where what is packed cannot be looked through here.
 inline constexpr std::size_t kMostReasons = 16, kMostReason = 400;  // of so many bytes
-std::vector<std::string> reasons_to_keep_ids(BlockAccess& blocks, const ImageFacts& facts);
+Result<std::vector<std::string>> reasons_to_keep_ids(BlockAccess& blocks, const ImageFacts& facts);
 
 // Edits every text that mentions one, durably, and looks again. Returns the paths; of files that are not in the root file
 // system with "partition N: " before them. Errors: cannot_customise where a mention is left that cannot be edited; those of

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <array>
 
-#include "src/unpack/stream.h"
 #include "src/volume/id_mentions.h"
 #include "src/volume/probe.h"
 #include "src/volume/root.h"
@@ -87,14 +86,14 @@ Result<ImageFacts> inspect(const std::filesystem::path& path, bool ids) {
   }
   facts.firmware = firmware_of(disk, facts.partitions);
   if (facts.root) look_into_root(*blocks, facts);
-  if (ids) STAMPEDE_CHECK(unpack::usable());  // or what cannot be unpacked here would be a reason for ever
-  if (ids) facts.fixed_ids = reasons_to_keep_ids(*blocks, facts);
+  if (ids) {
+    STAMPEDE_TRY(facts.fixed_ids, reasons_to_keep_ids(*blocks, facts));
+  }
   return facts;
 }
 
 Result<std::vector<std::string>> find_fixed_ids(const std::filesystem::path& path, const ImageFacts& facts) {
   STAMPEDE_TRY(const auto blocks, open_blocks(path, false));
-  STAMPEDE_CHECK(unpack::usable());
   return reasons_to_keep_ids(*blocks, facts);
 }
 
