@@ -302,6 +302,7 @@ class Deployment {
   Result<> move_what_is_elsewhere() {
     if (moves_.empty()) return {};
     Meanwhile meanwhile(*plan_, *receiver_, *node(), moves_);
+    target_->keep_journal_by_time(true);
     receiver_->give_credit();
     const auto go_on = [&, next = Instant()](auto spans) mutable {
       meanwhile.settled(spans);
@@ -312,6 +313,7 @@ class Deployment {
       return tell();
     };
     STAMPEDE_TRY(const Size moved, carry_out(*plan_, *target_, std::exchange(moves_, {}), *sources_, go_on));
+    target_->keep_journal_by_time(false);
     receipt_.bytes.moved = moved.bytes;
     return {};
   }

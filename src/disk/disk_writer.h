@@ -33,6 +33,9 @@ class DiskWriter final : public Target {
   Result<Bytes> begin(const InProgress& record) override;
   Result<std::optional<Bitmap>> journal(const chunker::ImageId& image, std::uint32_t spans) override;
   Result<> keep_journal(std::function<Bitmap()> placed) override;
+  void keep_journal_by_time(bool only) override {
+    if (journal_) journal_->by_time(only);
+  }
   void stop_journal() override { journal_.reset(); }
   std::vector<std::string> wiped() const override;
   Slab try_slab() override { return slabs_.try_take(); }

@@ -47,12 +47,15 @@ Result<> JournalKeeper::write_last() { return write(placed_()); }
 
 void JournalKeeper::run() {
   Instant written = system_clock().now();
+  std::uint32_t counted = record_.durable.count();  // what comes on top of it is new
   while (wait()) {
     Bitmap placed = placed_();
-    const std::uint32_t fresh = placed.count() - record_.durable.count();
-    if (fresh == 0 || (fresh < kEnough && system_clock().now() - written < every_)) continue;
+    if (by_time_) counted = placed.count();
+    const bool enough = placed.count() - counted >= kEnough;
+    if (placed.count() == record_.durable.count() || (!enough && system_clock().now() - written < every_)) continue;
     if (const auto done = checkpoint(std::move(placed)); !done) return latch_.set(done.error());
     written = system_clock().now();
+    counted = record_.durable.count();
   }
 }
 

@@ -1,9 +1,11 @@
 // Writes the journal while a disk is being written, on a thread of its own, so that no write waits for a flush: asks which
 // spans are in their places, flushes the device, and then names them in the slot whose turn it is. That record is durable
 // with the next flush; until then the other slot stands. A record comes when enough is new to be worth a flush, or some time
-// has passed: what a second run fetches again although it is there is bounded by both.
+// has passed: what a second run fetches again although it is there is bounded by both. While a network is waited for, a
+// flush costs nothing, and the last one has less to do; by_time() is for when the disk is.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <functional>
 #include <mutex>
@@ -29,6 +31,8 @@ class JournalKeeper {
 
   // The first record: what is durable already. It is not flushed. Then the thread starts. Errors: write_failed.
   Result<> start(Bitmap durable);
+  // Target::keep_journal_by_time().
+  void by_time(bool only) { by_time_ = only; }
   // Ends the thread; a flush that is under way is waited for.
   void stop();
   // After stop() and a flush: what is placed is durable. Errors: write_failed.
@@ -50,6 +54,7 @@ class JournalKeeper {
   const Placed placed_;
   const Duration every_;
   JournalRecord record_;  // as written last
+  std::atomic<bool> by_time_ = false;
   std::mutex mutex_;
   std::condition_variable stopping_;
   bool stop_ = false;

@@ -124,6 +124,10 @@ class Target {
   // journal_every at least, each time after a flush of its own. `placed` is called from a thread of the target and, now,
   // says what is durable already. Nothing is kept where there is no room for it.
   virtual Result<> keep_journal(std::function<Bitmap()> placed) = 0;
+  // While the disk, and no network, is what is waited for: a record comes every journal_every then, and not also when enough
+  // is new, since its flush may hold up all that is being read and written. What is placed meanwhile does not count as new
+  // afterwards. From any thread, after keep_journal().
+  virtual void keep_journal_by_time(bool only) = 0;
   // `placed` is not called any more; what has been written of the journal stays.
   virtual void stop_journal() = 0;
   // What begin() zeroes beyond the image's end besides (stale.h): "zfs_member 'tank' in partition 3, 2 MiB from byte N on".

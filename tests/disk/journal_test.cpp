@@ -111,9 +111,8 @@ class KeptJournal : public ::testing::Test {
   }
   void open(Size disk = kDisk, Faults faults = {}) {
     target_.reset();
-    auto target =
-        Target::open(guarded_file(path_, disk), disk,
-                     {.slabs = 2, .depth = 2, .journal_every = std::chrono::milliseconds(1), .faults = std::move(faults)});
+    auto target = Target::open(guarded_file(path_, disk), disk,
+                               {.slabs = 2, .depth = 2, .journal_every = every_, .faults = std::move(faults)});
     ASSERT_TRUE(target);
     target_ = std::move(*target);
   }
@@ -127,14 +126,16 @@ class KeptJournal : public ::testing::Test {
     }));
   }
   // Two records later at least: one may be on its way with what was placed before.
-  void place(std::uint32_t span) {
+  void place(std::uint32_t span) { place(span, span + 1); }
+  void place(std::uint32_t first, std::uint32_t end) {
     std::uint64_t then = 0;
     {
       const std::scoped_lock lock(mutex_);
-      placed_.set(span);
+      for (std::uint32_t span = first; span < end; ++span) placed_.set(span);
       then = asked_;
     }
     while (true) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
       const std::scoped_lock lock(mutex_);
       if (asked_ >= then + 2) return;
     }
@@ -149,6 +150,7 @@ class KeptJournal : public ::testing::Test {
   }
 
   static constexpr Size kDisk = 4_MiB;
+  Duration every_ = std::chrono::milliseconds(1);
   using Named = std::vector<std::uint32_t>;
   const Named nothing_{~0U};
   const Scratch folder_;
@@ -172,6 +174,35 @@ TEST_F(KeptJournal, NamesWhatWasPlacedWhenTheRunEnds) {
   for (const std::uint32_t span : {7U, 2U, 10U}) place(span);
   open();
   EXPECT_EQ(found(), (Named{2, 4, 7, 10}));
+}
+
+TEST_F(KeptJournal, NamesWhatIsNewWhenThatIsEnough) {
+  every_ = std::chrono::hours(1);
+  open();
+  begin(Bitmap(400));
+  place(0, 127);
+  place(127, 130);
+  open();
+  EXPECT_EQ(found(400).size(), 130U);
+}
+
+TEST_F(KeptJournal, ByTimeOnlyCountsNothing) {
+  every_ = std::chrono::hours(1);
+  open();
+  begin(Bitmap(400));
+  target_->keep_journal_by_time(true);
+  place(0, 200);
+  target_->keep_journal_by_time(false);
+  place(200, 327);  // 127 are not enough
+  open();
+  EXPECT_EQ(found(400), Named{});
+  begin(Bitmap(400));
+  target_->keep_journal_by_time(true);
+  place(0, 200);
+  target_->keep_journal_by_time(false);
+  place(200, 328);
+  open();
+  EXPECT_EQ(found(400).size(), 328U);
 }
 
 TEST_F(KeptJournal, IsOfThatImageAndDiskAlone) {
