@@ -4,6 +4,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <limits>
+#include <map>
 #include <mutex>
 #include <optional>
 #include <queue>
@@ -62,6 +63,38 @@ class Hazards {
   std::vector<std::uint32_t> before_;   // how many readings this one's writing waits for
 };
 
+// Moves that may write now, by where they stand by source. The one that is nearest to the one before comes next: what moves
+// as a whole is read and written as a whole, also where it shifts by so little that each piece makes room for one before it.
+class Ready {
+ public:
+  explicit Ready(const std::vector<Move>& moves) : moves_(moves) {}
+
+  bool empty() const { return above_.empty() && below_.empty(); }
+  void push(std::uint32_t move) {
+    if (move > last_)
+      above_.push(move);
+    else
+      below_.push(move);
+  }
+  std::uint32_t pop() {
+    const auto from = [this](std::uint32_t move) { return moves_[move].from; };
+    const bool up =
+        !above_.empty() && (below_.empty() || from(above_.top()) - from(last_) <= from(last_) - from(below_.top()));
+    last_ = up ? above_.top() : below_.top();
+    if (up)
+      above_.pop();
+    else
+      below_.pop();
+    return last_;
+  }
+
+ private:
+  const std::vector<Move>& moves_;
+  std::uint32_t last_ = 0;
+  std::priority_queue<std::uint32_t, std::vector<std::uint32_t>, std::greater<>> above_;
+  std::priority_queue<std::uint32_t> below_;
+};
+
 // By source. Pieces of the disk that are looked through overlap, and where they do other cuts may have been found in each:
 // the later one is left out.
 std::vector<Move> apart(const Plan& plan, std::vector<Move> moves) {
@@ -75,12 +108,14 @@ std::vector<Move> apart(const Plan& plan, std::vector<Move> moves) {
   return moves;
 }
 
-// As many moves, in their order, as fill a slab.
-std::vector<std::span<const Move>> batches_of(const Plan& plan, std::span<const Move> moves) {
+// As many moves, in their order, as fill a slab. All of a batch are read before any of it is written, and Sources hears of
+// them at once: within it they come by source.
+std::vector<std::span<const Move>> batches_of(const Plan& plan, std::span<Move> moves) {
   std::vector<std::span<const Move>> out;
   for (std::size_t begin = 0; begin < moves.size();) {
     std::size_t end = begin, used = 0;
     while (end < moves.size() && used + room_of(plan, moves[end]) <= disk::kSlab.bytes) used += room_of(plan, moves[end++]);
+    std::ranges::sort(moves.subspan(begin, end - begin), {}, &Move::from);
     out.push_back(moves.subspan(begin, end - begin));
     begin = end;
   }
@@ -88,18 +123,19 @@ std::vector<std::span<const Move>> batches_of(const Plan& plan, std::span<const 
 }
 
 // Carries out batches on several threads. A batch may be read early, but is not written before all that come before it have
-// been read.
+// been read: nobody waits for that; who reads the last one that was lacking writes those that it kept back.
 class Mover {
  public:
-  Mover(Plan& plan, disk::Target& target, std::span<const Move> moves, Sources& sources)
+  Mover(Plan& plan, disk::Target& target, std::vector<Move> moves, Sources& sources)
       : plan_(plan),
         target_(target),
-        moves_(moves),
-        batches_(batches_of(plan, moves)),
+        moves_(std::move(moves)),
+        batches_(batches_of(plan, moves_)),
         sources_(sources),
+        most_kept_back_(std::max(1U, all_slabs() / 2)),
         placed_(batches_.size()),
         left_(plan.spans().size()) {
-    for (const Move& move : moves) ++left_[move.chunk.span.value];
+    for (const Move& move : moves_) ++left_[move.chunk.span.value];
   }
 
   // The plain bytes that were placed.
@@ -109,7 +145,7 @@ class Mover {
               digester = chunker::Digester()](std::size_t batch) mutable -> Result<> {
         if (!file) {
           auto opened = target_.reader();
-          if (!opened) stop(opened.error());  // others wait for this one's turn to end
+          if (!opened) stop(opened.error());  // the others' batches wait for this one
           if (!opened) return why_stopped();
           file = *std::move(opened);
           file->will_read_into(target_.slab_memory());
@@ -121,9 +157,8 @@ class Mover {
       if (!settled(settle()))
         stop({Code::interrupted, fmt::format("moving what {} holds was interrupted", target_.identity().path)});
     };
-    // Who waits for its turn holds a slab: with more threads than slabs whose turn it is might get none. What comes by the
-    // network meanwhile needs some too.
-    const unsigned threads = std::min(4 * chunker::thread_count(0), std::max(1U, all_slabs() / 2));
+    const auto threads =
+        static_cast<unsigned>(std::min<std::size_t>(std::size_t{4} * chunker::thread_count(0), most_kept_back_));
     const auto all = chunker::run_parallel(threads, batches_.size(), make_job, ask, kSettle);
     if (!is_stopped()) sources_.all_have_read();  // or what is left of the sources stays for the next run
     wait_for_writes(ask);
@@ -135,32 +170,43 @@ class Mover {
   }
 
  private:
-  Result<> carry_out(const disk::Reader& file, chunker::Digester& digester, std::size_t batch) {
-    disk::Slab slab = wait_for_slab();
-    if (!slab) return why_stopped();
-    const Verified verified = read(file, digester, slab.bytes(), batches_[batch]);
-    sources_.have_read(static_cast<std::size_t>(batches_[batch].data() - moves_.data()), batches_[batch].size());
-    if (!wait_for_turn(batch)) return why_stopped();
-    std::vector<disk::Placement> placements;
-    for (const auto& [index, chunk] : verified) {
-      plan_.add_placements(chunk, index, placements);
-      plan_.remember(index, chunker::fingerprint(chunk.bytes()));
-      placed_[batch].push_back(index);
-    }
-    end_turn();
-    begin_write();
-    if (placements.empty())
-      end_write(batch, true);
-    else
-      target_.place(std::move(slab), std::move(placements),
-                    [this, batch](const Result<>& result) { end_write(batch, result.has_value()); });
+  struct Verified {
+    ChunkIndex index;
+    chunker::VerifiedChunk chunk;
+    chunker::Fingerprint fingerprint;
+  };
+  struct Batch {
+    std::size_t index;
+    disk::Slab slab;
+    std::vector<Verified> chunks;
+  };
+
+  Result<> carry_out(const disk::Reader& file, chunker::Digester& digester, std::size_t index) {
+    Batch batch{index, wait_for_slab(index), {}};
+    if (!batch.slab) return why_stopped();
+    batch.chunks = read(file, digester, batch.slab.bytes(), batches_[index]);
+    sources_.have_read(static_cast<std::size_t>(batches_[index].data() - moves_.data()), batches_[index].size());
+    keep_back(std::move(batch));
+    while (auto next = next_to_write()) write(*std::move(next));
     return {};
   }
 
-  using Verified = std::vector<std::pair<ChunkIndex, chunker::VerifiedChunk>>;
+  void write(Batch batch) {
+    std::vector<disk::Placement> placements;
+    for (const auto& [index, chunk, fingerprint] : batch.chunks) {
+      plan_.add_placements(chunk, index, placements);
+      plan_.remember(index, fingerprint);
+      placed_[batch.index].push_back(index);
+    }
+    if (placements.empty()) return end_write(batch.index, true);
+    target_.place(std::move(batch.slab), std::move(placements),
+                  [this, index = batch.index](const Result<>& result) { end_write(index, result.has_value()); });
+  }
+
   // Those of the batch that are where they should be. What lies side by side is read at once; what cannot be read is not
   // there.
-  Verified read(const disk::Reader& file, chunker::Digester& digester, MutableBytes out, std::span<const Move> batch) const {
+  std::vector<Verified> read(const disk::Reader& file, chunker::Digester& digester, MutableBytes out,
+                             std::span<const Move> batch) const {
     std::vector<ChunkIndex> chunks;
     std::vector<ByteView> plain;
     for (std::size_t begin = 0; begin < batch.size();) {
@@ -178,49 +224,55 @@ class Mover {
       out = out.subspan(size);
     }
     const auto named = digester.recognise(plain);
-    Verified verified;
+    std::vector<Verified> verified;
     for (std::size_t i = 0; i < chunks.size(); ++i)
-      if (named[i].id() == plan_.chunk(chunks[i]).id) verified.emplace_back(chunks[i], named[i]);
+      if (named[i].id() == plan_.chunk(chunks[i]).id)
+        verified.push_back({chunks[i], named[i], chunker::fingerprint(plain[i])});
     return verified;
   }
 
   unsigned all_slabs() const { return static_cast<unsigned>(target_.slab_memory().size() / disk::kSlab.bytes); }
 
-  disk::Slab wait_for_slab() {
-    while (true) {
-      if (auto slab = target_.try_slab()) return slab;
-      std::unique_lock lock(mutex_);
-      if (stopped_) return {};
-      turn_changed_.wait_for(lock, std::chrono::milliseconds(1));
-    }
-  }
-  bool wait_for_turn(std::size_t batch) {
+  // What is kept back holds slabs: were those all of them, the batch that it waits for might get none. And what comes by the
+  // network meanwhile needs some too.
+  disk::Slab wait_for_slab(std::size_t batch) {
     std::unique_lock lock(mutex_);
-    turn_changed_.wait(lock, [&] { return stopped_ || turn_ == batch; });
-    return !stopped_;
+    changed_.wait(lock, [&] { return stopped_ || batch < next_ + most_kept_back_; });
+    while (!stopped_) {
+      if (auto slab = target_.try_slab()) return slab;
+      changed_.wait_for(lock, std::chrono::milliseconds(1));
+    }
+    return {};
   }
-  void end_turn() {
+  void keep_back(Batch batch) {
+    const std::lock_guard lock(mutex_);
+    const std::size_t index = batch.index;
+    kept_back_.emplace(index, std::move(batch));
+  }
+  // The one before which all have been read, if there is one.
+  std::optional<Batch> next_to_write() {
+    std::optional<Batch> next;
     {
       const std::lock_guard lock(mutex_);
-      ++turn_;
+      if (stopped_ || kept_back_.empty() || kept_back_.begin()->first != next_) return next;
+      next = std::move(kept_back_.extract(kept_back_.begin()).mapped());
+      ++next_;
+      ++writes_;
     }
-    turn_changed_.notify_all();
+    changed_.notify_all();
+    return next;
   }
   // Of a failing write flush() tells.
-  void begin_write() {
-    const std::lock_guard lock(mutex_);
-    ++writes_;
-  }
   void end_write(std::size_t batch, bool right) {
     const std::lock_guard lock(mutex_);
     --writes_;
     if (right) over_.push_back(batch);
-    turn_changed_.notify_all();  // under the lock: whoever waits may be gone right after it
+    changed_.notify_all();  // under the lock: whoever waits may be gone right after it
   }
   // Spans that are held then are in their places, so that the journal may name them.
   void wait_for_writes(const std::function<void()>& ask) {
     std::unique_lock lock(mutex_);
-    while (!turn_changed_.wait_for(lock, kTick, [&] { return writes_ == 0; })) {
+    while (!changed_.wait_for(lock, kTick, [&] { return writes_ == 0; })) {
       lock.unlock();
       ask();
       lock.lock();
@@ -250,7 +302,7 @@ class Mover {
       const std::lock_guard lock(mutex_);
       if (!stopped_) stopped_ = std::move(why);
     }
-    turn_changed_.notify_all();
+    changed_.notify_all();
   }
   bool is_stopped() {
     const std::lock_guard lock(mutex_);
@@ -263,15 +315,17 @@ class Mover {
 
   Plan& plan_;
   disk::Target& target_;
-  const std::span<const Move> moves_;
+  std::vector<Move> moves_;
   const std::vector<std::span<const Move>> batches_;
   Sources& sources_;
+  const std::size_t most_kept_back_;
   std::vector<std::vector<ChunkIndex>> placed_;  // by batch
   std::vector<std::uint32_t> left_;              // by span: its moves that are not over. The calling thread's, as is moved_
   Size moved_;
   std::mutex mutex_;
-  std::condition_variable turn_changed_;
-  std::size_t turn_ = 0;           // this batch may be written
+  std::condition_variable changed_;
+  std::size_t next_ = 0;  // this batch is to be written next
+  std::map<std::size_t, Batch> kept_back_;
   std::size_t writes_ = 0;         // begun and not ended
   std::vector<std::size_t> over_;  // batches that are written
   std::optional<Error> stopped_;
@@ -282,7 +336,7 @@ class Mover {
 std::vector<Move> safe_order(const Plan& plan, std::vector<Move> moves) {
   moves = apart(plan, std::move(moves));
   Hazards hazards(plan, moves);
-  std::priority_queue<std::uint32_t, std::vector<std::uint32_t>, std::greater<>> ready;
+  Ready ready(moves);
   const auto count = static_cast<std::uint32_t>(moves.size());
   for (std::uint32_t i = 0; i < count; ++i)
     if (hazards.may_write(i)) ready.push(i);
@@ -298,8 +352,7 @@ std::vector<Move> safe_order(const Plan& plan, std::vector<Move> moves) {
   };
   for (std::uint32_t next = 0; next < count; ++next) {
     while (!ready.empty()) {
-      const std::uint32_t move = ready.top();
-      ready.pop();
+      const std::uint32_t move = ready.pop();
       order.push_back(moves[move]);
       settle(move);
     }
@@ -337,9 +390,8 @@ bool Sources::are_clear_of(Range range) const {
   return true;
 }
 
-Result<Size> carry_out(Plan& plan, disk::Target& target, std::span<const Move> moves, Sources& sources,
-                       const Settled& settled) {
-  return Mover(plan, target, moves, sources).run(settled);
+Result<Size> carry_out(Plan& plan, disk::Target& target, std::vector<Move> moves, Sources& sources, const Settled& settled) {
+  return Mover(plan, target, std::move(moves), sources).run(settled);
 }
 
 }  // namespace stampede::deploy

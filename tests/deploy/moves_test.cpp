@@ -56,6 +56,27 @@ TEST(Moves, AShiftDownByLessThanAChunkIsReadFromItsStart) {
   EXPECT_EQ(order, moves);
 }
 
+// What moves as a whole is read and written as a whole, also where each piece has to wait for others of it.
+TEST(Moves, WhatLiesTogetherStaysTogether) {
+  const Plan plan = plan_of(220);
+  for (const unsigned by : {1U, 3U, 20U}) {
+    std::vector<Move> moves;
+    for (unsigned i = 0; i < 50; ++i) {
+      moves.push_back(move(plan, i + by, i));              // up
+      moves.push_back(move(plan, 100 + i, 100 + i + by));  // down
+    }
+    const auto order = safe_order(plan, moves);
+    EXPECT_EQ(order.size(), moves.size());
+    expect_safe(plan, order);
+    unsigned jumps = 0;
+    for (std::size_t i = 1; i < order.size(); ++i) {
+      const auto [low, high] = std::minmax(order[i - 1].from, order[i].from);
+      if ((high - low) > Size{kChunk.bytes * 2 * by}) ++jumps;
+    }
+    EXPECT_LE(jumps, 1U) << by;
+  }
+}
+
 TEST(Moves, OfACircleOneIsLeftOut) {
   const Plan plan = plan_of(6);
   const auto order =
