@@ -32,7 +32,7 @@ void Meanwhile::settled(std::span<const chunker::SpanIndex> spans) {
     receiver_.was_placed(span);
     node_.had(span);
   }
-  // Each time depot and peers are told all of it: the more that is, the less often. At the end a fifth at most is untold.
+  // Each time depot and peers are told all of it: the more that is, the less often. In the end about a fifth is untold.
   if (untold_ < std::max(kWorthTelling, told_ / 4)) return;
   tell();
   told_ += std::exchange(untold_, 0);

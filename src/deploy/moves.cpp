@@ -11,6 +11,7 @@
 
 #include "chunker/parallel.h"
 #include "src/base/file.h"
+#include "src/deploy/scan.h"
 
 namespace stampede::deploy {
 
@@ -123,7 +124,8 @@ std::vector<std::span<const Move>> batches_of(const Plan& plan, std::span<Move> 
 }
 
 // Carries out batches on several threads. A batch may be read early, but is not written before all that come before it have
-// been read: nobody waits for that; who reads the last one that was lacking writes those that it kept back.
+// been read: until then it is kept back, while its thread reads the next, and whoever reads the last one that was lacking
+// writes them all.
 class Mover {
  public:
   Mover(Plan& plan, disk::Target& target, std::vector<Move> moves, Sources& sources)
@@ -212,7 +214,7 @@ class Mover {
     for (std::size_t begin = 0; begin < batch.size();) {
       std::size_t end = begin, size = 0;
       while (end < batch.size() && batch[end].from == batch[begin].from + Size{size}) size += room_of(plan_, batch[end++]);
-      const std::size_t got = file.read_some_at(batch[begin].from, out.first(size)).value_or(0);
+      const std::size_t got = read_what_can_be(file, batch[begin].from, out.first(size));
       for (std::size_t at = 0; begin < end; ++begin) {
         const std::size_t length = plan_.chunk(batch[begin].chunk).length;
         if (at + length <= got) {
@@ -318,7 +320,7 @@ class Mover {
   std::vector<Move> moves_;
   const std::vector<std::span<const Move>> batches_;
   Sources& sources_;
-  const std::size_t most_kept_back_;
+  const std::size_t most_kept_back_;             // from the one that is to be written next: so many batches may have a slab
   std::vector<std::vector<ChunkIndex>> placed_;  // by batch
   std::vector<std::uint32_t> left_;              // by span: its moves that are not over. The calling thread's, as is moved_
   Size moved_;

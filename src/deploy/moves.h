@@ -21,9 +21,9 @@ struct Move {
   bool operator==(const Move&) const = default;
 };
 
-// The moves in an order in which none writes to where a later one reads; but for that each comes after the nearest, by
-// source. Where they stand in a circle one of it is left out: that chunk has to be fetched; so is one whose source overlaps
-// another's. At most one move for each chunk.
+// The moves in an order in which none writes to where a later one reads; of those that may come next it is the nearest, by
+// source, that does. Where they stand in a circle one of it is left out: that chunk has to be fetched; so is one whose
+// source overlaps another's. At most one move for each chunk.
 std::vector<Move> safe_order(const Plan& plan, std::vector<Move> moves);
 
 // Where moves have yet to read: who writes elsewhere on the disk meanwhile leaves that alone. Thread-safe.
@@ -60,11 +60,11 @@ class Sources {
 // written since the last call: what the plan now holds of them is all that the disk will give. Shall it go on?
 using Settled = std::function<bool(std::span<const chunker::SpanIndex> spans)>;
 
-// Reads, verifies and places the chunks, in this order, and tells `sources`; those that succeed are held and remembered by
-// the plan. After begin(); what others place meanwhile waits for `sources`, and zero() for the end. A chunk that is not
-// there (any more) or cannot be read is left out. Returns, when all has been written, the plain bytes of what was placed,
-// all places counted. Errors: interrupted; read_failed where the disk cannot even be opened. Of a failing write flush()
-// tells.
+// Reads, verifies and places the chunks, in this order by slabs, and tells `sources`; those that succeed are held and
+// remembered by the plan. After begin(); what others place meanwhile waits for `sources`, and zero() for the end. A chunk
+// that is not there (any more) or cannot be read is left out. Returns, when all has been written, the plain bytes of what
+// was placed, all places counted. Errors: interrupted; read_failed where the disk cannot even be opened. Of a failing write
+// flush() tells.
 Result<Size> carry_out(Plan& plan, disk::Target& target, std::vector<Move> moves, Sources& sources, const Settled& settled);
 
 }  // namespace stampede::deploy

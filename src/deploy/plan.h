@@ -75,7 +75,7 @@ class Plan {
   // the first kMaxChunkRuns runs.
   std::vector<wire::ChunkRun> lacking_parts(const Bitmap& skip) const;
 
-  // The fingerprint of a chunk, taken when it was verified. From any thread, for one span from one at a time.
+  // The fingerprint of a chunk, taken when it was verified. From any thread, for one chunk from one at a time.
   void remember(ChunkIndex chunk, chunker::Fingerprint fingerprint) { fingerprints_[number(chunk)] = fingerprint; }
   // What the data range of that index in places() must read as: by the fingerprint where one is remembered, else by the
   // chunk's id.

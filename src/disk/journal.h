@@ -2,7 +2,9 @@
 // alone (it hashes them: nothing is trusted) and asks for all others without reading. It lies in the blanked commit region,
 // since a machine that was booted from the network has no other place; commit() writes over it.
 //
-// A record is written for every 128 new spans, and every two seconds for fewer: so much at most is fetched twice.
+// A record is written for every 128 new spans, and every two seconds for fewer; while chunks are moved on the disk every two
+// seconds alone (Target::keep_journal_by_time). So much at most is not known to a second run, twice as much after a power
+// cut.
 //
 // Two slots of 480 KiB, at bytes 64 KiB and 544 KiB of the disk, written in turn: a torn one leaves the other. A record:
 //   0   8  magic "STMPJRNL"     8   2  version = 1     10  6  zero

@@ -49,8 +49,9 @@ void JournalKeeper::run() {
   Instant written = system_clock().now();
   std::uint32_t counted = record_.durable.count();  // what comes on top of it is new
   while (wait()) {
+    const bool recount = recount_.exchange(false) || by_time_;
     Bitmap placed = placed_();
-    if (by_time_) counted = placed.count();
+    if (recount) counted = placed.count();
     const bool enough = placed.count() - counted >= kEnough;
     if (placed.count() == record_.durable.count() || (!enough && system_clock().now() - written < every_)) continue;
     if (const auto done = checkpoint(std::move(placed)); !done) return latch_.set(done.error());

@@ -2,7 +2,7 @@
 // spans are in their places, flushes the device, and then names them in the slot whose turn it is. That record is durable
 // with the next flush; until then the other slot stands. A record comes when enough is new to be worth a flush, or some time
 // has passed: what a second run fetches again although it is there is bounded by both. While a network is waited for, a
-// flush costs nothing, and the last one has less to do; by_time() is for when the disk is.
+// flush costs nothing, and the last one has less to do; by_time() is for when the disk is: then time alone bounds it.
 #pragma once
 
 #include <atomic>
@@ -31,8 +31,11 @@ class JournalKeeper {
 
   // The first record: what is durable already. It is not flushed. Then the thread starts. Errors: write_failed.
   Result<> start(Bitmap durable);
-  // Target::keep_journal_by_time().
-  void by_time(bool only) { by_time_ = only; }
+  // Target::keep_journal_by_time(). Any thread.
+  void by_time(bool only) {
+    by_time_ = only;
+    recount_ = true;
+  }
   // Ends the thread; a flush that is under way is waited for.
   void stop();
   // After stop() and a flush: what is placed is durable. Errors: write_failed.
@@ -55,6 +58,7 @@ class JournalKeeper {
   const Duration every_;
   JournalRecord record_;  // as written last
   std::atomic<bool> by_time_ = false;
+  std::atomic<bool> recount_ = false;  // what is placed by now is not new
   std::mutex mutex_;
   std::condition_variable stopping_;
   bool stop_ = false;

@@ -126,7 +126,7 @@ class Target {
   virtual Result<> keep_journal(std::function<Bitmap()> placed) = 0;
   // While the disk, and no network, is what is waited for: a record comes every journal_every then, and not also when enough
   // is new, since its flush may hold up all that is being read and written. What is placed meanwhile does not count as new
-  // afterwards. From any thread, after keep_journal().
+  // afterwards. Between keep_journal() and flush().
   virtual void keep_journal_by_time(bool only) = 0;
   // `placed` is not called any more; what has been written of the journal stays.
   virtual void stop_journal() = 0;

@@ -71,9 +71,9 @@ TEST(Moves, WhatLiesTogetherStaysTogether) {
     unsigned jumps = 0;
     for (std::size_t i = 1; i < order.size(); ++i) {
       const auto [low, high] = std::minmax(order[i - 1].from, order[i].from);
-      if ((high - low) > Size{kChunk.bytes * 2 * by}) ++jumps;
+      if (high - low > kChunk) ++jumps;
     }
-    EXPECT_LE(jumps, 1U) << by;
+    EXPECT_LE(jumps, 2U) << by;  // to the other run, and within the one whose end comes first
   }
 }
 

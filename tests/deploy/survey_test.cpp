@@ -2,6 +2,7 @@
 
 #include <sys/mman.h>
 
+#include <array>
 #include <atomic>
 #include <optional>
 #include <set>
@@ -73,6 +74,17 @@ class SurveyTest : public ::testing::Test {
     EXPECT_DONE(found);
     return found ? *found : Survey{};
   }
+  // Something to move on a disk of which all slabs are free.
+  Survey begin_disturbed(std::uint64_t seed, disk::Faults faults = {}) {
+    make_image(seed);
+    SeededRandom random(seed);
+    for (int i = 0; i < 12; ++i) disturb(random);
+    open({.slabs = 32, .depth = 4, .hash_threads = 2, .faults = std::move(faults)});
+    Survey found = look();
+    EXPECT_FALSE(found.moves.empty());
+    EXPECT_DONE(target_->begin({.image = {}, .deployment = {}, .started = 0, .disk_size = kDisk}));
+    return found;
+  }
   // Begins, and moves what was found; all of the bytes.
   Size move(const Survey& found) {
     EXPECT_DONE(target_->begin({.image = {}, .deployment = {}, .started = 0, .disk_size = kDisk}));
@@ -127,7 +139,8 @@ TEST_F(SurveyTest, ADisturbedDiskBecomesTheImage) {
     SeededRandom random(seed);
     for (int i = 0; i < 8; ++i) disturb(random);
     // With fewer slabs than threads too.
-    open({.slabs = static_cast<std::uint32_t>(1 + seed % 4), .depth = 4, .hash_threads = 2});
+    constexpr std::array<std::uint32_t, 6> kSlabs{1, 2, 3, 4, 32, 33};
+    open({.slabs = kSlabs.at(seed - 1), .depth = 4, .hash_threads = 2});
     const Survey found = look();
     kept += found.kept;
     moved += move(found);
@@ -169,7 +182,7 @@ TEST_F(SurveyTest, WhatIsFetchedMeanwhileSparesTheSources) {
     make_image(seed);
     SeededRandom random(seed);
     for (int i = 0; i < 12; ++i) disturb(random);
-    open({.slabs = 6, .depth = 4, .hash_threads = 2});
+    open({.slabs = seed % 2 == 0 ? 6U : 32U, .depth = 4, .hash_threads = 2});
     const Survey found = look();
     ASSERT_DONE(target_->begin({.image = {}, .deployment = {}, .started = 0, .disk_size = kDisk}));
     Sources sources(*plan_, found.moves);
@@ -202,6 +215,38 @@ TEST_F(SurveyTest, WhatIsFetchedMeanwhileSparesTheSources) {
     target_.reset();
   }
   EXPECT_GT(moved * 16, kDisk);
+}
+
+TEST_F(SurveyTest, MovesCanBeInterrupted) {
+  for (const int calls : {1, 2}) {
+    const Survey found = begin_disturbed(17);
+    Sources sources(*plan_, found.moves);
+    int called = 0;
+    const auto carried = carry_out(*plan_, *target_, found.moves, sources, [&](auto) { return ++called < calls; });
+    ASSERT_FALSE(carried);
+    EXPECT_EQ(carried.error().code, Code::interrupted);
+    EXPECT_EQ(target_->free_slabs(), 32U);
+    target_.reset();
+  }
+}
+
+// Their spans are not said to be over; flush() tells why.
+TEST_F(SurveyTest, MovesWhoseWritesFailAreNotHeld) {
+  std::atomic<bool> broken = false;
+  const Survey found = begin_disturbed(18, [&](const disk::Operation& operation) {
+    return disk::Fault{.error = broken && operation.kind == disk::Operation::Kind::write ? EIO : 0};
+  });
+  broken = true;
+  Sources sources(*plan_, found.moves);
+  const auto carried = carry_out(*plan_, *target_, found.moves, sources, [&](auto spans) {
+    EXPECT_TRUE(spans.empty());
+    return true;
+  });
+  ASSERT_DONE(carried);
+  EXPECT_EQ(*carried, Size{});
+  for (const Move& one : found.moves) EXPECT_FALSE(plan_->holds(one.chunk));
+  EXPECT_EQ(target_->free_slabs(), 32U);
+  EXPECT_FALSE(target_->flush());
 }
 
 TEST_F(SurveyTest, NothingIsReadWhereItWasSaidOrIsNotWorthIt) {

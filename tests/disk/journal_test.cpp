@@ -125,13 +125,18 @@ class KeptJournal : public ::testing::Test {
       return placed_;
     }));
   }
-  // Two records later at least: one may be on its way with what was placed before.
+  void set(std::uint32_t first, std::uint32_t end) {
+    const std::scoped_lock lock(mutex_);
+    for (std::uint32_t span = first; span < end; ++span) placed_.set(span);
+  }
+  // Until that has been seen, and named if it is to be: at the first time that it is asked for what was placed before may be
+  // on its way.
   void place(std::uint32_t span) { place(span, span + 1); }
   void place(std::uint32_t first, std::uint32_t end) {
+    set(first, end);
     std::uint64_t then = 0;
     {
       const std::scoped_lock lock(mutex_);
-      for (std::uint32_t span = first; span < end; ++span) placed_.set(span);
       then = asked_;
     }
     while (true) {
@@ -176,33 +181,43 @@ TEST_F(KeptJournal, NamesWhatWasPlacedWhenTheRunEnds) {
   EXPECT_EQ(found(), (Named{2, 4, 7, 10}));
 }
 
-TEST_F(KeptJournal, NamesWhatIsNewWhenThatIsEnough) {
+TEST_F(KeptJournal, CountsWhatIsNew) {
   every_ = std::chrono::hours(1);
   open();
   begin(Bitmap(400));
   place(0, 127);
-  place(127, 130);
-  open();
-  EXPECT_EQ(found(400).size(), 130U);
-}
-
-TEST_F(KeptJournal, ByTimeOnlyCountsNothing) {
-  every_ = std::chrono::hours(1);
-  open();
-  begin(Bitmap(400));
-  target_->keep_journal_by_time(true);
-  place(0, 200);
-  target_->keep_journal_by_time(false);
-  place(200, 327);  // 127 are not enough
   open();
   EXPECT_EQ(found(400), Named{});
   begin(Bitmap(400));
-  target_->keep_journal_by_time(true);
-  place(0, 200);
-  target_->keep_journal_by_time(false);
-  place(200, 328);
+  place(0, 127);
+  place(127, 128);
   open();
-  EXPECT_EQ(found(400).size(), 328U);
+  EXPECT_EQ(found(400).size(), 128U);
+}
+
+TEST_F(KeptJournal, ByTimeOnlyCountsNothingAndNothingOfThatAfterwards) {
+  every_ = std::chrono::hours(1);
+  open();
+  for (const bool seen : {true, false}) {
+    for (const std::uint32_t more : {127U, 128U}) {
+      begin(Bitmap(400));
+      target_->keep_journal_by_time(true);
+      seen ? place(0, 200) : set(0, 200);
+      target_->keep_journal_by_time(false);
+      place(0, 0);
+      place(200, 200 + more);
+      open();
+      EXPECT_EQ(found(400).size(), more < 128 ? 0 : 200 + more) << seen;
+    }
+  }
+}
+
+TEST_F(KeptJournal, ByTimeOnlyComesByTime) {
+  begin(bits({4}));
+  target_->keep_journal_by_time(true);
+  place(7);
+  open();
+  EXPECT_EQ(found(), (Named{4, 7}));
 }
 
 TEST_F(KeptJournal, IsOfThatImageAndDiskAlone) {
