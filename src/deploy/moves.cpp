@@ -159,8 +159,7 @@ class Mover {
       if (!settled(settle()))
         stop({Code::interrupted, fmt::format("moving what {} holds was interrupted", target_.identity().path)});
     };
-    const auto threads =
-        static_cast<unsigned>(std::min<std::size_t>(std::size_t{4} * chunker::thread_count(0), most_kept_back_));
+    const unsigned threads = std::min(4 * chunker::thread_count(0), most_kept_back_);
     const auto all = chunker::run_parallel(threads, batches_.size(), make_job, ask, kSettle);
     if (!is_stopped()) sources_.all_have_read();  // or what is left of the sources stays for the next run
     wait_for_writes(ask);
@@ -177,32 +176,32 @@ class Mover {
     chunker::VerifiedChunk chunk;
     chunker::Fingerprint fingerprint;
   };
-  struct Batch {
-    std::size_t index;
+  struct Read {
     disk::Slab slab;
-    std::vector<Verified> chunks;
+    std::vector<Verified> chunks;  // in it
   };
+  using KeptBack = std::map<std::size_t, Read>;  // by batch
 
-  Result<> carry_out(const disk::Reader& file, chunker::Digester& digester, std::size_t index) {
-    Batch batch{index, wait_for_slab(index), {}};
-    if (!batch.slab) return why_stopped();
-    batch.chunks = read(file, digester, batch.slab.bytes(), batches_[index]);
-    sources_.have_read(static_cast<std::size_t>(batches_[index].data() - moves_.data()), batches_[index].size());
-    keep_back(std::move(batch));
-    while (auto next = next_to_write()) write(*std::move(next));
+  Result<> carry_out(const disk::Reader& file, chunker::Digester& digester, std::size_t batch) {
+    disk::Slab slab = wait_for_slab(batch);
+    if (!slab) return why_stopped();
+    auto chunks = read(file, digester, slab.bytes(), batches_[batch]);
+    sources_.have_read(static_cast<std::size_t>(batches_[batch].data() - moves_.data()), batches_[batch].size());
+    keep_back(batch, {std::move(slab), std::move(chunks)});
+    while (auto next = next_to_write()) write(next.key(), std::move(next.mapped()));
     return {};
   }
 
-  void write(Batch batch) {
+  void write(std::size_t batch, Read read) {
     std::vector<disk::Placement> placements;
-    for (const auto& [index, chunk, fingerprint] : batch.chunks) {
+    for (const auto& [index, chunk, fingerprint] : read.chunks) {
       plan_.add_placements(chunk, index, placements);
       plan_.remember(index, fingerprint);
-      placed_[batch.index].push_back(index);
+      placed_[batch].push_back(index);
     }
-    if (placements.empty()) return end_write(batch.index, true);
-    target_.place(std::move(batch.slab), std::move(placements),
-                  [this, index = batch.index](const Result<>& result) { end_write(index, result.has_value()); });
+    if (placements.empty()) return end_write(batch, true);
+    target_.place(std::move(read.slab), std::move(placements),
+                  [this, batch](const Result<>& result) { end_write(batch, result.has_value()); });
   }
 
   // Those of the batch that are where they should be. What lies side by side is read at once; what cannot be read is not
@@ -246,18 +245,17 @@ class Mover {
     }
     return {};
   }
-  void keep_back(Batch batch) {
+  void keep_back(std::size_t batch, Read read) {
     const std::lock_guard lock(mutex_);
-    const std::size_t index = batch.index;
-    kept_back_.emplace(index, std::move(batch));
+    kept_back_.emplace(batch, std::move(read));
   }
-  // The one before which all have been read, if there is one.
-  std::optional<Batch> next_to_write() {
-    std::optional<Batch> next;
+  // The one before which all have been read; empty where it is not there yet.
+  KeptBack::node_type next_to_write() {
+    KeptBack::node_type next;
     {
       const std::lock_guard lock(mutex_);
-      if (stopped_ || kept_back_.empty() || kept_back_.begin()->first != next_) return next;
-      next = std::move(kept_back_.extract(kept_back_.begin()).mapped());
+      if (!stopped_) next = kept_back_.extract(next_);
+      if (!next) return next;
       ++next_;
       ++writes_;
     }
@@ -320,14 +318,14 @@ class Mover {
   std::vector<Move> moves_;
   const std::vector<std::span<const Move>> batches_;
   Sources& sources_;
-  const std::size_t most_kept_back_;             // from the one that is to be written next: so many batches may have a slab
+  const unsigned most_kept_back_;                // from the one that is to be written next: so many batches may have a slab
   std::vector<std::vector<ChunkIndex>> placed_;  // by batch
   std::vector<std::uint32_t> left_;              // by span: its moves that are not over. The calling thread's, as is moved_
   Size moved_;
   std::mutex mutex_;
   std::condition_variable changed_;
   std::size_t next_ = 0;  // this batch is to be written next
-  std::map<std::size_t, Batch> kept_back_;
+  KeptBack kept_back_;
   std::size_t writes_ = 0;         // begun and not ended
   std::vector<std::size_t> over_;  // batches that are written
   std::optional<Error> stopped_;
